@@ -1,0 +1,35 @@
+# Everything a fresh clone needs: `make demo`, `make test`, `make check`. Nothing has to be activated.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format lint types clean
+
+demo: $(READY)
+	$(BIN)/twincode study --datasets GunPoint,ItalyPowerDemand --gammas 0.5,1,2 --seeds 2 \
+		--epochs 60 --projector-width 512 --out demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2
+
+check: lint types test
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@

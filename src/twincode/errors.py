@@ -1,0 +1,24 @@
+"""The one error a user is meant to read."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TwincodeError(Exception):
+    """Something the user can mend: one line that says what is wrong and what to do.
+
+    The command line prints it without a traceback and exits with a non-zero status.
+    """
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> TwincodeError:
+    """The error for a name that is not in a list: it offers the nearest one.
+
+    ``kind`` says what the name should have named (``"recipe"``); ``hint`` replaces the list of
+    known names where that list is too long to print.
+    """
+    choices = sorted(known)
+    lowered = {choice.lower(): choice for choice in choices}
+    nearest = get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    offer = f"; did you mean {lowered[nearest[0]]!r}?" if nearest else "."
+    return TwincodeError(f"unknown {kind} {name!r}{offer} {hint or 'Known: ' + ', '.join(choices)}")

@@ -1,0 +1,85 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twincode.config import Config, field_names
+from twincode.errors import TwincodeError
+from twincode.recipes import RECIPES, label, recipe
+
+
+def test_every_setting_has_a_name_of_its_own():
+    assert len(field_names()) == len(set(field_names()))
+
+
+def test_no_setting_hides_an_option_of_the_command_line():
+    declared = {"out", "recipe", "device", "data_dir", "missing", "lengths", "datasets", "seeds"}
+    assert not declared & set(field_names())
+
+
+def test_configurations_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe("vqvae").training.epochs = 3
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_recipe_survives_json(name):
+    config = recipe(name)
+    assert config.recipe == name
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_text_values_are_converted():
+    config = recipe("bt-vqvae", gamma="0.5", epochs="7", neighbours="1,3", augmentations="flip")
+    assert config.objective.gamma == 0.5
+    assert config.training.epochs == 7
+    assert config.evaluation.neighbours == (1, 3)
+    assert config.augmentation.augmentations == ("flip",)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("gama", "gamma"), ("codebok_size", "codebook_size"), ("epoch", "epochs")]
+)
+def test_an_unknown_setting_names_the_nearest(name, nearest):
+    with pytest.raises(TwincodeError, match=f"unknown setting '{name}'; did you mean '{nearest}'"):
+        recipe("vqvae", **{name: 1})
+
+
+def test_an_unknown_recipe_names_the_nearest():
+    with pytest.raises(TwincodeError, match="did you mean 'bt-vqvae'"):
+        recipe("bt-vqva")
+
+
+@pytest.mark.parametrize("value", ["many", None, [1, 2], 1.5])
+def test_a_value_of_the_wrong_kind_is_an_error(value):
+    with pytest.raises(TwincodeError, match="epochs must be"):
+        recipe("vqvae", epochs=value)
+
+
+@pytest.mark.parametrize(
+    "values", [{"training": {"epoch": 3}}, {"trainin": {}}, ["training"], {"recipe": "x", "a": {}}]
+)
+def test_a_foreign_description_is_an_error(values):
+    with pytest.raises(TwincodeError):
+        Config.from_dict(values)
+
+
+def test_digest_ignores_the_recipe_name_but_no_setting():
+    assert recipe("bt-vqvae", gamma=0).digest() == recipe("vqvae-augmented").digest()
+    assert recipe("vqvae", seed=1).digest() != recipe("vqvae").digest()
+
+
+@given(gamma=st.floats(0, 1e6), seed=st.integers(0, 2**40))
+def test_digest_follows_the_values(gamma, seed):
+    one, same = recipe("vqvae", gamma=gamma, seed=seed), recipe("vqvae", gamma=gamma, seed=seed)
+    assert one.digest() == same.digest()
+    assert one.digest() != one.replace(seed=seed + 1).digest()
+
+
+def test_labels_tell_models_apart():
+    labels = {label(recipe(name)) for name in RECIPES if not name.startswith("thesis-")}
+    assert labels == {
+        "VQ-VAE", "VQ-VAE, augmented", "BT-VQVAE γ=1", "Random encoder", "Raw series",
+    }  # fmt: skip

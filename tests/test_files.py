@@ -1,0 +1,51 @@
+import errno
+
+import pytest
+
+from twincode.errors import TwincodeError
+from twincode.files import make_folder, read_json, write_json, write_text, write_whole
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    target = tmp_path / "table.csv"
+    write_text(target, "old")
+
+    def fail(path):
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(TwincodeError, match="the disk is full; free some space"):
+        write_whole(target, fail)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path):
+    target = tmp_path / "table.csv"
+    write_text(target, "old")
+
+    def interrupt(path):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(target, interrupt)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_where_a_folder_is_needed(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TwincodeError, match="cannot write"):
+        make_folder(tmp_path / "file" / "below")
+
+
+def test_json_round_trip_and_its_errors(tmp_path):
+    path = tmp_path / "value.json"
+    write_json(path, {"a": [1, 2.5, None]})
+    assert read_json(path, "value") == {"a": [1, 2.5, None]}
+    path.write_bytes(b"\xff{")
+    with pytest.raises(TwincodeError, match="is not a readable value"):
+        read_json(path, "value")
+    with pytest.raises(TwincodeError, match="no value at"):
+        read_json(tmp_path / "nothing", "value")
