@@ -1,0 +1,172 @@
+"""Augmentations: pure functions on a whole batch, on its device, seeded through a generator.
+
+Each takes x (B, C, L) and a ``torch.Generator`` on the same device and returns a new tensor of the
+same shape; the input is left alone. The first five are the thesis's (section 4.4.3), the others
+come from follow-up work by the same authors. A generator in the same state gives the same views.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from twincode.config import AugmentationConfig
+from twincode.errors import TwincodeError, unknown_name
+from twincode.spectral import STFT
+
+# Slices and windows shorter than this would leave nothing to move.
+_SHORTEST_WINDOW = 2
+
+
+def flip(x: Tensor, generator: Generator, probability: float = 0.5) -> Tensor:
+    """Reverse time, for each series with the given probability.
+
+    Not for classes that are told apart by the order of events.
+    """
+    chosen = _uniform(x, (len(x), 1, 1), generator) < probability
+    return torch.where(chosen, x.flip(-1), x)
+
+
+def jitter(x: Tensor, generator: Generator, std: float = 0.1) -> Tensor:
+    """Add Gaussian noise of one standard deviation, in the units of the scaled series."""
+    return x + std * _normal(x, x.shape, generator)
+
+
+def amplitude_resize(x: Tensor, generator: Generator, std: float = 0.1) -> Tensor:
+    """Multiply each channel of each series by 1 + N(0, std)."""
+    return x * (1 + std * _normal(x, (*x.shape[:2], 1), generator))
+
+
+def slope(x: Tensor, generator: Generator, rate: float = 0.01) -> Tensor:
+    """Add a linear trend to each channel, its rate per step uniform in +-``rate``."""
+    rates = rate * (2 * _uniform(x, (*x.shape[:2], 1), generator) - 1)
+    return x + rates * torch.arange(x.shape[-1], device=x.device, dtype=x.dtype)
+
+
+def phase(
+    x: Tensor,
+    generator: Generator,
+    stft: STFT,
+    phase_range: float = torch.pi / 4,
+) -> Tensor:
+    """Move the phase of every time-frequency bin by uniform noise within +-``phase_range``.
+
+    Magnitudes are kept; the series is resynthesised from the changed transform.
+    """
+    real, imaginary = stft(x).chunk(2, dim=1)
+    angle = phase_range * (2 * _uniform(x, real.shape, generator) - 1)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    turned = torch.cat([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=1)
+    return stft.inverse(turned)
+
+
+def window_warp(
+    x: Tensor,
+    generator: Generator,
+    fraction: float = 0.1,
+    scales: Sequence[float] = (0.5, 2.0),
+) -> Tensor:
+    """Stretch or squeeze one random window of each series, then resize to the old length.
+
+    The window takes ``fraction`` of the series; its scale is drawn from ``scales`` (Wen et al.,
+    2021).
+    """
+    B, _, L = x.shape
+    window = min(max(_SHORTEST_WINDOW, round(fraction * L)), L - 1)
+    choice = torch.randint(len(scales), (B, 1), generator=generator, device=x.device)
+    scale = torch.tensor(scales, device=x.device, dtype=x.dtype)[choice]
+    start = (L - 1 - window) * _uniform(x, (B, 1), generator)
+    duration = L - 1 + window * (scale - 1)
+    time = duration * torch.linspace(0, 1, L, device=x.device, dtype=x.dtype)
+    before = time.minimum(start)
+    inside = (time - start).clamp(min=0).minimum(window * scale) / scale
+    after = (time - start - window * scale).clamp(min=0)
+    return _sample(x, before + inside + after)
+
+
+def slice_and_shuffle(x: Tensor, generator: Generator, slices: int = 4) -> Tensor:
+    """Cut each series into ``slices`` pieces at random points and put them in random order."""
+    B, _, L = x.shape
+    slices = min(slices, L)
+    cuts = _uniform(x, (B, L - 1), generator).argsort(dim=1)[:, : slices - 1] + 1
+    step = torch.arange(L, device=x.device)
+    piece = (step >= cuts[..., None]).sum(dim=1)  # (B, L): which piece each step lies in
+    order = _uniform(x, (B, slices), generator)
+    source = order.gather(1, piece).argsort(dim=1, stable=True)
+    return x.gather(2, source[:, None].expand_as(x))
+
+
+def window_crop(x: Tensor, generator: Generator, fraction: float = 0.9) -> Tensor:
+    """Keep a random window holding ``fraction`` of each series and resize it to length L."""
+    B, _, L = x.shape
+    window = max(_SHORTEST_WINDOW, round(fraction * L))
+    start = (L - window) * _uniform(x, (B, 1), generator)
+    return _sample(x, start + torch.linspace(0, window - 1, L, device=x.device, dtype=x.dtype))
+
+
+def gaussian_noise(x: Tensor, generator: Generator, level: float = 0.05) -> Tensor:
+    """Add Gaussian noise at ``level`` times the standard deviation of each channel.
+
+    Unlike ``jitter``, which is the same for all, a faint series gets faint noise.
+    """
+    spread = x.std(dim=-1, keepdim=True, correction=0)
+    return x + level * spread * _normal(x, x.shape, generator)
+
+
+def _uniform(x: Tensor, shape: Iterable[int], generator: Generator) -> Tensor:
+    return torch.rand(tuple(shape), generator=generator, device=x.device, dtype=x.dtype)
+
+
+def _normal(x: Tensor, shape: Iterable[int], generator: Generator) -> Tensor:
+    return torch.randn(tuple(shape), generator=generator, device=x.device, dtype=x.dtype)
+
+
+def _sample(x: Tensor, position: Tensor) -> Tensor:
+    """Read x (B, C, L) at fractional positions (B, L), linearly interpolated."""
+    L = x.shape[-1]
+    position = position.clamp(0, L - 1)
+    left = position.floor().clamp(max=L - 2).long()
+    share = (position - left)[:, None]
+    left = left[:, None].expand_as(x)
+    return x.gather(2, left) * (1 - share) + x.gather(2, left + 1) * share
+
+
+Augmentation = Callable[[Tensor, Generator], Tensor]
+
+
+class Augmenter:
+    """The augmentations a configuration names, applied one after another.
+
+    ``stft`` is the transform that ``phase`` works on, for series of the same length.
+    """
+
+    def __init__(self, config: AugmentationConfig, stft: STFT) -> None:
+        available = _augmentations(config, stft)
+        for name in config.augmentations:
+            if name not in available:
+                raise unknown_name("augmentation", name, available)
+        self.steps = [(name, available[name]) for name in config.augmentations]
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        """One view (B, C, L) of x (B, C, L)."""
+        for _, augmentation in self.steps:
+            x = augmentation(x, generator)
+        return x
+
+
+def _augmentations(config: AugmentationConfig, stft: STFT) -> dict[str, Augmentation]:
+    if not 0 < config.crop_fraction <= 1 or not 0 < config.warp_fraction <= 1:
+        raise TwincodeError("crop_fraction and warp_fraction must lie above 0 and at most at 1")
+    if config.shuffle_slices < 1 or not config.warp_scales or min(config.warp_scales) <= 0:
+        raise TwincodeError("shuffle_slices must be at least 1 and every warp scale above 0")
+    return {
+        "flip": lambda x, g: flip(x, g, config.flip_probability),
+        "jitter": lambda x, g: jitter(x, g, config.jitter_std),
+        "amplitude_resize": lambda x, g: amplitude_resize(x, g, config.amplitude_std),
+        "slope": lambda x, g: slope(x, g, config.slope_rate),
+        "phase": lambda x, g: phase(x, g, stft, config.phase_range),
+        "window_warp": lambda x, g: window_warp(x, g, config.warp_fraction, config.warp_scales),
+        "slice_and_shuffle": lambda x, g: slice_and_shuffle(x, g, config.shuffle_slices),
+        "window_crop": lambda x, g: window_crop(x, g, config.crop_fraction),
+        "gaussian_noise": lambda x, g: gaussian_noise(x, g, config.noise_level),
+    }

@@ -1,0 +1,70 @@
+"""Encoder and decoder between the time-frequency plane and the latent grid."""
+
+import math
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from twincode.nets.blocks import DownsamplingBlock, ResidualBlock, UpsamplingBlock
+
+
+def count_downsamplings(frames: int, width: int) -> int:
+    """How many halvings bring ``frames`` nearest to ``width``: at least 1, never past one step."""
+    wanted = round(math.log2(max(frames / width, 1)))
+    return max(1, min(wanted, int(math.log2(frames))))
+
+
+def grid_width(frames: int, downsamplings: int) -> int:
+    """The number of time columns W left of ``frames`` after that many halvings."""
+    return frames >> downsamplings
+
+
+class Encoder(nn.Module):
+    """u (B, 2C, F, T) -> latents z (B, D, H, W), with H = F and W = T / 2 ** downsamplings."""
+
+    def __init__(
+        self, in_channels: int, latent_channels: int, downsamplings: int, residual_blocks: int
+    ) -> None:
+        super().__init__()
+        widths = [in_channels] + [latent_channels] * downsamplings
+        self.blocks = nn.ModuleList(
+            [DownsamplingBlock(*pair) for pair in pairwise(widths)]
+            + [ResidualBlock(latent_channels) for _ in range(residual_blocks)]
+        )
+
+    def forward(self, u: Tensor, views: int = 1) -> Tensor:
+        """Encode ``views`` views of a batch at once; u is (views * B, 2C, F, T)."""
+        for block in self.blocks:
+            u = block(u, views)
+        return u
+
+
+class Decoder(nn.Module):
+    """z_q (B, D, H, W) -> u_hat (B, 2C, F, T).
+
+    One upsampling more than the encoder has downsamplings, so that detail is not lost, then a
+    linear resize to the exact size of the plane.
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        latent_channels: int,
+        upsamplings: int,
+        residual_blocks: int,
+        size: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.blocks = nn.Sequential(
+            *[ResidualBlock(latent_channels) for _ in range(residual_blocks)],
+            *[UpsamplingBlock(latent_channels) for _ in range(upsamplings)],
+        )
+        self.last = nn.ConvTranspose2d(
+            latent_channels, out_channels, (3, 4), (1, 2), padding=(1, 1)
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Decode a grid of latents."""
+        return F.interpolate(self.last(self.blocks(z)), size=self.size, mode="bilinear")

@@ -1,0 +1,31 @@
+"""Quantisers by name. A new one is a file with a Quantizer and a line here."""
+
+from collections.abc import Callable
+
+from twincode.config import QuantizerConfig
+from twincode.errors import unknown_name
+from twincode.quantize.contract import Quantized, Quantizer
+from twincode.quantize.identity import Identity
+from twincode.quantize.vector import VectorQuantizer
+
+QUANTIZERS: dict[str, Callable[[QuantizerConfig, int], Quantizer]] = {
+    "vq": VectorQuantizer,
+    "identity": lambda _config, _latent_channels: Identity(),
+}
+
+
+def build_quantizer(config: QuantizerConfig, latent_channels: int) -> Quantizer:
+    """The quantiser a configuration names, for latents of D channels."""
+    if config.quantizer not in QUANTIZERS:
+        raise unknown_name("quantizer", config.quantizer, QUANTIZERS)
+    return QUANTIZERS[config.quantizer](config, latent_channels)
+
+
+__all__ = [
+    "QUANTIZERS",
+    "Identity",
+    "Quantized",
+    "Quantizer",
+    "VectorQuantizer",
+    "build_quantizer",
+]

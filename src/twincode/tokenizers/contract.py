@@ -1,0 +1,93 @@
+"""The joint that holds the house together: what every tokenizer offers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from twincode.quantize import Quantized, Quantizer
+
+
+class Output(NamedTuple):
+    """All that one training pass yields; an objective sees nothing else.
+
+    ``reconstruction`` (B, C, L) is x_hat; ``latents`` (B, D, H, W) is the continuous z of the upper
+    branch and ``twin_latents`` that of the lower one, where there is one; ``codes`` (B, H, W) may
+    be None; ``vq_loss`` is the quantiser's scalar; ``pairs`` names the (target, reconstruction)
+    tensors that the reconstruction loss compares.
+    """
+
+    reconstruction: Tensor
+    latents: Tensor
+    twin_latents: Tensor | None
+    codes: Tensor | None
+    vq_loss: Tensor
+    pairs: dict[str, tuple[Tensor, Tensor]]
+
+
+class Tokenizer(nn.Module):
+    """Series (B, C, L) to a grid of codes (B, H, W) and back.
+
+    The sizes of a series (``channels``, ``length``) and of its grid (``grid`` = (H, W)) are fixed
+    at construction. ``embed``, ``encode``, ``decode`` and ``reconstruct`` always run in evaluation
+    mode and change nothing, whatever mode the tokenizer is in.
+    """
+
+    channels: int
+    length: int
+    grid: tuple[int, int]
+    quantizer: Quantizer
+
+    def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:
+        """One pass over x (B, C, L); a second view ``twin`` is encoded alongside."""
+        raise NotImplementedError
+
+    def _latents(self, x: Tensor) -> Tensor:
+        """Continuous latents z (B, D, H, W) of x."""
+        raise NotImplementedError
+
+    def _series(self, latents: Tensor) -> Tensor:
+        """The series (B, C, L) that quantised latents stand for."""
+        raise NotImplementedError
+
+    def latents(self, x: Tensor) -> Tensor:
+        """Continuous latents z (B, D, H, W), before quantisation."""
+        with frozen(self):
+            return self._latents(x)
+
+    def embed(self, x: Tensor) -> Quantized:
+        """Quantised latents and codes of x."""
+        with frozen(self):
+            return self.quantizer(self._latents(x))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (B, H, W) of x."""
+        codes = self.embed(x).codes
+        if codes is None:
+            raise TypeError("this tokenizer is continuous: it has latents but no codes")
+        return codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The series (B, C, L) that codes (B, H, W) stand for."""
+        with frozen(self):
+            return self._series(self.quantizer.lookup(codes))
+
+    def reconstruct(self, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """The named (target, reconstruction) pairs of x, the series themselves under ``time``."""
+        with frozen(self):
+            return self(x).pairs
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every submodule's mode is put back afterwards."""
+    modes = [(submodule, submodule.training) for submodule in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for submodule, training in modes:
+            submodule.training = training

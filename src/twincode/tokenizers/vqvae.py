@@ -1,0 +1,71 @@
+"""The naive VQ-VAE on the time-frequency plane (thesis section 4.3; after Lee et al., 2023)."""
+
+import torch
+from torch import Tensor
+
+from twincode.config import Config
+from twincode.nets import Decoder, Encoder, count_downsamplings, grid_width
+from twincode.quantize import Quantizer, build_quantizer
+from twincode.spectral import STFT
+from twincode.tokenizers.contract import Output, Tokenizer
+
+
+class VQVAE(Tokenizer):
+    """x -> STFT -> u -> encoder -> z -> quantiser -> z_q -> decoder -> u_hat -> ISTFT -> x_hat.
+
+    BT-VQVAE is this tokenizer under another objective: the two views meet only in the loss.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        stft: STFT,
+        encoder: Encoder,
+        quantizer: Quantizer,
+        decoder: Decoder,
+        grid: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.length = stft.length
+        self.grid = grid
+        self.stft = stft
+        self.encoder = encoder
+        self.quantizer = quantizer
+        self.decoder = decoder
+
+    def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:
+        """Encode both views in one pass; quantise and decode the upper one."""
+        u = self.stft(x)
+        if twin is None:
+            z, twin_latents = self.encoder(u), None
+        else:
+            both = self.encoder(torch.cat([u, self.stft(twin)]), views=2)
+            z, twin_latents = both.chunk(2)
+        z_q, codes, vq_loss = self.quantizer(z)
+        u_hat = self.decoder(z_q)
+        x_hat = self.stft.inverse(u_hat)
+        pairs = {"time": (x, x_hat), "frequency": (u, u_hat)}
+        return Output(x_hat, z, twin_latents, codes, vq_loss, pairs)
+
+    def _latents(self, x: Tensor) -> Tensor:
+        return self.encoder(self.stft(x))
+
+    def _series(self, latents: Tensor) -> Tensor:
+        return self.stft.inverse(self.decoder(latents))
+
+
+def build_vqvae(config: Config, channels: int, length: int) -> VQVAE:
+    """The VQ-VAE a configuration describes, for series of C channels and L steps."""
+    sizes = config.tokenizer
+    stft = STFT(length, sizes.n_fft, sizes.hop_length, sizes.window)
+    halvings = count_downsamplings(stft.frames, sizes.downsampled_width)
+    D, blocks = sizes.latent_channels, sizes.residual_blocks
+    return VQVAE(
+        channels,
+        stft,
+        Encoder(2 * channels, D, halvings, blocks),
+        build_quantizer(config.quantizer, D),
+        Decoder(2 * channels, D, halvings, blocks, (stft.frequencies, stft.frames)),
+        grid=(stft.frequencies, grid_width(stft.frames, halvings)),
+    )

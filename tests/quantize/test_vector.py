@@ -1,0 +1,143 @@
+import equations
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twincode.config import QuantizerConfig
+from twincode.errors import TwincodeError
+from twincode.quantize import Identity, VectorQuantizer, build_quantizer
+
+
+def latents(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def quantizer(D=4, **fields):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return VectorQuantizer(QuantizerConfig(**fields), D)
+
+
+@given(
+    grid=st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 4)),
+    K=st.integers(1, 9),
+    seed=st.integers(0, 50),
+)
+def test_each_latent_goes_to_its_nearest_code(grid, K, seed):
+    B, H, W = grid
+    vq, z = quantizer(codebook_size=K), latents(B, 4, H, W, seed=seed)
+    z_q, codes, _ = vq(z)
+    assert z_q.shape == z.shape
+    assert codes.shape == grid
+    for b, h, w in np.ndindex(grid):
+        nearest = equations.nearest_code(z[b, :, h, w].numpy(), vq.codebook.detach().numpy())
+        assert codes[b, h, w] == nearest
+        assert torch.equal(z_q[b, :, h, w], vq.codebook[nearest])
+    assert torch.equal(vq.lookup(codes), z_q)
+
+
+@pytest.mark.parametrize("update", ["gradient", "ema"])
+def test_loss_is_equation_4_13(update):
+    beta = 0.25
+    vq = quantizer(codebook_update=update, commitment_weight=beta)
+    z = latents(2, 4, 3, 5).requires_grad_()
+    z_q, codes, loss = vq(z)
+    distance = equations.mean_squared_error(z.detach(), vq.lookup(codes).detach())
+    expected = (1 + beta) * distance if update == "gradient" else beta * distance
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    # Eq. 4.15: only the encoder feels beta; eq. 4.14: only the codebook feels the first term.
+    loss.backward()
+    residual = 2 * (z - z_q).detach() / z.numel()
+    torch.testing.assert_close(z.grad, beta * residual)
+    if update == "gradient":
+        pulled = torch.zeros_like(vq.codebook)
+        flat = residual.permute(0, 2, 3, 1).reshape(-1, 4)
+        pulled.index_add_(0, codes.flatten(), -flat)
+        torch.testing.assert_close(vq.codebook.grad, pulled)
+    else:
+        assert not list(vq.parameters())
+
+
+@pytest.mark.parametrize("update", ["gradient", "ema"])
+def test_reconstruction_gradient_passes_straight_through_to_the_latents_alone(update):
+    vq, z = quantizer(codebook_update=update), latents(2, 4, 3, 5).requires_grad_()
+    weights = latents(2, 4, 3, 5, seed=1)
+    (vq(z).latents * weights).sum().backward()
+    assert torch.equal(z.grad, weights)
+    assert all(p.grad is None for p in vq.parameters())
+
+
+def test_forward_in_training_mode_moves_nothing():
+    for update in ("gradient", "ema"):
+        vq = quantizer(codebook_update=update).train()
+        before = {name: t.clone() for name, t in vq.state_dict().items()}
+        vq(latents(2, 4, 3, 5))
+        assert all(torch.equal(before[name], t) for name, t in vq.state_dict().items())
+
+
+def test_update_follows_the_moving_averages():
+    vq, z = quantizer(codebook_size=5), latents(3, 4, 2, 6)
+    codes = vq(z).codes
+    vectors = z.permute(0, 2, 3, 1).reshape(-1, 4).numpy()
+    before = [t.numpy().copy() for t in (vq.codebook, vq.counts, vq.sums)]
+    vq.update(z, codes)
+    expected = equations.ema_codebook(*before, vectors, codes.flatten().numpy(), 0.8, 1e-5)
+    for ours, exact in zip((vq.codebook, vq.counts, vq.sums), expected, strict=True):
+        np.testing.assert_allclose(ours, exact, rtol=1e-4, atol=1e-6)
+
+
+def test_codes_that_win_nothing_stay_finite_for_ever():
+    vq, z = quantizer(codebook_size=4), latents(1, 4, 1, 1)
+    for _ in range(2000):
+        vq.update(z, vq(z).codes)
+    assert vq.codebook.isfinite().all()
+    torch.testing.assert_close(vq(z).latents, z, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("update", ["gradient", "ema"])
+def test_data_initialisation_draws_codes_from_the_latents(update):
+    vq, z = quantizer(codebook_update=update, codebook_size=8), latents(1, 4, 1, 5)
+    vq.initialise(z, torch.Generator().manual_seed(0))
+    vectors = z.permute(0, 2, 3, 1).reshape(-1, 4)
+    assert all((code == vectors).all(dim=1).any() for code in vq.vectors())
+    assert len(vq.vectors().unique(dim=0)) == 5
+
+
+def test_uniform_initialisation_leaves_the_codes_alone():
+    vq = quantizer(codebook_init="uniform")
+    before = vq.codebook.clone()
+    vq.initialise(latents(1, 4, 1, 5), torch.Generator())
+    assert torch.equal(vq.codebook, before)
+
+
+@given(K=st.integers(1, 100), k=st.integers(0, 99))
+def test_divergence_from_the_uniform_prior_is_the_constant_log_k(K, k):
+    """Eq. 4.8: a one-hot posterior under a uniform prior."""
+    posterior = np.zeros(K)
+    posterior[k % K] = 1
+    assert equations.kl_to_uniform_prior(posterior) == pytest.approx(np.log(K))
+
+
+def test_identity_does_nothing():
+    z = latents(2, 4, 3, 5)
+    quantized = Identity()(z)
+    assert quantized.latents is z
+    assert quantized.codes is None
+    assert quantized.loss == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"codebook_size": 0}, "codebook_size must be at least 1"),
+        ({"codebook_update": "em"}, "did you mean 'ema'"),
+        ({"codebook_init": "dat"}, "did you mean 'data'"),
+        ({"ema_decay": 1.0}, "ema_decay must lie between"),
+        ({"quantizer": "vqq"}, "did you mean 'vq'"),
+    ],
+)
+def test_settings_that_make_no_quantiser_are_errors(fields, message):
+    with pytest.raises(TwincodeError, match=message):
+        build_quantizer(QuantizerConfig(**fields), 4)

@@ -1,0 +1,65 @@
+"""Slow, plain restatements of the equations, in float64 NumPy loops or one-liners."""
+
+import numpy as np
+
+
+def mean_squared_error(x, x_hat):
+    """Eq. 4.11."""
+    x, x_hat = np.asarray(x, np.float64).ravel(), np.asarray(x_hat, np.float64).ravel()
+    return sum((a - b) ** 2 for a, b in zip(x, x_hat, strict=True)) / len(x)
+
+
+def cross_correlation(a, b, epsilon):
+    """The P x P matrix of eq. 4.16, each projection standardised over the batch."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    a = (a - a.mean(0)) / np.sqrt(a.var(0) + epsilon)
+    b = (b - b.mean(0)) / np.sqrt(b.var(0) + epsilon)
+    return a.T @ b / len(a)
+
+
+def barlow_twins(a, b, off_diagonal_weight, epsilon):
+    """Eq. 4.17, entry by entry."""
+    C = cross_correlation(a, b, epsilon)
+    P = len(C)
+    total = 0.0
+    for i in range(P):
+        for j in range(P):
+            total += (1 - C[i, i]) ** 2 if i == j else off_diagonal_weight * C[i, j] ** 2
+    return total / P
+
+
+def nearest_code(vector, codebook):
+    """The arg min that defines z_q (thesis section 4.2.2)."""
+    return min(range(len(codebook)), key=lambda k: np.linalg.norm(vector - codebook[k]))
+
+
+def kl_to_uniform_prior(posterior):
+    """Eq. 4.8 before it is simplified: KL(q || uniform), with 0 log 0 = 0."""
+    K = len(posterior)
+    return sum(q * np.log(q / (1 / K)) for q in posterior if q > 0)
+
+
+def stft(x, n_fft, hop, window):
+    """Centred short-time Fourier transform of one channel, frame by frame, bin by bin."""
+    pad = n_fft // 2
+    padded = np.pad(np.asarray(x, np.float64), pad, mode="reflect")
+    frames = len(x) // hop + 1
+    u = np.zeros((n_fft // 2 + 1, frames), complex)
+    for t in range(frames):
+        piece = padded[t * hop : t * hop + n_fft] * window
+        for f in range(len(u)):
+            u[f, t] = sum(piece[n] * np.exp(-2j * np.pi * f * n / n_fft) for n in range(n_fft))
+    return u
+
+
+def ema_codebook(codebook, counts, sums, vectors, codes, decay, epsilon):
+    """One step of the moving averages of van den Oord et al. (2017), appendix A.1."""
+    counts, sums = counts.astype(np.float64).copy(), sums.astype(np.float64).copy()
+    K = len(codebook)
+    for k in range(K):
+        mine = vectors[codes == k]
+        counts[k] = decay * counts[k] + (1 - decay) * len(mine)
+        sums[k] = decay * sums[k] + (1 - decay) * mine.sum(0)
+    total = counts.sum()
+    smoothed = [(counts[k] + epsilon) / (total + K * epsilon) * total for k in range(K)]
+    return np.stack([sums[k] / smoothed[k] for k in range(K)]), counts, sums

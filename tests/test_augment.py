@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twincode import augment
+from twincode.augment import Augmenter
+from twincode.config import AugmentationConfig
+from twincode.errors import TwincodeError
+from twincode.spectral import STFT
+
+NAMES = (
+    "flip", "jitter", "amplitude_resize", "slope", "phase",
+    "window_warp", "slice_and_shuffle", "window_crop", "gaussian_noise",
+)  # fmt: skip
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(*shape):
+    return torch.randn(*shape, generator=seeded(1))
+
+
+def augmenter(length, names=NAMES, **strengths):
+    return Augmenter(AugmentationConfig(augmentations=names, **strengths), STFT(length))
+
+
+@given(
+    name=st.sampled_from(NAMES),
+    batch=st.integers(1, 5),
+    channels=st.integers(1, 3),
+    length=st.integers(5, 60),
+    constant=st.booleans(),
+)
+def test_every_augmentation_keeps_shape_input_and_sanity(name, batch, channels, length, constant):
+    x = torch.full((batch, channels, length), 2.0) if constant else noise(batch, channels, length)
+    before = x.clone()
+    one = augmenter(length, (name,))
+    view = one(x, seeded())
+    assert view.shape == x.shape
+    assert view.isfinite().all()
+    assert torch.equal(x, before)
+    assert torch.equal(view, one(x, seeded()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_views_follow_the_seed_and_leave_the_global_stream_alone(name):
+    x = noise(16, 1, 40)
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    one = augmenter(40, (name,))
+    assert not torch.equal(one(x, seeded(1)), one(x, seeded(2)))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_flip_reverses_whole_series_about_half_the_time():
+    x = noise(2000, 2, 9)
+    view = augment.flip(x, seeded())
+    flipped = (view == x.flip(-1)).all(dim=(1, 2))
+    assert ((view == x).all(dim=(1, 2)) | flipped).all()
+    assert 0.45 < flipped.float().mean() < 0.55
+    assert torch.equal(augment.flip(x, seeded(), 1.0), x.flip(-1))
+    assert torch.equal(augment.flip(x, seeded(), 0.0), x)
+
+
+def test_jitter_adds_noise_of_the_stated_spread():
+    x = noise(500, 1, 100)
+    difference = augment.jitter(x, seeded(), 0.1) - x
+    assert abs(difference.mean()) < 2e-3
+    assert abs(difference.std() - 0.1) < 2e-3
+
+
+def test_amplitude_resize_multiplies_each_channel_by_one_factor():
+    x = noise(3000, 2, 7)
+    factor = augment.amplitude_resize(x, seeded(), 0.1) / x
+    torch.testing.assert_close(factor, factor[..., :1].expand_as(factor), rtol=1e-4, atol=1e-4)
+    assert abs(factor[..., 0].mean() - 1) < 0.01
+    assert abs(factor[..., 0].std() - 0.1) < 0.01
+    assert not torch.equal(factor[:, 0], factor[:, 1])
+
+
+def test_slope_adds_a_straight_line_within_the_rate():
+    x = noise(1000, 1, 50)
+    line = augment.slope(x, seeded(), 0.01) - x
+    rate = line[..., -1:] / 49
+    torch.testing.assert_close(line, rate * torch.arange(50.0), atol=1e-5, rtol=1e-4)
+    assert rate.abs().max() <= 0.01 + 1e-6
+    assert rate.min() < -0.009
+    assert rate.max() > 0.009
+
+
+def test_phase_moves_phases_within_range_and_keeps_magnitudes():
+    # One frame in a longer window carries its spectrum through resynthesis unchanged.
+    stft = STFT(64, 8, 2)
+    x = noise(4, 2, 64)
+    assert torch.allclose(augment.phase(x, seeded(), stft, 0.0), x, atol=1e-5)
+    real, imaginary = stft(x).double().chunk(2, dim=1)
+    angle = np.pi / 4 * (2 * torch.rand(real.shape, generator=seeded()) - 1).double()
+    turned = torch.complex(real, imaginary) * torch.exp(1j * angle)
+    expected = stft.inverse(torch.cat([turned.real, turned.imag], dim=1).float())
+    torch.testing.assert_close(augment.phase(x, seeded(), stft), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_window_warp_moves_time_only_and_forwards():
+    ramp = torch.arange(100.0).expand(50, 1, 100)
+    view = augment.window_warp(ramp, seeded(), 0.2, (0.5, 2.0))
+    assert (view.diff(dim=-1) > 0).all()
+    assert torch.allclose(view[..., 0], torch.zeros(50, 1), atol=1e-3)
+    assert torch.allclose(view[..., -1], torch.full((50, 1), 99.0), atol=1e-3)
+    assert torch.allclose(augment.window_warp(ramp, seeded(), 0.2, (1.0,)), ramp, atol=1e-3)
+
+
+def test_slice_and_shuffle_permutes_whole_slices():
+    ramp = torch.arange(30.0).expand(200, 2, 30)
+    view = augment.slice_and_shuffle(ramp, seeded(), 4)
+    assert torch.equal(view.sort(dim=-1).values, ramp)
+    assert torch.equal(view[:, 0], view[:, 1])
+    breaks = (view[:, 0].diff(dim=-1) != 1).sum(dim=-1)
+    assert breaks.max() <= 3
+    assert torch.equal(augment.slice_and_shuffle(ramp, seeded(), 1), ramp)
+
+
+def test_window_crop_stretches_a_window():
+    ramp = torch.arange(100.0).expand(50, 1, 100)
+    view = augment.window_crop(ramp, seeded(), 0.5)
+    steps = view.diff(dim=-1)
+    torch.testing.assert_close(steps, torch.full_like(steps, 49 / 99), atol=1e-3, rtol=0)
+    assert torch.allclose(augment.window_crop(ramp, seeded(), 1.0), ramp, atol=1e-3)
+
+
+def test_gaussian_noise_scales_with_each_series():
+    x = torch.stack([noise(1, 20000), 10 * noise(1, 20000)])
+    spread = (augment.gaussian_noise(x, seeded(), 0.05) - x).std(dim=-1)
+    torch.testing.assert_close(spread, torch.tensor([[0.05], [0.5]]), rtol=0.05, atol=0)
+
+
+def test_augmentations_apply_in_the_named_order():
+    x = noise(4, 1, 20)
+    expected = augment.jitter(augment.flip(x, g := seeded(), 0.5), g, 0.1)
+    assert torch.equal(augmenter(20, ("flip", "jitter"))(x, seeded()), expected)
+    assert torch.equal(augmenter(20, ())(x, seeded()), x)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"names": ("flipp",)},
+        {"crop_fraction": 0.0},
+        {"warp_fraction": 1.5},
+        {"shuffle_slices": 0},
+        {"warp_scales": ()},
+        {"warp_scales": (0.0,)},
+    ],
+)
+def test_strengths_that_cannot_work_are_errors(wrong):
+    with pytest.raises(TwincodeError):
+        augmenter(20, **wrong)

@@ -1,0 +1,116 @@
+import pytest
+import torch
+from conftest import tiny
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twincode.errors import TwincodeError
+from twincode.tokenizers import TOKENIZERS, build_tokenizer
+
+RECIPES = ("vqvae", "raw-series")
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def state(module):
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("length", range(5, 201))
+def test_reconstruction_has_the_length_of_the_series(length):
+    tokenizer = build_tokenizer(tiny("vqvae", latent_channels=2), 1, length)
+    x = noise(2, 1, length)
+    output = tokenizer(x)
+    assert output.reconstruction.shape == x.shape
+    assert output.codes.shape == (2, *tokenizer.grid)
+    assert tokenizer.decode(output.codes).shape == x.shape
+
+
+@given(
+    name=st.sampled_from(RECIPES),
+    batch=st.integers(1, 3),
+    channels=st.integers(1, 3),
+    length=st.integers(5, 60),
+    constant=st.booleans(),
+    twin=st.booleans(),
+)
+def test_output_keeps_the_contract(name, batch, channels, length, constant, twin):
+    tokenizer = build_tokenizer(tiny(name), channels, length)
+    x = torch.zeros(batch, channels, length) if constant else noise(batch, channels, length)
+    output = tokenizer(x, x if twin else None)
+    assert output.reconstruction.shape == x.shape
+    assert output.latents.shape[2:] == tokenizer.grid
+    assert (output.twin_latents is not None) == twin
+    assert torch.equal(output.pairs["time"][0], x)
+    assert output.pairs["time"][1] is output.reconstruction
+    assert all(t.isfinite().all() for pair in output.pairs.values() for t in pair)
+    assert output.vq_loss.isfinite()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_using_a_tokenizer_changes_nothing_even_in_training_mode(name):
+    tokenizer = build_tokenizer(tiny(name), 2, 40).train()
+    tokenizer.quantizer.eval()
+    before, random = state(tokenizer), torch.get_rng_state()
+    x = noise(6, 2, 40)
+    tokenizer.latents(x)
+    tokenizer.embed(x)
+    tokenizer.reconstruct(x)
+    if tokenizer.quantizer.codebook_size:
+        tokenizer.decode(tokenizer.encode(x))
+    assert all(torch.equal(before[k], v) for k, v in tokenizer.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state())
+    assert tokenizer.training
+    assert not tokenizer.quantizer.training
+
+
+def test_codes_do_not_depend_on_the_company():
+    tokenizer = build_tokenizer(tiny("vqvae"), 1, 40)
+    x = noise(6, 1, 40)
+    assert torch.equal(tokenizer.encode(x)[:1], tokenizer.encode(x[:1]))
+
+
+def test_decoding_the_codes_is_the_reconstruction():
+    tokenizer = build_tokenizer(tiny("vqvae"), 2, 41)
+    x = noise(3, 2, 41)
+    _, reconstruction = tokenizer.reconstruct(x)["time"]
+    torch.testing.assert_close(tokenizer.decode(tokenizer.encode(x)), reconstruction)
+
+
+def test_the_upper_branch_does_not_feel_the_lower_one():
+    """With a twin alongside, the VQ-VAE computes what it computes without."""
+    x, twin = noise(5, 1, 40), noise(5, 1, 40, seed=1)
+    tokenizer = build_tokenizer(tiny("vqvae"), 1, 40).train()
+    alone, together = tokenizer(x), tokenizer(x, twin)
+    torch.testing.assert_close(together.reconstruction, alone.reconstruction)
+    assert torch.equal(together.codes, alone.codes)
+    torch.testing.assert_close(together.twin_latents, tokenizer(twin).latents)
+
+
+def test_the_raw_series_is_its_own_latent_and_has_no_codes():
+    tokenizer = build_tokenizer(tiny("raw-series"), 2, 9)
+    x = noise(3, 2, 9)
+    assert torch.equal(tokenizer.embed(x).latents.flatten(1), x.flatten(1))
+    with pytest.raises(TypeError, match="continuous"):
+        tokenizer.encode(x)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tokenizer": "vqva"}, "did you mean 'vqvae'"),
+        ({"latent_channels": 0}, "latent_channels must be at least 1"),
+        ({"downsampled_width": 0}, "downsampled_width must be at least 1"),
+        ({"residual_blocks": -1}, "residual_blocks must not be negative"),
+        ({"n_fft": 64, "hop_length": 16}, "too short for n_fft 64"),
+    ],
+)
+def test_settings_that_make_no_tokenizer_are_errors(changes, message):
+    with pytest.raises(TwincodeError, match=message):
+        build_tokenizer(tiny("vqvae").replace(**changes), 1, 20)
+
+
+def test_every_tokenizer_is_tested_here():
+    assert {tiny(name).tokenizer.tokenizer for name in RECIPES} == set(TOKENIZERS)
