@@ -1,0 +1,272 @@
+"""The commands. Heavy imports wait until a command needs them."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twincode.cli.errors import FAILED, readable
+from twincode.cli.settings import listed, numbers, parse_settings
+from twincode.errors import TwincodeError
+
+if TYPE_CHECKING:
+    from twincode.data import Policy
+    from twincode.data.series import FloatArray
+    from twincode.model import Model
+
+app = typer.Typer(
+    help="Discrete codes for time series: train, compare and look at vector-quantised models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+
+# Options a command does not declare are settings of the configuration.
+WITH_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+DatasetArgument = Annotated[
+    str, typer.Argument(metavar="DATASET", help="A UCR/UEA name, or a path to your own series.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="TWINCODE_DATA", help="Data sets: UCRArchive_2018 layout or NAME.npz files."
+    ),
+]
+Missing = Annotated[str, typer.Option(help="Missing values: error or interpolate.")]
+Lengths = Annotated[str, typer.Option(help="Unequal lengths: error, resample or truncate.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained model.")]
+SeriesFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Your series: csv, tsv, npy, npz, parquet or ts.")
+]
+
+
+@app.command()
+@readable
+def datasets(data_dir: DataDir = None) -> None:
+    """List what can be loaded here and from where.
+
+    Example: [bold]twincode datasets --data-dir UCRArchive_2018[/bold]
+    """
+    from twincode.cli.tables import show
+    from twincode.data import list_datasets
+
+    rows = [
+        (d.name, d.n_train, d.n_test, d.channels, d.length or "varies", d.classes, d.source)
+        for d in list_datasets(data_dir)
+    ]
+    show(["data set", "train", "test", "channels", "length", "classes", "from"], rows)
+
+
+@app.command(context_settings=WITH_SETTINGS)
+@readable
+def train(
+    context: typer.Context,
+    dataset: DatasetArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the model, its log and its results.")],
+    recipe: Annotated[str, typer.Option(help="Which method.")] = "bt-vqvae",
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    missing: Missing = "error",
+    lengths: Lengths = "error",
+) -> None:
+    """Train one model. Any setting of the configuration is an option too.
+
+    Example: [bold]twincode train GunPoint --recipe bt-vqvae --gamma 1 --epochs 50 --out run[/bold]
+
+    Stop it at any time; the same command goes on where it was.
+    """
+    from twincode.cli.progress import RunProgress
+    from twincode.data import Policy, load_dataset
+    from twincode.recipes import label
+    from twincode.recipes import recipe as build
+
+    config = build(recipe, **parse_settings(context.args))
+    data = load_dataset(dataset, data_dir, Policy(missing, lengths))
+    from twincode.train import fit
+
+    with RunProgress(f"{data.name}  {label(config)}", config.training.epochs) as progress:
+        fit(config, data, out, device, progress.watch)
+    _show_final(out, f"{data.name}, {label(config)}, {config.training.epochs} epochs")
+    typer.echo(f"model: {out}   page: twincode report {out}")
+
+
+@app.command()
+@readable
+def evaluate(
+    folder: RunFolder,
+    dataset: Annotated[
+        str | None, typer.Option(help="Another data set of the same shape; default: its own.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV to write; default DIR/evaluation.csv.")
+    ] = None,
+    device: Device = "cpu",
+    data_dir: DataDir = None,
+    missing: Missing = "error",
+    lengths: Lengths = "error",
+) -> None:
+    """Judge a trained model by every probe, as a table and a CSV.
+
+    Example: [bold]twincode evaluate run --dataset GunPoint[/bold]
+    """
+    import pandas as pd
+
+    from twincode.cli.tables import show_measurements
+    from twincode.data import Policy, load_dataset
+    from twincode.files import write_text
+    from twincode.model import load_model
+
+    model = load_model(folder, device)
+    data = load_dataset(dataset or model.source.name, data_dir, Policy(missing, lengths))
+    measurements = model.evaluate(data)
+    show_measurements(measurements, f"{model.source.name} model on {data.name}")
+    target = out or folder / "evaluation.csv"
+    write_text(target, pd.DataFrame(measurements).to_csv(index=False))
+    typer.echo(f"written: {target}")
+
+
+@app.command()
+@readable
+def encode(
+    folder: RunFolder,
+    file: SeriesFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .parquet, .csv, .npy or .npz file.")],
+    device: Device = "cpu",
+    missing: Missing = "error",
+    lengths: Lengths = "error",
+) -> None:
+    """Turn your series into codes: one row a series, one column a place in the token grid.
+
+    Example: [bold]twincode encode run my_series.csv -o codes.parquet[/bold]
+    """
+    from twincode.cli.output import code_columns, write_array
+    from twincode.data import Policy
+    from twincode.model import load_model
+
+    model = load_model(folder, device)
+    codes = model.encode(_read(model, file, Policy(missing, lengths)))
+    write_array(out, codes, code_columns(*codes.shape[1:]))
+    typer.echo(f"written: {out} ({len(codes)} series, {codes[0].size} codes each)")
+
+
+@app.command()
+@readable
+def reconstruct(
+    folder: RunFolder,
+    file: SeriesFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .csv, .parquet, .npy or .npz file.")],
+    device: Device = "cpu",
+    missing: Missing = "error",
+    lengths: Lengths = "error",
+) -> None:
+    """Pass your series through the codes and back.
+
+    Example: [bold]twincode reconstruct run my_series.csv -o out.csv[/bold]
+    """
+    from twincode.cli.output import step_columns, write_array
+    from twincode.data import Policy
+    from twincode.model import load_model
+
+    model = load_model(folder, device)
+    series = model.reconstruct(_read(model, file, Policy(missing, lengths)))
+    write_array(out, series, step_columns(*series.shape[1:]))
+    typer.echo(f"written: {out} ({len(series)} series)")
+
+
+@app.command(context_settings=WITH_SETTINGS)
+@readable
+def study(
+    context: typer.Context,
+    datasets: Annotated[str, typer.Option(help="Names or paths, separated by commas.")],
+    out: Annotated[Path, typer.Option(help="Folder for all runs, tables and the page.")] = Path(
+        "study"
+    ),
+    recipes: Annotated[
+        str, typer.Option(help="Methods to compare.")
+    ] = "vqvae,vqvae-augmented,bt-vqvae",
+    gammas: Annotated[str, typer.Option(help="Twin loss weights.")] = "0.5,1,2",
+    seeds: Annotated[int, typer.Option(help="How many seeds: 0, 1, ...")] = 3,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    missing: Missing = "error",
+    lengths: Lengths = "error",
+) -> None:
+    """Compare models over data sets, gammas and seeds. What is already there is not run again.
+
+    Example: [bold]twincode study --datasets GunPoint,OSULeaf --gammas 1 --epochs 50 --out s[/bold]
+    """
+    from twincode.cli.progress import StudyProgress
+    from twincode.cli.tables import show_frame
+    from twincode.data import Policy
+    from twincode.report import load_results, summary_table, write_report
+    from twincode.study import Study, run_study
+
+    plan = Study(
+        listed(datasets),
+        listed(recipes),
+        numbers(gammas, "gammas"),
+        seeds,
+        parse_settings(context.args),
+    )
+    with StudyProgress() as progress:
+        outcome = run_study(
+            plan,
+            out,
+            data_dir,
+            Policy(missing, lengths),
+            device,
+            progress.watch,
+            progress.announce,
+        )
+    typer.echo(f"runs: {outcome.trained} trained, {outcome.present} already there")
+    for title, reason in outcome.failed.items():
+        typer.echo(f"failed: {title}: {reason}", err=True)
+    page = write_report(out)
+    show_frame(summary_table(load_results(out)), "mean ± standard deviation over seeds")
+    typer.echo(f"page: {page}")
+    if outcome.failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@readable
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study or a run.")],
+) -> None:
+    """Make the page and the tables again from the stored results alone.
+
+    Example: [bold]twincode report study[/bold]
+    """
+    from twincode.report import write_report
+
+    typer.echo(f"page: {write_report(folder)}")
+
+
+def _read(model: "Model", file: Path, policy: "Policy") -> "FloatArray":
+    from twincode.data import apply_policy, read_series
+
+    series, _ = read_series(file)
+    return apply_policy(series, policy, target_length=model.tokenizer.length)
+
+
+def _show_final(folder: Path, title: str) -> None:
+    from twincode.cli.tables import show_measurements
+    from twincode.evaluate import Measurement
+    from twincode.files import read_json
+
+    rows = read_json(folder / "result.json", "result")["evaluations"]
+    last = max(row["epoch"] for row in rows)
+    final = [Measurement(r["readout"], r["metric"], r["value"]) for r in rows if r["epoch"] == last]
+    show_measurements(final, title)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except TwincodeError as error:
+        sys.exit(f"twincode: {error}")

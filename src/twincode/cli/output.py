@@ -1,0 +1,37 @@
+"""Arrays written as files a user asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from twincode.errors import TwincodeError
+from twincode.files import write_whole
+
+SUFFIXES = (".csv", ".parquet", ".npy", ".npz")
+
+
+def code_columns(H: int, W: int) -> list[str]:
+    """Names of the places in a token grid: frequency row, time column."""
+    return [f"h{h}_w{w}" for h in range(H) for w in range(W)]
+
+
+def step_columns(C: int, L: int) -> list[str]:
+    """Names of the time steps, by channel where there are several."""
+    return [f"c{c}_t{t}" if C > 1 else f"t{t}" for c in range(C) for t in range(L)]
+
+
+def write_array(path: Path, array: NDArray, columns: list[str]) -> None:
+    """Write an array (n, ...) as one row a series, or as it is to NumPy's formats."""
+    if path.suffix not in SUFFIXES:
+        raise TwincodeError(f"cannot write {path}: its name must end in {', '.join(SUFFIXES)}")
+    frame = pd.DataFrame(array.reshape(len(array), -1), columns=columns)
+    writers: dict[str, Callable[[Path], object]] = {
+        ".csv": lambda temporary: frame.to_csv(temporary, index=False),
+        ".parquet": frame.to_parquet,
+        ".npy": lambda temporary: np.save(temporary, array),
+        ".npz": lambda temporary: np.savez_compressed(temporary, X=array),
+    }
+    write_whole(path, writers[path.suffix])

@@ -1,0 +1,206 @@
+"""A trained tokenizer with all that is needed to use it: NumPy in, NumPy out."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from twincode.config import Config
+from twincode.data import Dataset, Scaling
+from twincode.errors import TwincodeError
+from twincode.evaluate import Measurement, evaluate_tokenizer, prepare
+from twincode.evaluate.evaluator import embed
+from twincode.evaluate.readout import readout_features
+from twincode.evaluate.reconstruction import batches
+from twincode.files import read_json, write_json, write_whole
+from twincode.tokenizers import Tokenizer, build_tokenizer
+
+FORMAT = 1
+TENSORS = "model.safetensors"
+DESCRIPTION = "model.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a model was trained on."""
+
+    name: str
+    origin: str
+    checksum: str
+    classes: Sequence[str]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Source":
+        """The description of a data set."""
+        return cls(dataset.name, dataset.origin, dataset.checksum, dataset.classes)
+
+
+class Model:
+    """A tokenizer, the scaling of its train set, and the configuration that made it.
+
+    Series are arrays (n, C, L), or (n, L) for one channel, in their original units.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, scaling: Scaling, config: Config, source: Source
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.scaling = scaling
+        self.config = config
+        self.source = source
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(iter(self.tokenizer.state_dict().values()), torch.empty(0)).device
+
+    def encode(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Codes (n, H, W) of series X. Raises TwincodeError for series that do not fit."""
+        _, codes = embed(self.tokenizer, self._tensor(X))
+        if codes is None:
+            raise TwincodeError(f"{self.config.recipe} is continuous: it has features but no codes")
+        return codes.numpy()
+
+    def decode(self, codes: ArrayLike) -> NDArray[np.float32]:
+        """The series (n, C, L), in original units, that codes (n, H, W) stand for."""
+        grid = np.asarray(codes)
+        size, expected = self.tokenizer.quantizer.codebook_size, self.tokenizer.grid
+        if size == 0:
+            raise TwincodeError(f"{self.config.recipe} is continuous: there are no codes to decode")
+        if grid.ndim != 3 or grid.shape[1:] != expected or grid.dtype.kind not in "iu":
+            raise TwincodeError(
+                f"codes must be whole numbers of shape (n, {expected[0]}, {expected[1]}), "
+                f"not {grid.dtype} of shape {grid.shape}"
+            )
+        if grid.size and not 0 <= grid.min() <= grid.max() < size:
+            raise TwincodeError(f"codes must lie between 0 and {size - 1}")
+        tensor = torch.from_numpy(grid.astype(np.int64)).to(self.device)
+        parts = [self.tokenizer.decode(part).cpu() for part in batches(tensor)]
+        return self.scaling.invert(torch.cat(parts).numpy())
+
+    def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Series X through the codes and back: (n, C, L), in original units."""
+        parts = [
+            self.tokenizer.reconstruct(part)["time"][1].cpu() for part in batches(self._tensor(X))
+        ]
+        return self.scaling.invert(torch.cat(parts).numpy())
+
+    def transform(self, X: ArrayLike, readout: str = "flatten") -> NDArray[np.float32]:
+        """Features (n, features) of series X, one row each, ready for any classifier."""
+        latents, codes = embed(self.tokenizer, self._tensor(X))
+        return readout_features(readout, latents, codes, self.tokenizer.quantizer.codebook_size)
+
+    def evaluate(self, dataset: Dataset) -> list[Measurement]:
+        """Every probe on a data set of the same length and channels as the model's own."""
+        self._check_shape(dataset.X_train)
+        split = prepare(dataset, self.scaling, self.device)
+        return evaluate_tokenizer(self.tokenizer, split, self.config.evaluation)
+
+    def to(self, device: str | torch.device) -> "Model":
+        """Move the model to a device; returns itself."""
+        self.tokenizer.to(device)
+        return self
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``model.safetensors`` and ``model.json`` into ``folder``, each whole."""
+        folder = Path(folder)
+        tensors = {name: t.contiguous() for name, t in self.tokenizer.state_dict().items()}
+        write_whole(folder / TENSORS, lambda path: save_file(tensors, path))
+        write_json(
+            folder / DESCRIPTION,
+            {
+                "format": FORMAT,
+                "config": self.config.to_dict(),
+                "channels": self.tokenizer.channels,
+                "length": self.tokenizer.length,
+                "scaling": asdict(self.scaling),
+                "source": asdict(self.source),
+                "tensors_sha256": _sha256(folder / TENSORS),
+            },
+        )
+
+    def _tensor(self, X: ArrayLike) -> torch.Tensor:
+        try:
+            array = np.asarray(X, dtype=np.float32)
+        except (TypeError, ValueError):
+            raise TwincodeError("series must be one array of numbers, all of one length") from None
+        array = array[:, None] if array.ndim == 2 else array
+        self._check_shape(array)
+        if not np.isfinite(array).all():
+            raise TwincodeError("series hold missing or infinite values; fill them in first")
+        return torch.from_numpy(self.scaling.apply(array)).to(self.device)
+
+    def _check_shape(self, X: NDArray) -> None:
+        C, L = self.tokenizer.channels, self.tokenizer.length
+        if X.ndim != 3 or len(X) == 0:
+            raise TwincodeError(f"series must be an array (n, {C}, {L}), not {X.shape}")
+        if X.shape[1] != C:
+            raise TwincodeError(f"series have {X.shape[1]} channels; this model was made for {C}")
+        if X.shape[2] != L:
+            raise TwincodeError(
+                f"series have {X.shape[2]} steps; this model was made for {L}; resample them first"
+            )
+
+
+def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
+    """The model saved in ``folder``. Only tensors and JSON are read: no code can run.
+
+    Raises TwincodeError for a folder without a model, for files that are corrupt, foreign or do
+    not belong together, and for a model of a newer version.
+    """
+    folder = Path(folder)
+    description = read_json(folder / DESCRIPTION, "model description")
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise TwincodeError(
+            f"{folder / DESCRIPTION} is not a model this version of twincode can read"
+        )
+    try:
+        config = Config.from_dict(description["config"])
+        scaling = Scaling(**description["scaling"])
+        source = Source(**description["source"])
+        tokenizer = build_tokenizer(config, description["channels"], description["length"])
+        expected = description["tensors_sha256"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise TwincodeError(f"{folder / DESCRIPTION} is damaged: {error}") from error
+    tensors = read_tensors(folder / TENSORS)
+    if _sha256(folder / TENSORS) != expected:
+        raise TwincodeError(
+            f"{folder / TENSORS} is corrupt or belongs to another {DESCRIPTION}; train again"
+        )
+    restore(tokenizer, tensors, folder / TENSORS)
+    return Model(tokenizer.to(device), scaling, config, source)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file; raises TwincodeError where it is missing or corrupt."""
+    if not path.is_file():
+        raise TwincodeError(f"no model weights at {path}")
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TwincodeError(f"{path} is corrupt or not a safetensors file: {error}") from error
+
+
+def restore(module: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Load ``tensors`` into ``module``; every name and shape must match."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise TwincodeError(f"{path} does not fit its configuration: {reason}") from error
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def describe(measurements: list[Measurement]) -> list[dict[str, Any]]:
+    """Measurements as plain rows, ready for JSON or a table."""
+    return [measurement._asdict() for measurement in measurements]

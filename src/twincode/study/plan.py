@@ -1,0 +1,63 @@
+"""A study described, and the runs it consists of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twincode.config import Config
+from twincode.errors import TwincodeError
+from twincode.recipes import recipe
+
+DEFAULT_RECIPES = ("vqvae", "vqvae-augmented", "bt-vqvae")
+DEFAULT_GAMMAS = (0.5, 1.0, 2.0)
+
+# The controls of every table, and the settings that make each what it is.
+_CONTROLS: dict[str, frozenset[str]] = {
+    "raw-series": frozenset({"epochs", "seed", "readouts", "tokenizer", "quantizer"}),
+    "random-encoder": frozenset({"epochs"}),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A grid of data sets, models, gammas and seeds.
+
+    ``gammas`` apply to the recipes with a twin loss; ``settings`` are further fields of the
+    configuration, the same for every run. Two controls, the raw series and an untrained encoder,
+    belong to every study without being asked for.
+    """
+
+    datasets: tuple[str, ...]
+    recipes: tuple[str, ...] = DEFAULT_RECIPES
+    gammas: tuple[float, ...] = DEFAULT_GAMMAS
+    seeds: int = 3
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("datasets", "recipes"):
+            if not getattr(self, name):
+                raise TwincodeError(f"a study needs at least one of {name}")
+        if self.seeds < 1:
+            raise TwincodeError(f"a study needs at least 1 seed, not {self.seeds}")
+
+    def configs(self) -> list[Config]:
+        """The distinct configurations to run on each data set, controls first, seed by seed."""
+        configs = [self._control("raw-series", seed=0)]
+        for seed in range(self.seeds):
+            configs.append(self._control("random-encoder", seed=seed))
+            for name in self.recipes:
+                configs += self._models(name, seed)
+        return list({config.digest(): config for config in configs}.values())
+
+    def _control(self, name: str, seed: int) -> Config:
+        fixed = _CONTROLS[name]
+        settings = {key: value for key, value in self.settings.items() if key not in fixed}
+        return recipe(name, **{**settings, "seed": seed})
+
+    def _models(self, name: str, seed: int) -> list[Config]:
+        config = recipe(name, **{**self.settings, "seed": seed})
+        if name in _CONTROLS or not config.objective.gamma:
+            return [config]
+        if not self.gammas:
+            raise TwincodeError(f"{name} needs at least one gamma; give some with --gammas")
+        return [config.replace(gamma=gamma) for gamma in self.gammas]

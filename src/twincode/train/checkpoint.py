@@ -1,0 +1,75 @@
+"""The state of a training run between two epochs, in one safetensors file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from twincode.errors import TwincodeError
+from twincode.files import write_whole
+from twincode.model import restore
+
+FORMAT = 1
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def save_checkpoint(
+    path: Path,
+    modules: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    progress: dict[str, Any],
+) -> None:
+    """Write modules, optimiser and ``progress`` (plain values) to ``path``, whole or not at all."""
+    tensors = {
+        f"{name}.{key}": tensor
+        for name, module in modules.items()
+        for key, tensor in module.state_dict().items()
+    }
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(v) for key, v in state.items()}
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    metadata = {"twincode": json.dumps({"format": FORMAT, **progress})}
+    write_whole(path, lambda temporary: save_file(contiguous, temporary, metadata))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as read: what the run had reached, and the state it had reached it in."""
+
+    path: Path
+    progress: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    def restore(self, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
+        """Put the state into modules and optimiser; TwincodeError where it does not fit them."""
+        for name, module in modules.items():
+            restore(module, _below(name, self.tensors), self.path)
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _below("optimizer", self.tensors).items():
+            index, _, field = key.partition(".")
+            state.setdefault(int(index), {})[field] = tensor
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read ``path``; TwincodeError for a file that is corrupt, foreign or of another version."""
+    remedy = "delete it to train from the start"
+    try:
+        with safe_open(path, "pt") as file:
+            progress = json.loads((file.metadata() or {}).get("twincode", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise TwincodeError(f"the checkpoint {path} is corrupt ({error}); {remedy}") from error
+    if not isinstance(progress, dict) or progress.get("format") != FORMAT:
+        raise TwincodeError(f"{path} is not a checkpoint this version can read; {remedy}")
+    return Checkpoint(path, progress, tensors)
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    start = f"{prefix}."
+    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}

@@ -1,0 +1,196 @@
+"""A run from data to a trained model: resumable, logged, judged on the way and at the end."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from twincode.config import Config
+from twincode.data import Dataset, Scaling
+from twincode.errors import TwincodeError
+from twincode.evaluate import (
+    Split,
+    augmentation_exhibit,
+    evaluate_tokenizer,
+    make_exhibits,
+    prepare,
+)
+from twincode.files import make_folder, read_json, write_json, write_whole
+from twincode.model import Model, Source, describe, load_model
+from twincode.train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from twincode.train.log import RunLog, Watch
+from twincode.train.loop import Learner, build_learner
+from twincode.train.randomness import stream
+from twincode.train.result import EXHIBITS, RESULT, compose_result, describe_start
+
+LOG = "log.jsonl"
+CHECKPOINT_SECONDS = 60.0
+
+
+def run_id(config: Config, dataset: Dataset) -> str:
+    """The name of a run: equal settings on equal data, equal name."""
+    return f"{config.digest()[:10]}-{dataset.checksum[:6]}"
+
+
+def fit(
+    config: Config,
+    dataset: Dataset,
+    folder: str | Path | None = None,
+    device: str = "auto",
+    watch: Watch | None = None,
+    command: Sequence[str] | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Model:
+    """Train the model ``config`` describes on the train part of ``dataset``.
+
+    With a ``folder``, the log, checkpoints, the model and its results are kept there: a run that
+    was stopped goes on from its last checkpoint to the same numbers, and a finished one is loaded
+    instead of repeated. The test part is only ever evaluated. ``watch`` is called with every
+    record of the log as it is written. Raises TwincodeError for settings that make no model, data
+    that do not fit, a folder that holds another run, and a damaged checkpoint.
+    """
+    target = _choose_device(device)
+    place = Path(folder) if folder is not None else None
+    if place is not None and (place / RESULT).exists():
+        _check_same_run(place, config, dataset)
+        return load_model(place, target)
+    run = _Run(config, dataset, target, place, watch, checkpoint_seconds)
+    run.start(list(command or sys.argv))
+    run.train()
+    return run.finish()
+
+
+def _choose_device(name: str) -> torch.device:
+    try:
+        device = torch.device(
+            name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        )
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise TwincodeError(f"device {name!r} is not available here; try cpu") from None
+    return device
+
+
+def _check_same_run(folder: Path, config: Config, dataset: Dataset) -> None:
+    found = read_json(folder / RESULT, "result")
+    _compare(folder, config, dataset, found["config"], found["dataset"]["checksum"])
+
+
+def _compare(folder: Path, config: Config, dataset: Dataset, settings: dict, checksum: str) -> None:
+    mine = config.to_dict()
+    names = [
+        name
+        for group, fields in mine.items()
+        if isinstance(fields, dict)
+        for name, value in fields.items()
+        if settings.get(group, {}).get(name) != value
+    ]
+    if checksum != dataset.checksum:
+        names.append("the data")
+    if names:
+        raise TwincodeError(
+            f"{folder} holds another run (it differs in {', '.join(names)}); choose another folder"
+        )
+
+
+@dataclass
+class _Run:
+    """The parts of one run and where they are kept."""
+
+    config: Config
+    dataset: Dataset
+    device: torch.device
+    folder: Path | None
+    watch: Watch | None
+    checkpoint_seconds: float
+
+    def start(self, command: list[str]) -> None:
+        """Build the learner; go on from a checkpoint where there is one."""
+        self.scaling = Scaling.fit(self.dataset.X_train)
+        self.split: Split = prepare(self.dataset, self.scaling, self.device)
+        self.learner: Learner = build_learner(self.config, self.split.x_train, self.device)
+        self.log = RunLog(self.folder / LOG if self.folder else None, self.watch)
+        self.epoch = 0
+        self.checkpoint = self.folder / CHECKPOINT if self.folder else None
+        if self.checkpoint is not None:
+            make_folder(self.checkpoint.parent)
+        if self.checkpoint is not None and self.checkpoint.exists():
+            self._resume(self.checkpoint)
+        else:
+            self.log.open_at(0)
+            start = describe_start(self.config, self.dataset, self.device, command)
+            self.log.write("start", **start)
+
+    def _resume(self, path: Path) -> None:
+        checkpoint = load_checkpoint(path)
+        progress = checkpoint.progress
+        _compare(path.parent, self.config, self.dataset, progress["config"], progress["data"])
+        checkpoint.restore(self.learner.modules, self.learner.optimizer)
+        self.log.open_at(progress["log_position"])
+        self.epoch = progress["epoch"]
+
+    def train(self) -> None:
+        """Epochs, evaluations and checkpoints, from wherever the run stands to its end."""
+        epochs = self.config.training.epochs
+        due = evaluation_epochs(epochs, self.config.evaluation.evaluations)
+        saved = time.monotonic()
+        for epoch in range(self.epoch + 1, epochs + 1):
+            self.log.write("epoch", **self.learner.train_epoch(self.split.x_train, epoch))
+            self.epoch = epoch
+            if epoch in due:
+                self._evaluate()
+            if time.monotonic() - saved >= self.checkpoint_seconds and epoch < epochs:
+                self._save_checkpoint()
+                saved = time.monotonic()
+        if epochs == 0:
+            self._evaluate()
+
+    def _evaluate(self) -> None:
+        found = evaluate_tokenizer(self.learner.tokenizer, self.split, self.config.evaluation)
+        self.log.write("evaluation", epoch=self.epoch, measurements=describe(found))
+
+    def _save_checkpoint(self) -> None:
+        if self.checkpoint is None:
+            return
+        progress = {
+            "epoch": self.epoch,
+            "log_position": self.log.position,
+            "config": self.config.to_dict(),
+            "data": self.dataset.checksum,
+        }
+        learner = self.learner
+        save_checkpoint(self.checkpoint, learner.modules, learner.optimizer, progress)
+
+    def finish(self) -> Model:
+        """Keep the model, its exhibits and, last, its result, which marks the run as done."""
+        tokenizer = self.learner.tokenizer.eval()
+        model = Model(tokenizer, self.scaling, self.config, Source.of(self.dataset))
+        self.log.write("end")
+        if self.folder is not None:
+            model.save(self.folder)
+            self._save_exhibits(self.folder)
+            parameters = sum(parameter.numel() for parameter in tokenizer.parameters())
+            name = run_id(self.config, self.dataset)
+            write_json(
+                self.folder / RESULT, compose_result(name, self.config, self.log, parameters)
+            )
+            (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        return model
+
+    def _save_exhibits(self, folder: Path) -> None:
+        generator = stream(self.config.training.seed, "exhibit", device=self.device)
+        arrays = make_exhibits(self.learner.tokenizer, self.split)
+        example = self.split.x_train[:1]
+        arrays |= augmentation_exhibit(self.learner.augmenter, example, generator)
+        write_whole(folder / EXHIBITS, lambda path: np.savez_compressed(path, **arrays))  # type: ignore[arg-type]
+
+
+def evaluation_epochs(epochs: int, evaluations: int) -> set[int]:
+    """After which epochs the probes run: evenly spaced, the last always among them."""
+    if evaluations < 1:
+        raise TwincodeError(f"evaluations must be at least 1, not {evaluations}")
+    return {max(1, round(epochs * i / evaluations)) for i in range(1, evaluations + 1)}

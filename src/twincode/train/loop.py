@@ -1,0 +1,176 @@
+"""The one training loop."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from twincode.augment import Augmenter
+from twincode.config import Config
+from twincode.errors import TwincodeError
+from twincode.evaluate.codebook import perplexity
+from twincode.spectral import STFT
+from twincode.tokenizers import Tokenizer, build_tokenizer
+from twincode.tokenizers.contract import frozen
+from twincode.train.log import Record
+from twincode.train.objective import Objective
+from twincode.train.randomness import stream, stream_seed
+
+
+@dataclass(frozen=True)
+class Learner:
+    """All that training changes (tokenizer, objective, optimiser) and all that makes the views."""
+
+    config: Config
+    tokenizer: Tokenizer
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    augmenter: Augmenter
+    device: torch.device
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """The parts a checkpoint holds."""
+        return {"tokenizer": self.tokenizer, "objective": self.objective}
+
+    def train_epoch(self, x: Tensor, epoch: int) -> Record:
+        """One pass over x (n, C, L), in an order and with views that follow from the epoch alone.
+
+        Returns the mean of every loss, the codebook perplexity over the epoch, and the seconds it
+        took. Raises TwincodeError when a loss stops being finite.
+        """
+        began = time.perf_counter()
+        self.tokenizer.train()
+        generator = stream(self.config.training.seed, "views", epoch, self.device)
+        sums: dict[str, Tensor] = {}
+        counts = torch.zeros(self.tokenizer.quantizer.codebook_size, device=self.device)
+        for step, chosen in self._order(len(x), epoch):
+            self._set_learning_rate(step, len(x))
+            upper, lower = self._views(x[chosen], generator)
+            output = self.tokenizer(upper, lower)
+            losses = self.objective(output)
+            losses["total"] = self.objective.total(losses)
+            self.optimizer.zero_grad()
+            losses["total"].backward()
+            self.optimizer.step()
+            if output.codes is not None:
+                self.tokenizer.quantizer.update(output.latents.detach(), output.codes)
+                counts += torch.bincount(output.codes.flatten(), minlength=len(counts))
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0) + value.detach() * len(chosen)
+        means = {name: (total / len(x)).item() for name, total in sums.items()}
+        _check_finite(means, epoch)
+        return {
+            "epoch": epoch,
+            "losses": means,
+            "perplexity": perplexity(counts.cpu()) if len(counts) else None,
+            "seconds": time.perf_counter() - began,
+        }
+
+    def _order(self, n: int, epoch: int) -> Iterator[tuple[int, Tensor]]:
+        """The optimiser steps of an epoch, counted over the whole run, and their series."""
+        size = self.config.training.batch_size
+        order = torch.randperm(n, generator=stream(self.config.training.seed, "order", epoch))
+        first = (epoch - 1) * math.ceil(n / size)
+        return enumerate(order.to(self.device).split(size), start=first)
+
+    def _views(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """What the upper and the lower branch see of a batch; both views in one draw."""
+        augment_upper = self.config.objective.upper_input == "view"
+        twin = self.objective.needs_twin
+        if augment_upper and twin:
+            upper, lower = self.augmenter(torch.cat([x, x]), generator).chunk(2)
+            return upper, lower
+        if augment_upper:
+            return self.augmenter(x, generator), None
+        return x, self.augmenter(x, generator) if twin else None
+
+    def _set_learning_rate(self, step: int, n: int) -> None:
+        training = self.config.training
+        steps = training.epochs * math.ceil(n / training.batch_size)
+        for group in self.optimizer.param_groups:
+            group["lr"] = cosine_rate(training.learning_rate, step, steps)
+
+
+def cosine_rate(peak: float, step: int, steps: int) -> float:
+    """Cosine decay from ``peak`` at step 0 to 0 at ``steps`` (Loshchilov and Hutter, 2017)."""
+    return peak * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
+    """An untrained learner for series like x (n, C, L), its codebook placed in their latents.
+
+    Torch's global random state is left as it was. The same seed gives the same weights on every
+    device.
+    """
+    _check_training(config)
+    _, channels, length = x.shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(config.training.seed, "weights"))
+        tokenizer = build_tokenizer(config, channels, length).to(device)
+        objective = Objective(config.objective, config.tokenizer.latent_channels).to(device)
+    _place_codebook(config, tokenizer, x)
+    sizes = config.tokenizer
+    stft = STFT(length, sizes.n_fft, sizes.hop_length, sizes.window).to(device)
+    return Learner(
+        config,
+        tokenizer,
+        objective,
+        build_optimizer(config, tokenizer, objective),
+        Augmenter(config.augmentation, stft),
+        device,
+    )
+
+
+def build_optimizer(config: Config, *modules: nn.Module) -> torch.optim.Optimizer:
+    """AdamW over every parameter of ``modules``."""
+    parameters = [parameter for module in modules for parameter in module.parameters()]
+    training = config.training
+    # A control without parameters is never stepped, but AdamW insists on something to hold.
+    return torch.optim.AdamW(
+        parameters or [nn.Parameter(torch.empty(0))],
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+    )
+
+
+def _place_codebook(config: Config, tokenizer: Tokenizer, x: Tensor) -> None:
+    """Let the running statistics be those of a first batch, then place codes in its latents.
+
+    Without the first, an untrained encoder would be judged on activations it never trains with.
+    """
+    generator = stream(config.training.seed, "codebook")
+    chosen = torch.randperm(len(x), generator=generator)[: config.training.batch_size]
+    batch = x[chosen.to(x.device)]
+    norms = [m for m in tokenizer.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        tokenizer.train()(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    with frozen(tokenizer):
+        tokenizer.quantizer.initialise(tokenizer.latents(batch), generator)
+
+
+def _check_training(config: Config) -> None:
+    training = config.training
+    if training.epochs < 0 or training.batch_size < 1:
+        raise TwincodeError(
+            f"epochs must be at least 0 and batch_size at least 1, not {training.epochs} and "
+            f"{training.batch_size}"
+        )
+    if not (training.learning_rate > 0 and training.weight_decay >= 0):
+        raise TwincodeError("learning_rate must be above 0 and weight_decay at least 0")
+
+
+def _check_finite(losses: dict[str, float], epoch: int) -> None:
+    broken = [name for name, value in losses.items() if not math.isfinite(value)]
+    if broken:
+        raise TwincodeError(
+            f"{broken[0]} stopped being a number in epoch {epoch}; try a smaller learning_rate"
+        )

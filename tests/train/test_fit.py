@@ -1,0 +1,195 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_waves, tiny
+
+from twincode.data import Scaling
+from twincode.errors import TwincodeError
+from twincode.evaluate import evaluate_tokenizer, prepare
+from twincode.recipes import RECIPES
+from twincode.train import fit
+from twincode.train.fit import evaluation_epochs
+from twincode.train.loop import build_learner
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it and nothing is tidied up."""
+
+
+def killer(epoch, event="epoch"):
+    def watch(record):
+        if record["event"] == event and record.get("epoch") == epoch:
+            raise Killed
+
+    return watch
+
+
+def train(folder, data, watch=None, name="bt-vqvae", seconds=0.0, **changes):
+    return fit(tiny(name, **changes), data, folder, "cpu", watch, ["test"], seconds)
+
+
+def numbers(folder):
+    result = json.loads((folder / "result.json").read_text())
+    for epoch in result["history"]:
+        del epoch["seconds"]
+    return result["history"], result["evaluations"]
+
+
+def weights(model):
+    return model.tokenizer.state_dict()
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.values(), b.values(), strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(n for n in RECIPES if not n.startswith("thesis-")))
+def test_every_recipe_trains_and_keeps_its_result(name, tmp_path, waves):
+    model = train(tmp_path, waves, name=name)
+    result = json.loads((tmp_path / "result.json").read_text())
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[0]["event"] == "start"
+    assert log[0]["command"] == ["test"]
+    assert log[0]["config"] == model.config.to_dict()
+    assert result["config"] == model.config.to_dict()
+    epochs = model.config.training.epochs
+    assert [record["epoch"] for record in result["history"]] == list(range(1, epochs + 1))
+    assert {row["epoch"] for row in result["evaluations"]} == ({2, 4} if epochs else {0})
+    assert all(np.isfinite(row["value"]) for row in result["evaluations"])
+    with np.load(tmp_path / "exhibits.npz", allow_pickle=False) as exhibits:
+        assert exhibits["example_series"].shape == (3, 1, 33)
+        assert exhibits["latents_2d"].shape == (20, 2)
+        assert ("token_codes" in exhibits) == (name != "raw-series")
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize("moment", [(1, "epoch"), (2, "evaluation"), (3, "epoch"), (4, "epoch")])
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, waves, moment, update):
+    undisturbed = train(tmp_path / "a", waves, codebook_update=update)
+    with pytest.raises(Killed):
+        train(tmp_path / "b", waves, killer(*moment), codebook_update=update)
+    resumed = train(tmp_path / "b", waves, codebook_update=update)
+    assert same(weights(undisturbed), weights(resumed))
+    assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
+
+
+def test_resuming_goes_on_from_the_checkpoint_and_drops_later_records(tmp_path, waves):
+    with pytest.raises(Killed):
+        train(tmp_path, waves, killer(3))
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"event": "epo')
+    seen = []
+    train(tmp_path, waves, seen.append)
+    assert [r["epoch"] for r in seen if r["event"] == "epoch"] == [3, 4]
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines].count("epoch") == 4
+
+
+def test_a_finished_run_is_loaded_not_repeated(tmp_path, waves):
+    first = train(tmp_path, waves)
+    seen = []
+    again = train(tmp_path, waves, seen.append)
+    assert seen == []
+    assert same(weights(first), weights(again))
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_folder_with_another_run_is_refused_and_kept(tmp_path, waves, finished):
+    if finished:
+        train(tmp_path, waves)
+    else:
+        with pytest.raises(Killed):
+            train(tmp_path, waves, killer(3))
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(TwincodeError, match=r"holds another run \(it differs in gamma\)"):
+        train(tmp_path, waves, gamma=2)
+    with pytest.raises(TwincodeError, match=r"it differs in the data"):
+        train(tmp_path, make_waves(seed=1))
+    assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+
+def test_probes_on_the_way_change_no_number(tmp_path, waves):
+    often, once = (train(None, waves, evaluations=n) for n in (4, 1))
+    assert same(weights(often), weights(once))
+
+
+def test_evaluation_changes_nothing(waves):
+    """Not a parameter, a buffer, a mode, an optimiser state or a random stream."""
+    config = tiny("bt-vqvae")
+    split = prepare(waves, Scaling.fit(waves.X_train), torch.device("cpu"))
+    learner = build_learner(config, split.x_train, torch.device("cpu"))
+    learner.train_epoch(split.x_train, 1)
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002 - the legacy stream is what must not move
+
+    def everything():
+        parts = [m.state_dict() for m in learner.modules.values()]
+        optimizer = learner.optimizer.state_dict()["state"]
+        tensors = [t.clone() for part in [*parts, *optimizer.values()] for t in part.values()]
+        modes = [m.training for part in learner.modules.values() for m in part.modules()]
+        legacy = np.random.get_state()[1]  # noqa: NPY002
+        return [*tensors, torch.get_rng_state(), torch.tensor(modes), torch.from_numpy(legacy)]
+
+    before = everything()
+    evaluate_tokenizer(learner.tokenizer, split, config.evaluation)
+    assert all(torch.equal(a, b) for a, b in zip(before, everything(), strict=True))
+
+
+def test_the_test_part_never_reaches_training(waves):
+    """Other test series and labels, same model."""
+    from dataclasses import replace
+
+    other = replace(waves, X_test=waves.X_test[::-1] * 5, y_test=None)
+    assert same(weights(train(None, waves)), weights(train(None, other)))
+
+
+def test_labels_never_reach_training(waves):
+    from dataclasses import replace
+
+    blind = replace(waves, y_train=None, y_test=None, classes=())
+    assert same(weights(train(None, waves)), weights(train(None, blind)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(b"not a checkpoint"), "is corrupt"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is corrupt"),
+        (lambda path: path.write_bytes(b""), "is corrupt"),
+    ],
+)
+def test_a_damaged_checkpoint_is_explained(tmp_path, waves, damage, message):
+    with pytest.raises(Killed):
+        train(tmp_path, waves, killer(3))
+    damage(tmp_path / "checkpoint.safetensors")
+    with pytest.raises(TwincodeError, match=message):
+        train(tmp_path, waves)
+
+
+def test_a_foreign_safetensors_file_is_no_checkpoint(tmp_path, waves):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "checkpoint.safetensors")
+    with pytest.raises(TwincodeError, match="not a checkpoint this version can read"):
+        train(tmp_path, waves)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "evaluations", "due"),
+    [(10, 5, {2, 4, 6, 8, 10}), (3, 5, {1, 2, 3}), (7, 1, {7}), (1, 3, {1})],
+)
+def test_probes_are_evenly_spaced_and_always_run_at_the_end(epochs, evaluations, due):
+    assert evaluation_epochs(epochs, evaluations) == due
+
+
+def test_an_unknown_device_is_explained(waves):
+    with pytest.raises(TwincodeError, match="device 'tpu9' is not available"):
+        fit(tiny("vqvae"), waves, device="tpu9")
+
+
+def test_multivariate_series(tmp_path):
+    model = train(tmp_path, make_waves(channels=3, length=40))
+    assert model.reconstruct(make_waves(channels=3, length=40).X_test).shape == (20, 3, 40)

@@ -1,0 +1,166 @@
+import math
+
+import pytest
+import torch
+from conftest import make_waves, tiny
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twincode.errors import TwincodeError
+from twincode.train.loop import build_learner, cosine_rate
+from twincode.train.randomness import PURPOSES, stream, stream_seed
+
+CPU = torch.device("cpu")
+
+
+def series(n=20, channels=1, length=33):
+    return torch.from_numpy(make_waves(n, 2, channels, length).X_train)
+
+
+def learner(name="bt-vqvae", x=None, **changes):
+    return build_learner(tiny(name, **changes), series() if x is None else x, CPU)
+
+
+def state(one):
+    return {
+        f"{part}.{name}": tensor.clone()
+        for part, module in one.modules.items()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("update", ["gradient", "ema"])
+def test_every_parameter_is_in_the_optimiser_the_projector_included(update):
+    one = learner(codebook_update=update)
+    held = {id(p) for group in one.optimizer.param_groups for p in group["params"]}
+    named = dict(one.tokenizer.named_parameters()) | dict(one.objective.named_parameters())
+    assert held == {id(p) for p in named.values()}
+    assert any(name.startswith("projector") for name in named)
+    assert ("quantizer.codebook" in named) == (update == "gradient")
+
+
+def test_one_epoch_moves_every_parameter():
+    one = learner(codebook_update="gradient", codebook_size=2)
+    before = state(one)
+    one.train_epoch(series(), 1)
+    after = state(one)
+    # Biases before a batch normalisation have no effect, so only weight decay moves them.
+    unmoved = [name for name in before if torch.equal(before[name], after[name])]
+    assert unmoved == []
+
+
+def test_a_step_is_adamw_on_the_gradient_of_the_total():
+    """The first step, done by hand with the same views, ends where the loop ends."""
+    x = series(8)
+    ours, plain = (learner(x=x, batch_size=8, codebook_update="gradient") for _ in range(2))
+    record = ours.train_epoch(x, 1)
+    order = torch.randperm(8, generator=stream(0, "order", 1))
+    upper, lower = plain.augmenter(
+        torch.cat([x[order], x[order]]), stream(0, "views", 1)
+    ).chunk(2)
+    losses = plain.objective(plain.tokenizer.train()(upper, lower))
+    total = sum(losses[name] for name in losses)  # gamma is 1
+    total.backward()
+    parameters = [*plain.tokenizer.parameters(), *plain.objective.parameters()]
+    torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-3).step()
+    assert record["losses"]["total"] == pytest.approx(total.item(), rel=1e-6)
+    for ours_p, plain_p in zip(ours.tokenizer.parameters(), plain.tokenizer.parameters(), strict=True):
+        torch.testing.assert_close(ours_p, plain_p, atol=1e-6, rtol=1e-5)
+
+
+def test_without_gamma_and_with_clean_input_it_is_exactly_the_baseline():
+    x = series()
+    baseline = learner("vqvae", x)
+    silent = learner("bt-vqvae", x, gamma=0, upper_input="clean")
+    for epoch in (1, 2, 3):
+        one, other = baseline.train_epoch(x, epoch), silent.train_epoch(x, epoch)
+        assert one["losses"] == other["losses"]
+    assert equal(state(baseline), state(silent))
+
+
+def test_gamma_changes_what_is_learnt():
+    x = series()
+    states = []
+    for gamma in (0.5, 1.0):
+        one = learner(gamma=gamma)
+        one.train_epoch(x, 1)
+        one.train_epoch(x, 2)
+        states.append(torch.cat([p.flatten() for p in one.tokenizer.encoder.parameters()]))
+    assert not torch.allclose(*states, atol=1e-5)
+
+
+def test_same_seed_same_numbers_other_seed_other_numbers():
+    x = series()
+    states = []
+    for seed in (0, 0, 1):
+        one = learner(seed=seed)
+        one.train_epoch(x, 1)
+        states.append(state(one))
+    assert equal(states[0], states[1])
+    assert not equal(states[0], states[2])
+
+
+def test_building_and_training_leave_the_global_random_stream_alone():
+    before = torch.get_rng_state()
+    learner().train_epoch(series(), 1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@given(
+    n=st.integers(1, 9), batch=st.integers(1, 4), channels=st.integers(1, 2),
+    length=st.integers(5, 30), constant=st.booleans(),
+)  # fmt: skip
+def test_tiny_batches_and_constant_series_train_without_nan(n, batch, channels, length, constant):
+    x = torch.ones(n, channels, length) if constant else series(n, channels, length)
+    one = learner(x=x, batch_size=batch)
+    record = one.train_epoch(x, 1)
+    assert all(math.isfinite(value) for value in record["losses"].values())
+    assert all(tensor.isfinite().all() for tensor in state(one).values())
+
+
+def test_losses_are_means_over_series_not_over_batches():
+    """With a still optimiser the losses of 5 + 1 series are those of all six at once."""
+    x = series(6)
+    record = learner("vqvae", x, batch_size=5, learning_rate=1e-30).train_epoch(x, 1)
+    whole = learner("vqvae", x, batch_size=6, learning_rate=1e-30).train_epoch(x, 1)
+    assert record["losses"]["total"] == pytest.approx(whole["losses"]["total"], rel=0.2)
+    assert 1 <= record["perplexity"] <= 6
+
+
+def test_learning_rate_follows_a_cosine_over_all_steps():
+    assert cosine_rate(1e-3, 0, 10) == 1e-3
+    assert cosine_rate(1e-3, 5, 10) == pytest.approx(5e-4)
+    assert cosine_rate(1e-3, 10, 10) == pytest.approx(0, abs=1e-12)
+    one = learner(epochs=4, batch_size=8)  # 3 steps an epoch, 12 in all
+    for epoch in range(1, 5):
+        one.train_epoch(series(), epoch)
+    assert one.optimizer.param_groups[0]["lr"] == pytest.approx(cosine_rate(1e-3, 11, 12))
+
+
+def test_a_loss_that_is_no_number_is_an_error_not_a_result():
+    one = learner("vqvae")
+    with torch.no_grad():
+        next(one.tokenizer.parameters()).fill_(float("nan"))
+    with pytest.raises(TwincodeError, match="stopped being a number in epoch 1"):
+        one.train_epoch(series(), 1)
+
+
+def test_random_streams_are_distinct_and_repeatable():
+    seeds = {stream_seed(s, p, e) for s in range(5) for p in PURPOSES for e in range(5)}
+    assert len(seeds) == 5 * len(PURPOSES) * 5
+    assert torch.equal(*[torch.rand(3, generator=stream(7, "views", 2)) for _ in range(2)])
+    with pytest.raises(TwincodeError, match="seed must not be negative"):
+        stream_seed(-1, "views")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"epochs": -1}, {"batch_size": 0}, {"learning_rate": 0.0}, {"weight_decay": -1.0}],
+)
+def test_settings_that_cannot_train_are_errors(changes):
+    with pytest.raises(TwincodeError, match="must be"):
+        learner("vqvae", **changes)

@@ -1,0 +1,85 @@
+import pytest
+import torch
+from conftest import tiny
+
+from twincode.errors import TwincodeError
+from twincode.losses import TWIN_LOSSES
+from twincode.tokenizers import build_tokenizer
+from twincode.train.objective import Objective
+
+
+def build(**changes):
+    config = tiny("bt-vqvae", **changes)
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(config, 1, 40).train()
+    return tokenizer, Objective(config.objective, config.tokenizer.latent_channels).train()
+
+
+def views(batch=5):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(batch, 1, 40, generator=generator)
+    return x, x + 0.1 * torch.randn(batch, 1, 40, generator=generator)
+
+
+def test_total_is_equation_4_18():
+    tokenizer, objective = build(gamma=0.7)
+    output = tokenizer(*views())
+    losses = objective(output)
+    assert set(losses) == {
+        "reconstruction_time", "reconstruction_frequency", "codebook", "barlow_twins",
+    }  # fmt: skip
+    # Eq. 4.9 first, then gamma times eq. 4.17 on the projections of both latents.
+    vqvae = sum(
+        torch.nn.functional.mse_loss(target, reconstruction)
+        for target, reconstruction in output.pairs.values()
+    ) + (output.vq_loss)
+    a, b = (objective.projector(z) for z in (output.latents, output.twin_latents))
+    twin = TWIN_LOSSES["barlow_twins"](a, b, objective.config)
+    torch.testing.assert_close(objective.total(losses), vqvae + 0.7 * twin)
+
+
+def gradient(gamma):
+    tokenizer, objective = build(gamma=gamma)
+    losses = objective(tokenizer(*views()))
+    objective.total(losses).backward()
+    encoder = torch.cat([p.grad.flatten() for p in tokenizer.encoder.parameters()])
+    decoder = torch.cat([p.grad.flatten() for p in tokenizer.decoder.parameters()])
+    return encoder, decoder
+
+
+def test_gamma_changes_the_gradient_of_the_encoder_in_proportion_and_no_other():
+    (zero, still), (one, _), (two, same) = (gradient(g) for g in (1e-9, 1.0, 2.0))
+    assert (one - zero).norm() > 1e-3
+    torch.testing.assert_close(two - zero, 2 * (one - zero), atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(still, same)
+
+
+def test_without_gamma_there_is_no_projector_and_no_twin_loss():
+    tokenizer, objective = build(gamma=0)
+    assert objective.projector is None
+    assert not objective.needs_twin
+    assert "barlow_twins" not in objective(tokenizer(*views()))
+
+
+def test_a_batch_of_one_gives_finite_losses_and_gradients():
+    tokenizer, objective = build()
+    losses = objective(tokenizer(*views(1)))
+    objective.total(losses).backward()
+    assert all(value.isfinite() for value in losses.values())
+    for module in (tokenizer, objective):
+        assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"twin_loss": "barlow_twin"}, "did you mean 'barlow_twins'"),
+        ({"upper_input": "viev"}, "did you mean 'view'"),
+        ({"gamma": -1}, "gamma must not be negative"),
+        ({"gamma": float("nan")}, "gamma must not be negative"),
+        ({"projector_width": 0}, "projector_width must be at least 1"),
+    ],
+)
+def test_settings_that_make_no_objective_are_errors(changes, message):
+    with pytest.raises(TwincodeError, match=message):
+        build(**changes)
