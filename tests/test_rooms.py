@@ -6,7 +6,7 @@ from pathlib import Path
 import twincode
 
 ROOMS = [
-    "errors", "files", "config", "recipes", "data", "spectral", "augment", "nets", "quantize",
+    "errors", "files", "config", "recipes", "precision", "data", "spectral", "augment", "nets", "quantize",
     "tokenizers", "losses", "evaluate", "model", "train", "study", "report", "cli",
 ]  # fmt: skip
 # What a room may not know although it lies above: a page is made from stored results alone.

@@ -81,6 +81,7 @@ class TrainingConfig:
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 1e-3
+    precision: str = "float32"
     seed: int = 0
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twincode.errors import TwincodeError, unknown_name
+from twincode.precision import in_full_precision
 
 WINDOWS: dict[str, Callable[..., Tensor]] = {
     "rectangular": torch.ones,
@@ -59,6 +60,7 @@ class STFT(nn.Module):
         self.register_buffer("envelope", envelope[0].float(), persistent=False)
         self.envelope: Tensor
 
+    @in_full_precision
     def forward(self, x: Tensor) -> Tensor:
         """The transform u (B, 2C, F, T) of x (B, C, L)."""
         B, C, _ = x.shape
@@ -68,6 +70,7 @@ class STFT(nn.Module):
         u = u.view(B, C, 2, self.frequencies, self.frames)  # (B, C, real/imaginary, F, T)
         return u.transpose(1, 2).reshape(B, 2 * C, self.frequencies, self.frames)
 
+    @in_full_precision
     def inverse(self, u: Tensor) -> Tensor:
         """The series (B, C, L) of u (B, 2C, F, T)."""
         B, C = u.shape[0], u.shape[1] // 2

@@ -3,11 +3,14 @@
 import torch
 from torch import Tensor
 
+from twincode.precision import in_full_precision
+
 # Added to each variance, as batch normalisation does, so that a constant feature counts as
 # uncorrelated with everything instead of dividing by zero.
 EPSILON = 1e-5
 
 
+@in_full_precision
 def barlow_twins_loss(a: Tensor, b: Tensor, off_diagonal_weight: float = 0.005) -> Tensor:
     """1/P [ sum_i (1 - C_ii)^2 + lambda sum_i sum_{j != i} C_ij^2 ] for projections a, b (B, P).
 

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from twincode.config import QuantizerConfig
 from twincode.errors import TwincodeError, unknown_name
+from twincode.precision import in_full_precision
 from twincode.quantize.contract import Quantized, Quantizer
 
 UPDATES = ("gradient", "ema")
@@ -54,6 +55,7 @@ class VectorQuantizer(Quantizer):
         """The codebook (K, D)."""
         return self.codebook.detach()
 
+    @in_full_precision
     def forward(self, z: Tensor) -> Quantized:
         """Snap each latent vector of z (B, D, H, W) to its nearest code."""
         codes = self._nearest(z.detach())
@@ -74,6 +76,7 @@ class VectorQuantizer(Quantizer):
         return score.argmax(dim=-1)
 
     @torch.no_grad()
+    @in_full_precision
     def initialise(self, z: Tensor, generator: Generator) -> None:
         """With ``codebook_init="data"``, start each code at a latent vector drawn from z."""
         if self.config.codebook_init == "uniform":
@@ -87,6 +90,7 @@ class VectorQuantizer(Quantizer):
             self.sums.copy_(self.codebook)
 
     @torch.no_grad()
+    @in_full_precision
     def update(self, z: Tensor, codes: Tensor) -> None:
         """Move the codes to the moving averages of their latents; nothing with ``"gradient"``."""
         if self.config.codebook_update == "gradient":

@@ -12,6 +12,7 @@ from twincode.augment import Augmenter
 from twincode.config import Config
 from twincode.errors import TwincodeError
 from twincode.evaluate.codebook import perplexity
+from twincode.precision import computing_in
 from twincode.spectral import STFT
 from twincode.tokenizers import Tokenizer, build_tokenizer
 from twincode.tokenizers.contract import frozen
@@ -50,8 +51,9 @@ class Learner:
         for step, chosen in self._order(len(x), epoch):
             self._set_learning_rate(step, len(x))
             upper, lower = self._views(x[chosen], generator)
-            output = self.tokenizer(upper, lower)
-            losses = self.objective(output)
+            with computing_in(self.config.training.precision, self.device):
+                output = self.tokenizer(upper, lower)
+                losses = self.objective(output)
             losses["total"] = self.objective.total(losses)
             self.optimizer.zero_grad()
             losses["total"].backward()
@@ -111,6 +113,8 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(config.training.seed, "weights"))
         tokenizer = build_tokenizer(config, channels, length).to(device)
+        # Channels last is how convolutions run fastest, here and on accelerators.
+        tokenizer = tokenizer.to(memory_format=torch.channels_last)
         objective = Objective(config.objective, config.tokenizer.latent_channels).to(device)
     _place_codebook(config, tokenizer, x)
     sizes = config.tokenizer
@@ -134,6 +138,7 @@ def build_optimizer(config: Config, *modules: nn.Module) -> torch.optim.Optimize
         parameters or [nn.Parameter(torch.empty(0))],
         lr=training.learning_rate,
         weight_decay=training.weight_decay,
+        fused=True,
     )
 
 

@@ -1,0 +1,47 @@
+"""Lower precision where it is harmless, full precision where it is not."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from twincode.errors import unknown_name
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+R = TypeVar("R")
+
+
+def computing_in(precision: str, device: torch.device) -> torch.autocast:
+    """A context in which convolutions and linear layers compute in ``precision``.
+
+    Parameters, statistics and the optimiser stay in float32. Raises TwincodeError for an unknown
+    name.
+    """
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    return torch.autocast(
+        device.type, PRECISIONS[precision], enabled=precision != "float32", cache_enabled=False
+    )
+
+
+def in_full_precision(function: Callable[..., R]) -> Callable[..., R]:
+    """Compute in float32 whatever the context: for sums and distances that rounding would spoil.
+
+    Arguments in a half precision are widened; float64 stays as it is.
+    """
+
+    @functools.wraps(function)
+    def run(*arguments: Any) -> R:
+        device = next(a.device.type for a in arguments if isinstance(a, Tensor))
+        with torch.autocast(device, enabled=False):
+            return function(*[_widen(argument) for argument in arguments])
+
+    return run
+
+
+def _widen(value: Any) -> Any:
+    halved = isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+    return value.float() if halved else value
