@@ -1,0 +1,47 @@
+"""How a codebook is used, and how alike its codes are (METHOD section 5)."""
+
+import torch
+from torch import Tensor
+
+
+def code_counts(codes: Tensor, codebook_size: int) -> Tensor:
+    """How often each code occurs: int64 codes of any shape, each in 0 .. K-1 -> int64 (K,)."""
+    return torch.bincount(codes.flatten(), minlength=codebook_size)
+
+
+def perplexity(counts: Tensor) -> float:
+    """exp of the entropy of the codes' frequencies: K when all are used alike, 1 when one is.
+
+    0 where nothing was counted.
+    """
+    used = counts[counts > 0].to(torch.float64)
+    if used.numel() == 0:
+        return 0.0
+    frequencies = used / used.sum()
+    return float(torch.exp(-(frequencies * frequencies.log()).sum()))
+
+
+def used_codes(counts: Tensor) -> int:
+    """Number of codes that occur at all."""
+    return int((counts > 0).sum())
+
+
+def dead_codes(counts: Tensor) -> int:
+    """Number of codes that never occur."""
+    return counts.numel() - used_codes(counts)
+
+
+def mean_absolute_cosine(codebook: Tensor) -> float:
+    """Mean of |cos| over all pairs of different codes of a codebook (K, D).
+
+    0 for orthogonal codes and for K = 1; 1 for parallel ones. A code of length zero has no
+    direction and counts as orthogonal to every other.
+    """
+    K = codebook.shape[0]
+    if K < 2:
+        return 0.0
+    codes = codebook.detach().to(torch.float64)
+    lengths = codes.norm(dim=1, keepdim=True)
+    directions = codes / torch.where(lengths > 0, lengths, 1.0)
+    cosines = (directions @ directions.T).abs().clamp(max=1.0)
+    return float((cosines.sum() - cosines.diagonal().sum()) / (K * (K - 1)))

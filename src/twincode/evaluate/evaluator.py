@@ -1,0 +1,88 @@
+"""Everything a frozen tokenizer is judged by, as (readout, metric, value)."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from twincode.config import EvaluationConfig
+from twincode.data import Dataset, Scaling
+from twincode.evaluate.codebook import code_counts, mean_absolute_cosine, perplexity, used_codes
+from twincode.evaluate.probes import probe
+from twincode.evaluate.readout import readout_features
+from twincode.evaluate.reconstruction import batches, reconstruction_errors
+from twincode.tokenizers import Tokenizer
+
+
+class Measurement(NamedTuple):
+    """One number. ``readout`` is empty for a metric that belongs to no readout."""
+
+    readout: str
+    metric: str
+    value: float
+
+
+class Split(NamedTuple):
+    """A data set ready for the device: scaled series (n, C, L) and label indices per part."""
+
+    x_train: Tensor
+    x_test: Tensor
+    y_train: np.ndarray | None
+    y_test: np.ndarray | None
+    n_classes: int
+
+
+def prepare(dataset: Dataset, scaling: Scaling, device: torch.device) -> Split:
+    """Scale both parts with the train part's numbers and move them to ``device``."""
+    return Split(
+        torch.from_numpy(scaling.apply(dataset.X_train)).to(device),
+        torch.from_numpy(scaling.apply(dataset.X_test)).to(device),
+        dataset.y_train,
+        dataset.y_test,
+        len(dataset.classes),
+    )
+
+
+def embed(tokenizer: Tokenizer, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Quantised latents (n, D, H, W) and codes (n, H, W), or None, of all of x, on the CPU."""
+    parts = [tokenizer.embed(batch) for batch in batches(x)]
+    latents = torch.cat([part.latents.cpu() for part in parts])
+    codes = [part.codes.cpu() for part in parts if part.codes is not None]
+    return latents, torch.cat(codes) if codes else None
+
+
+def evaluate_tokenizer(
+    tokenizer: Tokenizer, split: Split, config: EvaluationConfig
+) -> list[Measurement]:
+    """All probes under every readout, reconstruction and codebook measures.
+
+    The tokenizer's parameters and buffers, its mode and the random streams are left as they were.
+    Reconstruction is measured on the test part, and in time on the train part too.
+    """
+    train, train_codes = embed(tokenizer, split.x_train)
+    test, test_codes = embed(tokenizer, split.x_test)
+    size = tokenizer.quantizer.codebook_size
+    found = []
+    for name in config.readouts:
+        Z_train = readout_features(name, train, train_codes, size)
+        Z_test = readout_features(name, test, test_codes, size)
+        scores = probe(Z_train, split.y_train, Z_test, split.y_test, config, split.n_classes)
+        found += [Measurement(name, metric, value) for metric, value in scores.items()]
+    errors = reconstruction_errors(tokenizer, split.x_test)
+    errors["train_reconstruction_time"] = reconstruction_errors(tokenizer, split.x_train)[
+        "reconstruction_time"
+    ]
+    if test_codes is not None and train_codes is not None:
+        errors |= codebook_measures(tokenizer, torch.cat([train_codes, test_codes]))
+    return found + [Measurement("", metric, value) for metric, value in errors.items()]
+
+
+def codebook_measures(tokenizer: Tokenizer, codes: Tensor) -> dict[str, float]:
+    """Perplexity and used codes over ``codes`` (n, H, W), and how alike the code vectors are."""
+    counts = code_counts(codes, tokenizer.quantizer.codebook_size)
+    measures = {"perplexity": perplexity(counts), "used_codes": float(used_codes(counts))}
+    vectors = tokenizer.quantizer.vectors()
+    if vectors is not None:
+        measures["codebook_cosine"] = mean_absolute_cosine(vectors)
+    return measures

@@ -1,0 +1,82 @@
+"""What a page shows of one model: arrays to draw, chosen without a hand in it."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from twincode.augment import Augmenter
+from twincode.evaluate.codebook import code_counts
+from twincode.evaluate.evaluator import Split, embed
+from twincode.evaluate.reconstruction import series_errors
+from twincode.tokenizers import Tokenizer
+
+TOKEN_SERIES = 6
+LATENT_POINTS = 1000
+
+Exhibits = dict[str, np.ndarray]
+
+
+def make_exhibits(tokenizer: Tokenizer, split: Split) -> Exhibits:
+    """Reconstructions, token grids, code use and a plane of latents, all from the test part."""
+    latents, codes = embed(tokenizer, split.x_test)
+    exhibits = _examples(tokenizer, split.x_test)
+    exhibits |= _plane(latents, split.y_test)
+    if codes is not None:
+        exhibits["code_counts"] = code_counts(codes, tokenizer.quantizer.codebook_size).numpy()
+        exhibits |= _token_grids(split, codes)
+    return exhibits
+
+
+def augmentation_exhibit(augmenter: Augmenter, x: Tensor, generator: torch.Generator) -> Exhibits:
+    """The series x (1, C, L), then what each augmentation alone makes of it."""
+    views = [step(x, generator) for _, step in augmenter.steps]
+    return {
+        "augmentation_names": np.array([name for name, _ in augmenter.steps], dtype=np.str_),
+        "augmentation_series": torch.cat([x, *views]).cpu().numpy(),
+    }
+
+
+def _examples(tokenizer: Tokenizer, x: Tensor) -> Exhibits:
+    """The test series reconstructed best, in the middle and worst."""
+    errors = series_errors(tokenizer, x)
+    order = errors.argsort(stable=True)
+    chosen = order[[0, len(order) // 2, len(order) - 1]]
+    _, reconstruction = tokenizer.reconstruct(x[chosen.to(x.device)])["time"]
+    return {
+        "example_series": x[chosen.to(x.device)].cpu().numpy(),
+        "example_reconstructions": reconstruction.cpu().numpy(),
+        "example_errors": errors[chosen].numpy(),
+    }
+
+
+def _token_grids(split: Split, codes: Tensor) -> Exhibits:
+    """Series and codes of the first test series of each class, then of the next ones."""
+    labels = np.full(len(codes), -1) if split.y_test is None else split.y_test
+    turn = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels[:1000])])
+    chosen = np.lexsort((labels[: len(turn)], turn))[:TOKEN_SERIES]
+    return {
+        "token_series": split.x_test[chosen].cpu().numpy(),
+        "token_codes": codes[chosen].numpy(),
+        "token_labels": labels[chosen],
+    }
+
+
+def _plane(latents: Tensor, labels: np.ndarray | None) -> Exhibits:
+    """The first two principal components of evenly spaced test series' flattened latents."""
+    chosen = np.unique(np.linspace(0, len(latents) - 1, LATENT_POINTS).astype(int))
+    Z = latents[chosen].flatten(1).double()
+    U, S, _ = torch.linalg.svd(Z - Z.mean(dim=0), full_matrices=False)
+    plane = torch.zeros(len(Z), 2, dtype=Z.dtype)
+    share = torch.zeros(2, dtype=Z.dtype)
+    axes = min(2, len(S))
+    # Each axis points where its largest value lies, so that the picture never flips by chance.
+    points = U[:, :axes] * S[:axes]
+    points = points * points.gather(0, points.abs().argmax(dim=0, keepdim=True)).sign()
+    plane[:, :axes] = points
+    if S.square().sum() > 0:
+        share[:axes] = S[:axes].square() / S.square().sum()
+    return {
+        "latents_2d": plane.float().numpy(),
+        "latents_labels": np.full(len(Z), -1) if labels is None else labels[chosen],
+        "latents_explained": share.float().numpy(),
+    }

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import MinMaxScaler
+
+from twincode.errors import TwincodeError
+from twincode.evaluate.readout import (
+    READOUTS,
+    READOUTS_OF_CODES,
+    histogram,
+    minmax_scale,
+    readout_features,
+)
+
+
+def plain_histogram(codes, K):
+    n, H, W = codes.shape
+    features = np.zeros((n, H * K))
+    for series in range(n):
+        for h in range(H):
+            for w in range(W):
+                features[series, h * K + codes[series, h, w]] += 1
+    return np.sqrt(features)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n=st.integers(0, 5),
+    D=st.integers(1, 4),
+    H=st.integers(1, 3),
+    W=st.integers(1, 4),
+    K=st.integers(1, 6),
+    seed=st.integers(0, 99),
+)
+def test_each_readout_equals_its_definition(n, D, H, W, K, seed):
+    generator = torch.Generator().manual_seed(seed)
+    latents = torch.randn(n, D, H, W, generator=generator)
+    codes = torch.randint(K, (n, H, W), generator=generator)
+    z = latents.numpy()
+    expected = {
+        "flatten": z.reshape(n, D * H * W),
+        "mean": z.astype(np.float64).mean(axis=(2, 3)),
+        "histogram": plain_histogram(codes.numpy(), K),
+    }
+    assert expected.keys() == READOUTS.keys()
+    for name, features in expected.items():
+        found = readout_features(name, latents, codes, K)
+        assert found.dtype == np.float32
+        assert found.shape == features.shape
+        np.testing.assert_allclose(found, features, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(READOUTS))
+def test_only_the_named_readouts_need_codes(name):
+    latents = torch.ones(2, 3, 2, 2)
+    if name in READOUTS_OF_CODES:
+        with pytest.raises(TwincodeError, match="continuous"):
+            readout_features(name, latents, None, 0)
+    else:
+        assert len(readout_features(name, latents, None, 0)) == 2
+
+
+@pytest.mark.parametrize("code", (-1, 4))
+def test_histogram_refuses_codes_outside_the_codebook(code):
+    with pytest.raises(TwincodeError, match="outside a codebook of 4"):
+        histogram(torch.zeros(1, 1, 1, 2), torch.tensor([[[0, code]]]), 4)
+
+
+def test_an_unknown_readout_is_an_error():
+    with pytest.raises(TwincodeError, match="'flatten'"):
+        readout_features("flaten", torch.ones(1, 1, 1, 1), None, 0)
+
+
+def test_readouts_follow_no_gradient_and_keep_the_latents():
+    latents = torch.randn(2, 3, 2, 2, requires_grad=True)
+    before = latents.detach().clone()
+    features = readout_features("mean", latents, None, 0)
+    features += 1
+    assert torch.equal(latents, before)
+
+
+def test_scaling_is_scikit_learns_in_double_precision():
+    random = np.random.default_rng(0)
+    train, test = random.normal(size=(2, 9, 4)).astype(np.float32)
+    train[:, 1] = 7.0
+    before = train.copy()
+    scaled_train, scaled_test = minmax_scale(train, test)
+    scaler = MinMaxScaler((-1, 1)).fit(train.astype(np.float64))
+    np.testing.assert_array_equal(scaled_train, scaler.transform(train.astype(np.float64)))
+    np.testing.assert_array_equal(scaled_test, scaler.transform(test.astype(np.float64)))
+    assert scaled_train.dtype == scaled_test.dtype == np.float64
+    np.testing.assert_array_equal(scaled_train[:, 1], -1.0)
+    np.testing.assert_array_equal(train, before)
