@@ -49,10 +49,11 @@ class Checkpoint:
         """Put the state into modules and optimiser; TwincodeError where it does not fit them."""
         for name, module in modules.items():
             restore(module, _below(name, self.tensors), self.path)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _below("optimizer", self.tensors).items():
             index, _, field = key.partition(".")
-            state.setdefault(int(index), {})[field] = tensor
+            state.setdefault(int(index), {})[field] = _laid_out_like(parameters[int(index)], tensor)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
@@ -68,6 +69,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(progress, dict) or progress.get("format") != FORMAT:
         raise TwincodeError(f"{path} is not a checkpoint this version can read; {remedy}")
     return Checkpoint(path, progress, tensors)
+
+
+def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """``tensor`` in the memory order of ``parameter``; the fused optimiser takes it for granted."""
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, device=tensor.device, requires_grad=False).copy_(tensor)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

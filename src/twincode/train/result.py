@@ -82,9 +82,9 @@ def device_name(device: torch.device) -> str:
 @cache
 def commit() -> str | None:
     """The commit this package runs from, ``+`` added where files differ from it; None elsewhere."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     # An installed copy may lie inside somebody else's repository.
-    if not _git(folder, "ls-files", "--error-unmatch", Path(__file__).name):
+    if not _git(folder, "ls-files", "--error-unmatch", "__init__.py"):
         return None
     head = _git(folder, "rev-parse", "--short=12", "HEAD")
     return head + ("+" if _git(folder, "status", "--porcelain", "--", ".") else "")
