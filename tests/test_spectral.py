@@ -57,9 +57,7 @@ def test_identity_for_every_length_of_the_thesis_setting(length):
 
 def test_inverse_is_that_of_torch_for_spectra_no_series_has():
     stft, u = STFT(41), noise(2, 2, 5, 21)
-    expected = torch.istft(
-        torch.complex(u[:, 0], u[:, 1]), 8, 2, window=torch.ones(8), length=41
-    )
+    expected = torch.istft(torch.complex(u[:, 0], u[:, 1]), 8, 2, window=torch.ones(8), length=41)
     torch.testing.assert_close(stft.inverse(u)[:, 0], expected, atol=1e-5, rtol=1e-5)
 
 

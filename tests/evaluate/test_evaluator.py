@@ -53,7 +53,10 @@ def test_reconstruction_error_is_equation_4_12_over_the_whole_set(n):
 
 def test_measurements_are_those_of_the_parts():
     tokenizer, split, config = setup()
-    found = {(m.readout, m.metric): m.value for m in evaluate_tokenizer(tokenizer, split, config.evaluation)}
+    found = {
+        (m.readout, m.metric): m.value
+        for m in evaluate_tokenizer(tokenizer, split, config.evaluation)
+    }
     train, test = embed(tokenizer, split.x_train), embed(tokenizer, split.x_test)
     for readout in ("flatten", "mean", "histogram"):
         Z_train, Z_test = (readout_features(readout, *part, 6) for part in (train, test))

@@ -185,6 +185,34 @@ def test_probes_are_evenly_spaced_and_always_run_at_the_end(epochs, evaluations,
     assert evaluation_epochs(epochs, evaluations) == due
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"readouts": ("flaten",)}, "did you mean 'flatten'"),
+        ({"readouts": ()}, "at least one readout"),
+        ({"svm_c": 0.0}, "svm_c must be above 0"),
+        ({"evaluations": 0}, "evaluations must be at least 1"),
+        ({"precision": "bfloat"}, "did you mean 'bfloat16'"),
+        ({"augmentations": ("flop",)}, "did you mean 'flip'"),
+    ],
+)
+def test_settings_that_cannot_work_fail_before_any_training(waves, changes, message):
+    seen = []
+    with pytest.raises(TwincodeError, match=message):
+        train(None, waves, seen.append, **changes)
+    assert [record for record in seen if record["event"] == "epoch"] == []
+
+
+def test_a_continuous_model_is_judged_without_code_counts(waves):
+    seen = []
+    model = train(None, waves, seen.append, quantizer="identity")
+    readouts = {m["readout"] for r in seen if r["event"] == "evaluation" for m in r["measurements"]}
+    assert readouts == {"flatten", "mean", ""}
+    assert model.transform(waves.X_test).shape == (20, 8 * 5 * 8)
+    with pytest.raises(TwincodeError, match="continuous"):
+        model.encode(waves.X_test)
+
+
 def test_an_unknown_device_is_explained(waves):
     with pytest.raises(TwincodeError, match="device 'tpu9' is not available"):
         fit(tiny("vqvae"), waves, device="tpu9")

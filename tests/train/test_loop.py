@@ -59,16 +59,16 @@ def test_a_step_is_adamw_on_the_gradient_of_the_total():
     ours, plain = (learner(x=x, batch_size=8, codebook_update="gradient") for _ in range(2))
     record = ours.train_epoch(x, 1)
     order = torch.randperm(8, generator=stream(0, "order", 1))
-    upper, lower = plain.augmenter(
-        torch.cat([x[order], x[order]]), stream(0, "views", 1)
-    ).chunk(2)
+    upper, lower = plain.augmenter(torch.cat([x[order], x[order]]), stream(0, "views", 1)).chunk(2)
     losses = plain.objective(plain.tokenizer.train()(upper, lower))
     total = sum(losses[name] for name in losses)  # gamma is 1
     total.backward()
     parameters = [*plain.tokenizer.parameters(), *plain.objective.parameters()]
     torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-3).step()
     assert record["losses"]["total"] == pytest.approx(total.item(), rel=1e-6)
-    for ours_p, plain_p in zip(ours.tokenizer.parameters(), plain.tokenizer.parameters(), strict=True):
+    for ours_p, plain_p in zip(
+        ours.tokenizer.parameters(), plain.tokenizer.parameters(), strict=True
+    ):
         torch.testing.assert_close(ours_p, plain_p, atol=1e-6, rtol=1e-5)
 
 

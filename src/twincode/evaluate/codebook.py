@@ -1,4 +1,4 @@
-"""How a codebook is used, and how alike its codes are (METHOD section 5)."""
+"""How a codebook is used, and how alike its codes are."""
 
 import torch
 from torch import Tensor

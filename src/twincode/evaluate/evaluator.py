@@ -1,5 +1,6 @@
 """Everything a frozen tokenizer is judged by, as (readout, metric, value)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,9 +9,10 @@ from torch import Tensor
 
 from twincode.config import EvaluationConfig
 from twincode.data import Dataset, Scaling
+from twincode.errors import TwincodeError, unknown_name
 from twincode.evaluate.codebook import code_counts, mean_absolute_cosine, perplexity, used_codes
-from twincode.evaluate.probes import probe
-from twincode.evaluate.readout import readout_features
+from twincode.evaluate.probes import check_settings, probe
+from twincode.evaluate.readout import READOUTS, READOUTS_OF_CODES, readout_features
 from twincode.evaluate.reconstruction import batches, reconstruction_errors
 from twincode.tokenizers import Tokenizer
 
@@ -64,7 +66,7 @@ def evaluate_tokenizer(
     test, test_codes = embed(tokenizer, split.x_test)
     size = tokenizer.quantizer.codebook_size
     found = []
-    for name in config.readouts:
+    for name in _applicable(config.readouts, train_codes):
         Z_train = readout_features(name, train, train_codes, size)
         Z_test = readout_features(name, test, test_codes, size)
         scores = probe(Z_train, split.y_train, Z_test, split.y_test, config, split.n_classes)
@@ -76,6 +78,21 @@ def evaluate_tokenizer(
     if test_codes is not None and train_codes is not None:
         errors |= codebook_measures(tokenizer, torch.cat([train_codes, test_codes]))
     return found + [Measurement("", metric, value) for metric, value in errors.items()]
+
+
+def check_evaluation(config: EvaluationConfig) -> None:
+    """Raise TwincodeError for settings no probe can run with, before hours are spent training."""
+    for name in config.readouts:
+        if name not in READOUTS:
+            raise unknown_name("readout", name, READOUTS)
+    if not config.readouts:
+        raise TwincodeError(f"name at least one readout: {', '.join(READOUTS)}")
+    check_settings(config)
+
+
+def _applicable(readouts: Sequence[str], codes: Tensor | None) -> list[str]:
+    """A continuous tokenizer has no codes to count."""
+    return [name for name in readouts if codes is not None or name not in READOUTS_OF_CODES]
 
 
 def codebook_measures(tokenizer: Tokenizer, codes: Tensor) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Probes: what can be read from features without training anything deep (METHOD section 5).
+"""Probes: what can be read from features without training anything deep.
 
 Every number is the one scikit-learn gives when it is called plainly on the min-max scaled features
 in double precision; only the way there is shorter. A linear SVM and all neighbours share one
@@ -48,7 +48,7 @@ def probe(
     looks at both parts together. Raises TwincodeError for an empty part, for features that are
     not finite and for settings outside their range.
     """
-    _check_settings(config)
+    check_settings(config)
     _check_features(features_train, features_test)
     train, test = minmax_scale(features_train, features_test)
     metrics: dict[str, float] = {}
@@ -333,7 +333,8 @@ def _blocks(n: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + step, n))
 
 
-def _check_settings(config: EvaluationConfig) -> None:
+def check_settings(config: EvaluationConfig) -> None:
+    """Raise TwincodeError for a setting outside its range."""
     if config.svm_c <= 0:
         raise TwincodeError(f"svm_c must be above 0, not {config.svm_c}")
     if min(config.neighbours, default=1) < 1:

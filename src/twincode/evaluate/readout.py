@@ -1,4 +1,4 @@
-"""Readouts: from a grid of quantised latents to one feature vector a series (METHOD section 5).
+"""Readouts: from a grid of quantised latents to one feature vector a series.
 
 A readout is a pure function of (latents, codes, codebook_size). A new one is a function and a line
 in ``READOUTS``; it is named in ``READOUTS_OF_CODES`` too where it cannot do without codes.

@@ -15,6 +15,7 @@ from twincode.errors import TwincodeError
 from twincode.evaluate import (
     Split,
     augmentation_exhibit,
+    check_evaluation,
     evaluate_tokenizer,
     make_exhibits,
     prepare,
@@ -110,6 +111,7 @@ class _Run:
 
     def start(self, command: list[str]) -> None:
         """Build the learner; go on from a checkpoint where there is one."""
+        check_evaluation(self.config.evaluation)
         self.scaling = Scaling.fit(self.dataset.X_train)
         self.split: Split = prepare(self.dataset, self.scaling, self.device)
         self.learner: Learner = build_learner(self.config, self.split.x_train, self.device)
