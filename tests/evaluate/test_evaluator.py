@@ -62,7 +62,7 @@ def test_measurements_are_those_of_the_parts():
         Z_train, Z_test = (readout_features(readout, *part, 6) for part in (train, test))
         scores = probe(Z_train, split.y_train, Z_test, split.y_test, config.evaluation, 2)
         assert {m: v for (r, m), v in found.items() if r == readout} == scores
-    assert set(m for r, m in found if not r) == {
+    assert {m for r, m in found if not r} == {
         "reconstruction_time", "reconstruction_frequency", "reconstruction",
         "train_reconstruction_time", "perplexity", "used_codes", "codebook_cosine",
     }  # fmt: skip

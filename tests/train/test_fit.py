@@ -111,7 +111,7 @@ def test_a_folder_with_another_run_is_refused_and_kept(tmp_path, waves, finished
     assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir()}
 
 
-def test_probes_on_the_way_change_no_number(tmp_path, waves):
+def test_probes_on_the_way_change_no_number(waves):
     often, once = (train(None, waves, evaluations=n) for n in (4, 1))
     assert same(weights(often), weights(once))
 

@@ -1,0 +1,38 @@
+"""The losses of a textbook step."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.reference.model import VQVAE, Projector
+
+EPSILON = 1e-5
+
+
+def barlow_twins(a: Tensor, b: Tensor, off_diagonal_weight: float = 0.005) -> Tensor:
+    """The loss with its P x P matrix in full (Zbontar et al., 2021), divided by P."""
+    a = (a - a.mean(0)) / (a.var(0, correction=0) + EPSILON).sqrt()
+    b = (b - b.mean(0)) / (b.var(0, correction=0) + EPSILON).sqrt()
+    C = a.T @ b / len(a)
+    on_diagonal = (C.diagonal() - 1).pow(2).sum()
+    off_diagonal = C.masked_select(~torch.eye(len(C), dtype=torch.bool, device=C.device)).pow(2)
+    return (on_diagonal + off_diagonal_weight * off_diagonal.sum()) / len(C)
+
+
+def naive_losses(model: VQVAE, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Total loss of the naive VQ-VAE on x, its latents and its codes."""
+    u = model.transform(x)
+    z = model.encoder(u)
+    z_q, codes, vq_loss = model.quantizer(z)
+    u_hat = model.decoder(z_q)
+    x_hat = model.series(u_hat)
+    return F.mse_loss(x_hat, x) + F.mse_loss(u_hat, u) + vq_loss, z, codes
+
+
+def twin_losses(
+    model: VQVAE, projector: Projector, upper: Tensor, lower: Tensor, gamma: float = 1.0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Total loss of BT-VQVAE: the naive one on the upper view, one more pass for the lower."""
+    loss, z, codes = naive_losses(model, upper)
+    twin = model.encoder(model.transform(lower))
+    return loss + gamma * barlow_twins(projector(z), projector(twin)), z, codes
