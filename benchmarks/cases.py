@@ -1,0 +1,204 @@
+"""What is compared: for each case the plain way, ours, and what both must do at least."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks import floor
+from benchmarks.reference import augment as plain_augment
+from benchmarks.reference import losses as plain_losses
+from benchmarks.reference import model as plain
+from benchmarks.timing import Work
+from twincode.config import EvaluationConfig
+from twincode.losses import barlow_twins_loss
+from twincode.nets import count_downsamplings
+from twincode.recipes import recipe
+from twincode.train.loop import Learner, build_learner
+
+BATCH = 128
+WIDTH = 4096
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table. ``wanted`` is the ratio to reach; ``precision`` is ours."""
+
+    name: str
+    plain: Work
+    ours: Work
+    wanted: float
+    precision: str = "float32"
+    least: floor.Work | None = None
+    rounds: int = 5
+
+
+CaseMaker = Callable[[], Case]
+
+
+def series(length: int, n: int = BATCH, device: str = "cpu") -> Tensor:
+    """Random walks, standardised."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(n, 1, length, generator=generator).cumsum(-1)
+    return ((x - x.mean()) / x.std()).to(device)
+
+
+def twin_loss_case(device: str = "cpu") -> Case:
+    """The loss alone, forward and backward."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(BATCH, WIDTH, generator=generator).to(device) for _ in range(2))
+    a, b = a.requires_grad_(), b.requires_grad_()
+
+    def run(loss: Callable[[Tensor, Tensor], Tensor]) -> Work:
+        def work() -> None:
+            a.grad = b.grad = None
+            loss(a, b).backward()
+
+        return work
+
+    return Case(
+        f"twin loss, P {WIDTH}",
+        run(plain_losses.barlow_twins),
+        run(barlow_twins_loss),
+        wanted=20,
+        least=floor.twin_loss(BATCH, WIDTH),
+        rounds=9,
+    )
+
+
+def step_case(name: str, length: int, wanted: float, precision: str, device: str = "cpu") -> Case:
+    """One training step on a full batch; ``name`` is the recipe."""
+    twin = name == "bt-vqvae"
+    least = floor.twin_step(length, BATCH) if twin else floor.naive_step(length, BATCH)
+    return Case(
+        f"{'BT-VQVAE' if twin else 'VQ-VAE'} step, L {length}",
+        plain_step(length, twin, device),
+        our_step(length, name, precision, device),
+        wanted,
+        precision,
+        least,
+    )
+
+
+def our_step(
+    length: int, name: str, precision: str, device: str = "cpu", **changes: object
+) -> Work:
+    """One step of twincode's own loop."""
+    x = series(length, device=device)
+    config = recipe(name, **{"epochs": 1000, "precision": precision, **changes})
+    learner: Learner = build_learner(config, x, torch.device(device))
+    epochs = iter(range(1, 1000))
+    return lambda: learner.train_epoch(x, next(epochs))
+
+
+def plain_step(length: int, twin: bool, device: str = "cpu") -> Work:
+    """One step of the textbook's."""
+    x = series(length, device=device)
+    halvings = count_downsamplings(length // 2 + 1, 8)
+    model = plain.VQVAE(length, halvings).to(device)
+    projector = plain.Projector(64, WIDTH).to(device)
+    parameters = [*model.parameters(), *(projector.parameters() if twin else ())]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-3)
+    generator = np.random.default_rng(0)
+
+    def view() -> Tensor:
+        return torch.from_numpy(plain_augment.augment_batch(x.cpu().numpy(), generator)).to(device)
+
+    def work() -> None:
+        if twin:
+            loss, z, codes = plain_losses.twin_losses(model, projector, view(), view())
+        else:
+            loss, z, codes = plain_losses.naive_losses(model, x)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.quantizer.update(z.detach(), codes)
+        loss.item()
+
+    return work
+
+
+def encode_case(length: int, wanted: float) -> Case:
+    """Series to codes, a thousand at a time."""
+    from twincode.evaluate.evaluator import embed
+
+    x = series(length, 1024)
+    model = plain.VQVAE(length, count_downsamplings(length // 2 + 1, 8)).eval()
+    tokenizer = build_learner(recipe("vqvae"), x[:BATCH], torch.device("cpu")).tokenizer
+
+    @torch.no_grad()
+    def plain_work() -> None:
+        torch.cat([model.encode(part) for part in x.split(BATCH)])
+
+    return Case(
+        f"encode, L {length}",
+        plain_work,
+        lambda: embed(tokenizer, x),
+        wanted,
+        least=floor.encoding(length, len(x)),
+    )
+
+
+def probe_case(wanted: float = 8) -> Case:
+    """All probes on codes of 1000 + 4000 series: 32 codes of 64 channels on a grid of 40."""
+    from benchmarks.reference import probes as plain_probes
+    from twincode.evaluate.probes import probe
+
+    features, labels = quantised_features(5000)
+    parts = (features[:1000], labels[:1000], features[1000:], labels[1000:])
+    config = EvaluationConfig()
+    return Case(
+        "all probes, 1000 + 4000 x 2560",
+        lambda: plain_probes.probe(*parts),
+        lambda: probe(*parts, config, n_classes=5),
+        wanted,
+        rounds=1,
+    )
+
+
+def quantised_features(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features (n, 2560) like flattened codes of five overlapping classes."""
+    generator = np.random.default_rng(0)
+    codebook = generator.normal(size=(32, 64))
+    labels = generator.integers(5, size=n)
+    prototypes = generator.integers(32, size=(5, 40))
+    noise = generator.integers(32, size=(n, 40))
+    codes = np.where(generator.random((n, 40)) < 0.15, prototypes[labels], noise)
+    return codebook[codes].reshape(n, -1).astype(np.float32), labels
+
+
+def augmentation_case(length: int = 140) -> Case:
+    """Five augmentations, two views of a batch."""
+    x = series(length)
+    learner = build_learner(recipe("bt-vqvae", projector_width=8), x, torch.device("cpu"))
+    generator, torch_generator = np.random.default_rng(0), torch.Generator()
+
+    def plain_work() -> None:
+        for _ in range(2):
+            plain_augment.augment_batch(x.numpy(), generator)
+
+    return Case(
+        "augmentation, two views",
+        plain_work,
+        lambda: learner.augmenter(torch.cat([x, x]), torch_generator),
+        wanted=10,
+        rounds=9,
+    )
+
+
+def cpu_cases() -> Iterator[CaseMaker]:
+    """Every row of the table for the CPU, made one at a time to keep memory low."""
+    yield twin_loss_case
+    yield augmentation_case
+    for precision in ("bfloat16", "float32"):
+        for name, length, wanted in (
+            ("bt-vqvae", 140, 4),
+            ("bt-vqvae", 500, 3),
+            ("vqvae", 140, 2),
+            ("vqvae", 1024, 2),
+        ):
+            yield lambda n=name, L=length, w=wanted, p=precision: step_case(n, L, w, p)  # type: ignore[misc]
+    yield lambda: encode_case(140, 3)
+    yield probe_case
