@@ -1,7 +1,9 @@
 """A trained tokenizer with all that is needed to use it: NumPy in, NumPy out."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,7 @@ class Model:
 
     def decode(self, codes: ArrayLike) -> NDArray[np.float32]:
         """The series (n, C, L), in original units, that codes (n, H, W) stand for."""
-        grid = np.asarray(codes)
+        grid = _whole_array(codes)
         size, expected = self.tokenizer.quantizer.codebook_size, self.tokenizer.grid
         if size == 0:
             raise TwincodeError(f"{self.config.recipe} is continuous: there are no codes to decode")
@@ -111,8 +113,7 @@ class Model:
     def save(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` and ``model.json`` into ``folder``, each whole."""
         folder = Path(folder)
-        tensors = {name: t.contiguous() for name, t in self.tokenizer.state_dict().items()}
-        write_whole(folder / TENSORS, lambda path: save_file(tensors, path))
+        write_tensors(folder / TENSORS, self.tokenizer.state_dict())
         write_json(
             folder / DESCRIPTION,
             {
@@ -128,7 +129,9 @@ class Model:
 
     def _tensor(self, X: ArrayLike) -> torch.Tensor:
         try:
-            array = np.asarray(X, dtype=np.float32)
+            # A value beyond float32 becomes infinite here and is refused below.
+            with np.errstate(over="ignore"):
+                array = np.asarray(X, dtype=np.float32)
         except (TypeError, ValueError):
             raise TwincodeError("series must be one array of numbers, all of one length") from None
         array = array[:, None] if array.ndim == 2 else array
@@ -153,8 +156,9 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
     """The model saved in ``folder``. Only tensors and JSON are read: no code can run.
 
     Raises TwincodeError for a folder without a model, for files that are corrupt, foreign or do
-    not belong together, and for a model of a newer version.
+    not belong together, for a model of a newer version, and for a device that is not there.
     """
+    target = choose_device(device)
     folder = Path(folder)
     description = read_json(folder / DESCRIPTION, "model description")
     if not isinstance(description, dict) or description.get("format") != FORMAT:
@@ -162,20 +166,45 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
             f"{folder / DESCRIPTION} is not a model this version of twincode can read"
         )
     try:
-        config = Config.from_dict(description["config"])
-        scaling = Scaling(**description["scaling"])
-        source = Source(**description["source"])
-        tokenizer = build_tokenizer(config, description["channels"], description["length"])
-        expected = description["tensors_sha256"]
-    except (KeyError, TypeError, ValueError) as error:
+        model, expected = _build(description), description["tensors_sha256"]
+    except (TwincodeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise TwincodeError(f"{folder / DESCRIPTION} is damaged: {error}") from error
     tensors = read_tensors(folder / TENSORS)
     if _sha256(folder / TENSORS) != expected:
         raise TwincodeError(
             f"{folder / TENSORS} is corrupt or belongs to another {DESCRIPTION}; train again"
         )
-    restore(tokenizer, tensors, folder / TENSORS)
-    return Model(tokenizer.to(device), scaling, config, source)
+    restore(model.tokenizer, tensors, folder / TENSORS)
+    return model.to(target)
+
+
+def choose_device(name: str | torch.device) -> torch.device:
+    """The device of that name; ``auto`` is the accelerator where there is one, else the CPU.
+
+    Raises TwincodeError for a device this machine has not.
+    """
+    chosen = name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(chosen)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise TwincodeError(f"device {str(name)!r} is not available here; try cpu") from None
+    return device
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file, whole or not at all."""
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(contiguous, temporary, metadata)
+        except SafetensorError as error:
+            raise _system_error(error) from error
+
+    write_whole(path, write)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -195,6 +224,34 @@ def restore(module: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Pat
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise TwincodeError(f"{path} does not fit its configuration: {reason}") from error
+
+
+def _build(description: dict[str, Any]) -> Model:
+    """The model a description speaks of, its weights still to be read."""
+    config = Config.from_dict(description["config"])
+    source = description["source"]
+    scaling = Scaling(**description["scaling"])
+    if not (math.isfinite(scaling.mean) and 0 < scaling.std < math.inf):
+        raise ValueError(f"{scaling} cannot be undone")
+    return Model(
+        build_tokenizer(config, description["channels"], description["length"]).eval(),
+        scaling,
+        config,
+        Source(**{**source, "classes": tuple(source["classes"])}),
+    )
+
+
+def _whole_array(codes: ArrayLike) -> NDArray:
+    try:
+        return np.asarray(codes)
+    except ValueError:
+        raise TwincodeError("codes must be one array of whole numbers, all of one shape") from None
+
+
+def _system_error(error: SafetensorError) -> OSError:
+    """The operating system's complaint that safetensors reports as one of its own."""
+    number = re.search(r"os error (\d+)", str(error))
+    return OSError(int(number[1]) if number else 0, str(error))
 
 
 def _sha256(path: Path) -> str:

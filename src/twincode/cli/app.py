@@ -1,23 +1,25 @@
 """The commands. Heavy imports wait until a command needs them."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twincode.cli.errors import FAILED, readable
-from twincode.cli.settings import listed, numbers, parse_settings
+from twincode.cli.errors import FAILED, UsageError, complain, readable, usage_message
+from twincode.cli.settings import describe_settings, listed, numbers, parse_settings
 from twincode.errors import TwincodeError
+from twincode.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from twincode.data import Policy
+    from twincode.data import Dataset, Policy
     from twincode.data.series import FloatArray
     from twincode.model import Model
+    from twincode.study import Outcome
 
 app = typer.Typer(
     help="Discrete codes for time series: train, compare and look at vector-quantised models.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="rich",
@@ -25,6 +27,7 @@ app = typer.Typer(
 
 # Options a command does not declare are settings of the configuration.
 WITH_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+SETTINGS = describe_settings()
 
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A UCR/UEA name, or a path to your own series.")
@@ -32,7 +35,7 @@ DatasetArgument = Annotated[
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        envvar="TWINCODE_DATA", help="Data sets: UCRArchive_2018 layout or NAME.npz files."
+        envvar="TWINCODE_DATA", help="Folder in UCRArchive_2018 layout or of NAME.npz files."
     ),
 ]
 Missing = Annotated[str, typer.Option(help="Missing values: error or interpolate.")]
@@ -54,20 +57,23 @@ def datasets(data_dir: DataDir = None) -> None:
     from twincode.cli.tables import show
     from twincode.data import list_datasets
 
-    rows = [
-        (d.name, d.n_train, d.n_test, d.channels, d.length or "varies", d.classes, d.source)
-        for d in list_datasets(data_dir)
-    ]
-    show(["data set", "train", "test", "channels", "length", "classes", "from"], rows)
+    found = list_datasets(data_dir)
+    for source in sorted({info.source for info in found}):
+        rows = [
+            (d.name, d.n_train, d.n_test, d.channels, d.length or "varies", d.classes)
+            for d in found
+            if d.source == source
+        ]
+        show(["data set", "train", "test", "channels", "length", "classes"], rows, source)
 
 
-@app.command(context_settings=WITH_SETTINGS)
+@app.command(context_settings=WITH_SETTINGS, epilog=SETTINGS)
 @readable
 def train(
     context: typer.Context,
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Option(help="Folder for the model, its log and its results.")],
-    recipe: Annotated[str, typer.Option(help="Which method.")] = "bt-vqvae",
+    recipe: Annotated[str, typer.Option(help=f"Method: {', '.join(RECIPES)}.")] = "bt-vqvae",
     device: Device = "auto",
     data_dir: DataDir = None,
     missing: Missing = "error",
@@ -75,7 +81,7 @@ def train(
 ) -> None:
     """Train one model. Any setting of the configuration is an option too.
 
-    Example: [bold]twincode train GunPoint --recipe bt-vqvae --gamma 1 --epochs 50 --out run[/bold]
+    Example: [bold]twincode train GunPoint --gamma 1 --epochs 50 --out run[/bold]
 
     Stop it at any time; the same command goes on where it was.
     """
@@ -89,7 +95,9 @@ def train(
     from twincode.train import fit
 
     with RunProgress(f"{data.name}  {label(config)}", config.training.epochs) as progress:
-        fit(config, data, out, device, progress.watch)
+        fit(config, data, out, device, progress.watch, _command())
+    if not progress.seen_anything:
+        typer.echo(f"{out} holds this model already; nothing was run again")
     _show_final(out, f"{data.name}, {label(config)}, {config.training.epochs} epochs")
     typer.echo(f"model: {out}   page: twincode report {out}")
 
@@ -121,7 +129,8 @@ def evaluate(
     from twincode.model import load_model
 
     model = load_model(folder, device)
-    data = load_dataset(dataset or model.source.name, data_dir, Policy(missing, lengths))
+    policy = Policy(missing, lengths)
+    data = load_dataset(dataset, data_dir, policy) if dataset else _own(model, data_dir, policy)
     measurements = model.evaluate(data)
     show_measurements(measurements, f"{model.source.name} model on {data.name}")
     target = out or folder / "evaluation.csv"
@@ -143,10 +152,11 @@ def encode(
 
     Example: [bold]twincode encode run my_series.csv -o codes.parquet[/bold]
     """
-    from twincode.cli.output import code_columns, write_array
+    from twincode.cli.output import check_suffix, code_columns, write_array
     from twincode.data import Policy
     from twincode.model import load_model
 
+    check_suffix(out)
     model = load_model(folder, device)
     codes = model.encode(_read(model, file, Policy(missing, lengths)))
     write_array(out, codes, code_columns(*codes.shape[1:]))
@@ -167,17 +177,18 @@ def reconstruct(
 
     Example: [bold]twincode reconstruct run my_series.csv -o out.csv[/bold]
     """
-    from twincode.cli.output import step_columns, write_array
+    from twincode.cli.output import check_suffix, step_columns, write_array
     from twincode.data import Policy
     from twincode.model import load_model
 
+    check_suffix(out)
     model = load_model(folder, device)
     series = model.reconstruct(_read(model, file, Policy(missing, lengths)))
     write_array(out, series, step_columns(*series.shape[1:]))
     typer.echo(f"written: {out} ({len(series)} series)")
 
 
-@app.command(context_settings=WITH_SETTINGS)
+@app.command(context_settings=WITH_SETTINGS, epilog=SETTINGS)
 @readable
 def study(
     context: typer.Context,
@@ -186,7 +197,7 @@ def study(
         "study"
     ),
     recipes: Annotated[
-        str, typer.Option(help="Methods to compare.")
+        str, typer.Option(help="Methods to compare; see train.")
     ] = "vqvae,vqvae-augmented,bt-vqvae",
     gammas: Annotated[str, typer.Option(help="Twin loss weights.")] = "0.5,1,2",
     seeds: Annotated[int, typer.Option(help="How many seeds: 0, 1, ...")] = 3,
@@ -197,10 +208,10 @@ def study(
 ) -> None:
     """Compare models over data sets, gammas and seeds. What is already there is not run again.
 
-    Example: [bold]twincode study --datasets GunPoint,OSULeaf --gammas 1 --epochs 50 --out s[/bold]
+    Example: [bold]twincode study --datasets GunPoint,OSULeaf --epochs 50[/bold]
     """
     from twincode.cli.progress import StudyProgress
-    from twincode.cli.tables import show_frame
+    from twincode.cli.tables import show_by
     from twincode.data import Policy
     from twincode.report import load_results, summary_table, write_report
     from twincode.study import Study, run_study
@@ -221,12 +232,13 @@ def study(
             device,
             progress.watch,
             progress.announce,
+            _command(),
         )
     typer.echo(f"runs: {outcome.trained} trained, {outcome.present} already there")
-    for title, reason in outcome.failed.items():
-        typer.echo(f"failed: {title}: {reason}", err=True)
+    _tell_failures(outcome)
     page = write_report(out)
-    show_frame(summary_table(load_results(out)), "mean ± standard deviation over seeds")
+    title = "{}: mean ± standard deviation over seeds"
+    show_by(summary_table(load_results(out)), "data set", title)
     typer.echo(f"page: {page}")
     if outcome.failed:
         raise typer.Exit(FAILED)
@@ -264,9 +276,42 @@ def _show_final(folder: Path, title: str) -> None:
     show_measurements(final, title)
 
 
-def main() -> None:
-    """Run the command line."""
+def _own(model: "Model", data_dir: Path | None, policy: "Policy") -> "Dataset":
+    """The data the model was trained on, if they can be found by their name and are the same."""
+    from twincode.data import load_dataset
+
+    remedy = "give a name or a path with --dataset"
     try:
-        app()
+        data = load_dataset(model.source.name, data_dir, policy)
     except TwincodeError as error:
-        sys.exit(f"twincode: {error}")
+        raise TwincodeError(f"cannot find the model's own data; {remedy}: {error}") from error
+    if data.checksum != model.source.checksum:
+        raise TwincodeError(
+            f"the model was trained on another {data.name} ({model.source.origin}) "
+            f"than is found now ({data.origin}); {remedy}"
+        )
+    return data
+
+
+def _tell_failures(outcome: "Outcome") -> None:
+    """One line for each reason, whichever runs it struck."""
+    for reason in dict.fromkeys(outcome.failed.values()):
+        titles = [title for title, found in outcome.failed.items() if found == reason]
+        more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
+        complain(f"failed: {titles[0]}{more}: {reason}")
+
+
+def _command() -> list[str]:
+    """The command as a person would type it again, wherever the program lies."""
+    return ["twincode", *sys.argv[1:]]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line, by default the program's own; returns the exit status."""
+    arguments = list(sys.argv[1:] if words is None else words)
+    try:
+        status = app(arguments or ["--help"], prog_name="twincode", standalone_mode=False)
+    except UsageError as error:
+        complain(usage_message(error))
+        return error.exit_code
+    return int(status or 0)

@@ -1,6 +1,8 @@
 """Failures as a person should see them: one line, a status, no traceback."""
 
 import functools
+import os
+import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -10,6 +12,9 @@ from twincode.errors import TwincodeError
 
 FAILED = 1
 INTERRUPTED = 130  # what shells expect of a program ended by Ctrl-C
+
+# What typer raises for a command line it cannot parse; typer itself exports only its children.
+UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,10 +28,40 @@ def readable(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except TwincodeError as error:
-            typer.echo(f"twincode: {error}", err=True)
+            complain(str(error))
+            raise typer.Exit(FAILED) from error
+        except BrokenPipeError:
+            raise  # whoever read the output has seen enough; typer ends quietly
+        except OSError as error:
+            complain(_system_message(error))
+            _drop_output()
             raise typer.Exit(FAILED) from error
         except KeyboardInterrupt as interrupt:
-            typer.echo("\ntwincode: interrupted; the same command goes on from here", err=True)
+            complain("interrupted; run the same command again to go on")
             raise typer.Exit(INTERRUPTED) from interrupt
 
     return run
+
+
+def complain(message: str) -> None:
+    """Print one line on the error stream."""
+    typer.echo(f"twincode: {' '.join(message.split())}", err=True)
+
+
+def usage_message(error: typer.BadParameter) -> str:
+    """What is wrong with a command line, and where to read how it should be."""
+    command = error.ctx.command_path if error.ctx else "twincode"
+    return f"{error.format_message().rstrip('.')}; see {command} --help"
+
+
+def _system_message(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _drop_output() -> None:
+    """Forget output that could not be written, lest Python complain of it again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,10 +23,18 @@ def step_columns(C: int, L: int) -> list[str]:
     return [f"c{c}_t{t}" if C > 1 else f"t{t}" for c in range(C) for t in range(L)]
 
 
+def check_suffix(path: Path) -> None:
+    """Raise TwincodeError for a file of a format that cannot be written."""
+    if path.suffix not in SUFFIXES:
+        *most, last = SUFFIXES
+        raise TwincodeError(
+            f"cannot write {path}: its name must end in {', '.join(most)} or {last}"
+        )
+
+
 def write_array(path: Path, array: NDArray, columns: list[str]) -> None:
     """Write an array (n, ...) as one row a series, or as it is to NumPy's formats."""
-    if path.suffix not in SUFFIXES:
-        raise TwincodeError(f"cannot write {path}: its name must end in {', '.join(SUFFIXES)}")
+    check_suffix(path)
     frame = pd.DataFrame(array.reshape(len(array), -1), columns=columns)
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: frame.to_csv(temporary, index=False),

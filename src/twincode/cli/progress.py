@@ -1,16 +1,25 @@
-"""The progress bar: what runs, how far it is, how long it will take."""
+"""The progress bar: what runs, how far it is, how long it will take.
 
+A terminal shows two lines that keep themselves up to date. Anything else, a log file say, gets
+one plain line at each evaluation.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from twincode.study import PlannedRun
 from twincode.train.log import Record
@@ -18,85 +27,119 @@ from twincode.train.log import Record
 # The rate is taken over this many seconds, long enough to hold an evaluation.
 RATE_SECONDS = 120
 
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
-        speed_estimate_period=RATE_SECONDS,
-    )
+D = TypeVar("D", bound="_Display")
 
 
-def _note(record: Record) -> str:
-    if record["event"] == "evaluation":
-        return ""
-    total = record["losses"]["total"]
-    use = record["perplexity"]
-    return f"loss {total:.4f}" + (f"  perplexity {use:.1f}" if use is not None else "")
+class _TwoLines(Progress):
+    """What runs and how it does on one line, how far it is on the next."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.tasks:
+            text = f"{task.description}  {task.fields['note']}"
+            yield Text(text, no_wrap=True, overflow="ellipsis")
+            yield self.make_tasks_table([task])
 
 
-class RunProgress:
-    """One bar over the epochs of one run; give ``watch`` to ``fit``."""
+class _Display:
+    """What the two kinds of progress share. ``completed`` and ``total`` have any unit."""
+
+    def __init__(self, title: str = "", total: float | None = None) -> None:
+        self._console = Console(stderr=True)
+        self._bar = _TwoLines(
+            BarColumn(bar_width=32),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("so far,"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+            speed_estimate_period=RATE_SECONDS,
+            disable=not self._console.is_interactive,
+        )
+        self._task = self._bar.add_task(title, total=total, note="")
+        self.seen_anything = False
+
+    def __enter__(self: D) -> D:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A bar that never moved says nothing; a failure's one line is to stand alone.
+        self._bar.live.transient = not self.seen_anything
+        self._bar.stop()
+
+    def _show(self, title: str, record: Record, epochs: int, completed: float) -> None:
+        """Bring the display up to date with a record of the log of a run of ``epochs``."""
+        if record["event"] == "epoch":
+            note = _note(record, epochs)
+            self._bar.update(self._task, description=title, completed=completed, note=note)
+        elif record["event"] == "start":
+            note = "first epoch" if epochs else "evaluation"
+            self._bar.update(self._task, description=title, note=note)
+        elif record["event"] == "evaluation" and self._bar.disable:
+            self._print(title)
+        self.seen_anything = True
+
+    def _print(self, title: str) -> None:
+        task = self._bar.tasks[0]
+        elapsed, left = _clock(task.elapsed), _clock(task.time_remaining)
+        line = f"{title}  {task.fields['note']}  {elapsed} so far, {left} left"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class RunProgress(_Display):
+    """The epochs of one run; give ``watch`` to ``fit``."""
 
     def __init__(self, title: str, epochs: int) -> None:
-        self._bar = _bar()
-        self._task = self._bar.add_task(title, total=epochs, unit="epochs", note="")
-
-    def __enter__(self) -> "RunProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+        super().__init__(title, epochs)
+        self._title = title
+        self._epochs = epochs
 
     def watch(self, record: Record) -> None:
-        """Move the bar by a record of the log."""
-        if record["event"] == "epoch":
-            self._bar.update(self._task, completed=record["epoch"], note=_note(record))
+        """Take in a record of the log."""
+        self._show(self._title, record, self._epochs, record.get("epoch", 0))
 
 
-class StudyProgress:
-    """A bar over the epochs of all runs, and the name of the run at work."""
+class StudyProgress(_Display):
+    """All runs of a study; ``announce`` and ``watch`` are for ``run_study``.
+
+    The bar counts values passed through training, so that the time left is right for data sets of
+    different sizes too.
+    """
 
     def __init__(self) -> None:
-        self._bar = _bar()
-        self._runs: list[PlannedRun] = []
-        self._task = self._bar.add_task("", total=None, unit="epochs", note="")
-
-    def __enter__(self) -> "StudyProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+        super().__init__()
+        self._titles: dict[Path, str] = {}
+        self._before: dict[Path, int] = {}
 
     def announce(self, runs: list[PlannedRun]) -> None:
         """Learn what there is to do."""
-        self._runs = runs
-        todo = [run for run in runs if not run.done]
-        self._bar.update(self._task, total=sum(run.config.training.epochs for run in todo))
+        total = 0
+        for number, run in enumerate(runs, start=1):
+            self._titles[run.folder] = f"[{number}/{len(runs)}] {run.title}"
+            self._before[run.folder] = total
+            total += 0 if run.done else run.config.training.epochs * run.dataset.X_train.size
+        self._bar.update(self._task, total=total)
 
     def watch(self, run: PlannedRun, record: Record) -> None:
-        """Move the bar by a record of one run's log."""
-        place = f"[{self._runs.index(run) + 1}/{len(self._runs)}] {run.title}"
-        if record["event"] == "epoch":
-            self._bar.update(self._task, advance=1, description=place, note=_note(record))
-        else:
-            self._bar.update(self._task, description=place)
+        """Take in a record of the log of one run."""
+        done = record.get("epoch", 0) * run.dataset.X_train.size
+        title, before = self._titles[run.folder], self._before[run.folder]
+        self._show(title, record, run.config.training.epochs, before + done)
+
+
+def _note(record: Record, epochs: int) -> str:
+    epoch, perplexity = record["epoch"], record["perplexity"]
+    parts = [f"epoch {epoch}/{epochs}", f"loss {record['losses']['total']:.4g}"]
+    parts += [f"perplexity {perplexity:.1f}"] if perplexity is not None else []
+    parts += ["last evaluation"] if epoch == epochs else []
+    return "  ".join(parts)
+
+
+def _clock(seconds: float | None) -> str:
+    return "-:--:--" if seconds is None else str(timedelta(seconds=round(seconds)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from twincode.config import Config
 from twincode.errors import TwincodeError
 
 
@@ -26,6 +27,16 @@ def parse_settings(words: Sequence[str]) -> dict[str, str]:
     return settings
 
 
+def describe_settings() -> str:
+    """Every setting with its default, a paragraph a group, for the help of a command."""
+    groups = {name: fields for name, fields in Config().to_dict().items() if name != "recipe"}
+    paragraphs = [
+        f"[bold]{group}:[/bold] " + " ".join(_option(*field) for field in fields.items())
+        for group, fields in groups.items()
+    ]
+    return "\n\n".join(["Settings and their defaults; a recipe changes a few.", *paragraphs])
+
+
 def listed(text: str) -> tuple[str, ...]:
     """The items of a comma-separated list."""
     return tuple(item.strip() for item in text.split(",") if item.strip())
@@ -37,3 +48,10 @@ def numbers(text: str, what: str) -> tuple[float, ...]:
         return tuple(float(item) for item in listed(text))
     except ValueError:
         raise TwincodeError(f"{what} must be numbers separated by commas, not {text!r}") from None
+
+
+def _option(name: str, value: object) -> str:
+    """``--name=value``, which stays together where a help text wraps."""
+    parts = value if isinstance(value, list) else [value]
+    text = ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
+    return f"--{name.replace('_', '-')}={text}"

@@ -1,32 +1,47 @@
 """Results as plain text tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from twincode.evaluate import Measurement
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from twincode.evaluate import Measurement
+
+_GAP = 2
 
 
 def show(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Print a table on the output stream; the first column is text, the others are numbers."""
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
-    for index, header in enumerate(headers):
-        table.add_column(header, justify="left" if index == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*[str(cell) for cell in row])
-    Console().print(table)
+    """Print a table on the output stream; the first column is text, the others are numbers.
+
+    Numbers never wrap: columns that do not fit the terminal follow in a table below.
+    """
+    console = Console()
+    cells = [[str(cell) for cell in row] for row in rows]
+    columns = list(zip(headers, *cells, strict=True))
+    if title:
+        console.print(Text(title, style="italic"))
+    for numbers in _parts(columns, console.width):
+        console.print(_table([columns[0], *numbers]), "")
 
 
-def show_frame(frame: pd.DataFrame, title: str = "") -> None:
-    """Print a data frame."""
-    show([str(column) for column in frame.columns], frame.itertuples(index=False), title)
+def show_by(frame: "pd.DataFrame", column: str, title: str) -> None:
+    """Print one table for each value of ``column``; ``{}`` in ``title`` stands for the value."""
+    for value, part in frame.groupby(column, sort=False):
+        rest = part.drop(columns=column)
+        show(list(rest.columns), rest.itertuples(index=False), title.format(value))
 
 
-def show_measurements(measurements: Sequence[Measurement], title: str) -> None:
+def show_measurements(measurements: Sequence["Measurement"], title: str) -> None:
     """Print one row a metric, one column a readout."""
+    import pandas as pd
+
     frame = pd.DataFrame(measurements)
     wide = frame.pivot_table("value", "metric", "readout", sort=False)
     columns = ["metric", *[str(name) or "model" for name in wide.columns]]
@@ -35,3 +50,35 @@ def show_measurements(measurements: Sequence[Measurement], title: str) -> None:
         for metric, values in zip(wide.index, wide.to_numpy(), strict=True)
     ]
     show(columns, rows, title)
+
+
+def _parts(columns: Sequence[Sequence[str]], width: int) -> Iterator[list[Sequence[str]]]:
+    """The number columns, in as many parts as it takes for each to fit beside the first column."""
+    room = width - _width(columns[0])
+    part: list[Sequence[str]] = []
+    for column in columns[1:]:
+        if part and sum(map(_width, part)) + _width(column) > room:
+            yield part
+            part = []
+        part.append(column)
+    yield part
+
+
+def _width(column: Sequence[str]) -> int:
+    return max(map(cell_len, column)) + _GAP
+
+
+def _table(columns: Sequence[Sequence[str]]) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, _GAP - 1, 0, 0),
+    )
+    table.add_column(columns[0][0], overflow="fold")
+    for header, *_ in columns[1:]:
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in zip(*(column[1:] for column in columns), strict=True):
+        if any(row[1:]):
+            table.add_row(*row)
+    return table

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from twincode.distributed import processes, total
+
 
 class ViewBatchNorm(_BatchNorm):
     """Batch normalisation (Ioffe and Szegedy, 2015) over (B, D) or (B, D, H, W), view by view.
@@ -22,9 +24,11 @@ class ViewBatchNorm(_BatchNorm):
         """Any shape whose second axis is the channels will do."""
 
     def forward(self, x: Tensor, views: int = 1) -> Tensor:
-        """Normalise x (views * B, D, ...)."""
+        """Normalise x (views * B, D, ...); statistics are those of the whole batch everywhere."""
         if not self.training:
             return super().forward(x)
+        if processes() > 1:
+            return torch.cat([self._over_processes(view) for view in x.chunk(views)])
         if x.numel() == views * self.num_features:
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
@@ -32,6 +36,24 @@ class ViewBatchNorm(_BatchNorm):
         if views == 1:
             return super().forward(x)
         return torch.cat([super(ViewBatchNorm, self).forward(view) for view in x.chunk(views)])
+
+
+    def _over_processes(self, x: Tensor) -> Tensor:
+        """Normalise this process's share of a batch by the mean and variance of all shares."""
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        shape = [1, -1, *[1] * (x.ndim - 2)]
+        values = x.float()
+        count = total(values.new_tensor([values.numel() / x.shape[1]]))
+        mean = total(values.sum(axes)) / count
+        centred = values - mean.view(shape)
+        variance = total(centred.square().sum(axes)) / count
+        with torch.no_grad():
+            unbiased = variance * count / (count - 1).clamp(min=1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+            self.num_batches_tracked += 1
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (centred * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
 
 
 class DownsamplingBlock(nn.Module):

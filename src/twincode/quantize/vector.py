@@ -5,6 +5,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from twincode.config import QuantizerConfig
+from twincode.distributed import sum_in_place
 from twincode.errors import TwincodeError, unknown_name
 from twincode.precision import in_full_precision
 from twincode.quantize.contract import Quantized, Quantizer
@@ -97,8 +98,10 @@ class VectorQuantizer(Quantizer):
             return
         vectors = z.permute(0, 2, 3, 1).flatten(0, 2)
         won = F.one_hot(codes.flatten(), self.codebook_size).to(vectors.dtype)
-        self.counts.lerp_(won.sum(0), 1 - self.config.ema_decay)
-        self.sums.lerp_(won.T @ vectors, 1 - self.config.ema_decay)
+        counts, sums = won.sum(0), won.T @ vectors
+        sum_in_place([counts, sums])
+        self.counts.lerp_(counts, 1 - self.config.ema_decay)
+        self.sums.lerp_(sums, 1 - self.config.ema_decay)
         total = self.counts.sum()
         epsilon = self.config.ema_epsilon
         smoothed = (self.counts + epsilon) / (total + self.codebook_size * epsilon) * total

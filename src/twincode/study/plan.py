@@ -1,5 +1,6 @@
 """A study described, and the runs it consists of."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,9 @@ _CONTROLS: dict[str, frozenset[str]] = {
     "raw-series": frozenset({"epochs", "seed", "readouts", "tokenizer", "quantizer"}),
     "random-encoder": frozenset({"epochs"}),
 }
+
+# Settings that a study varies itself, and what says how.
+_VARIED = {"gamma": "gammas", "seed": "seeds"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,12 @@ class Study:
                 raise TwincodeError(f"a study needs at least one of {name}")
         if self.seeds < 1:
             raise TwincodeError(f"a study needs at least 1 seed, not {self.seeds}")
+        for gamma in self.gammas:
+            if not 0 <= gamma < math.inf:
+                raise TwincodeError(f"gammas must be numbers from 0 up, not {gamma:g}")
+        for name, instead in _VARIED.items():
+            if name in self.settings:
+                raise TwincodeError(f"a study varies {name} itself; use {instead}")
 
     def configs(self) -> list[Config]:
         """The distinct configurations to run on each data set, controls first, seed by seed."""
@@ -47,7 +57,10 @@ class Study:
             configs.append(self._control("random-encoder", seed=seed))
             for name in self.recipes:
                 configs += self._models(name, seed)
-        return list({config.digest(): config for config in configs}.values())
+        distinct: dict[str, Config] = {}
+        for config in configs:
+            distinct.setdefault(config.digest(), config)
+        return list(distinct.values())
 
     def _control(self, name: str, seed: int) -> Config:
         fixed = _CONTROLS[name]
@@ -55,8 +68,10 @@ class Study:
         return recipe(name, **{**settings, "seed": seed})
 
     def _models(self, name: str, seed: int) -> list[Config]:
+        if name in _CONTROLS:
+            return []  # there already
         config = recipe(name, **{**self.settings, "seed": seed})
-        if name in _CONTROLS or not config.objective.gamma:
+        if not config.objective.gamma:
             return [config]
         if not self.gammas:
             raise TwincodeError(f"{name} needs at least one gamma; give some with --gammas")

@@ -9,6 +9,7 @@ from twincode.config import Config
 from twincode.data import Dataset, Policy, load_dataset
 from twincode.errors import TwincodeError
 from twincode.files import make_folder, write_json
+from twincode.model import choose_device
 from twincode.recipes import label
 from twincode.study.plan import Study
 from twincode.train import fit, run_id
@@ -63,12 +64,14 @@ def run_study(
     """Train and evaluate every run of ``study`` under ``folder``; one that fails stops no other.
 
     ``announce`` is given the list of planned runs before the first starts; ``watch`` every log
-    record of each. Raises TwincodeError for a data set that cannot be loaded, a recipe or setting
-    that does not exist, and a folder that cannot be written.
+    record of each. Raises TwincodeError for a data set that cannot be loaded, two different
+    ones of one name, a recipe, setting or device that does not exist, and a folder that cannot be
+    written.
     """
-    place = make_folder(Path(folder))
-    datasets = [load_dataset(name, data_dir, policy or Policy()) for name in study.datasets]
     configs = study.configs()
+    choose_device(device)
+    datasets = _load(study, data_dir, policy or Policy())
+    place = make_folder(Path(folder))
     runs = [
         PlannedRun(dataset, config, place / RUNS / run_id(config, dataset))
         for dataset in datasets
@@ -81,6 +84,16 @@ def run_study(
     for run in runs:
         _carry_out(run, outcome, device, watch, command)
     return outcome
+
+
+def _load(study: Study, data_dir: str | Path | None, policy: Policy) -> list[Dataset]:
+    """The data sets, each once; results are told apart by their names."""
+    found: dict[str, Dataset] = {}
+    for name in study.datasets:
+        dataset = load_dataset(name, data_dir, policy)
+        if found.setdefault(dataset.name, dataset).checksum != dataset.checksum:
+            raise TwincodeError(f"two different data sets are called {dataset.name}; rename one")
+    return list(found.values())
 
 
 def _carry_out(

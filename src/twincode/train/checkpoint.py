@@ -7,12 +7,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from twincode.errors import TwincodeError
-from twincode.files import write_whole
-from twincode.model import restore
+from twincode.model import restore, write_tensors
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
@@ -32,9 +30,8 @@ def save_checkpoint(
     }
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(v) for key, v in state.items()}
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     metadata = {"twincode": json.dumps({"format": FORMAT, **progress})}
-    write_whole(path, lambda temporary: save_file(contiguous, temporary, metadata))
+    write_tensors(path, tensors, metadata)
 
 
 @dataclass(frozen=True)

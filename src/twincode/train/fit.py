@@ -11,6 +11,7 @@ import torch
 
 from twincode.config import Config
 from twincode.data import Dataset, Scaling
+from twincode.distributed import join, rank
 from twincode.errors import TwincodeError
 from twincode.evaluate import (
     Split,
@@ -21,7 +22,7 @@ from twincode.evaluate import (
     prepare,
 )
 from twincode.files import make_folder, read_json, write_json, write_whole
-from twincode.model import Model, Source, describe, load_model
+from twincode.model import Model, Source, choose_device, describe, load_model
 from twincode.train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from twincode.train.log import RunLog, Watch
 from twincode.train.loop import Learner, build_learner
@@ -51,10 +52,12 @@ def fit(
     With a ``folder``, the log, checkpoints, the model and its results are kept there: a run that
     was stopped goes on from its last checkpoint to the same numbers, and a finished one is loaded
     instead of repeated. The test part is only ever evaluated. ``watch`` is called with every
-    record of the log as it is written. Raises TwincodeError for settings that make no model, data
+    record of the log as it is written. Started by ``torchrun``, all processes train this one
+    model, each on its share of every batch. Raises TwincodeError for settings that make no model, data
     that do not fit, a folder that holds another run, and a damaged checkpoint.
     """
-    target = _choose_device(device)
+    target = choose_device(device)
+    join(target)
     place = Path(folder) if folder is not None else None
     if place is not None and (place / RESULT).exists():
         _check_same_run(place, config, dataset)
@@ -65,20 +68,15 @@ def fit(
     return run.finish()
 
 
-def _choose_device(name: str) -> torch.device:
-    try:
-        device = torch.device(
-            name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        )
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise TwincodeError(f"device {name!r} is not available here; try cpu") from None
-    return device
-
-
 def _check_same_run(folder: Path, config: Config, dataset: Dataset) -> None:
     found = read_json(folder / RESULT, "result")
-    _compare(folder, config, dataset, found["config"], found["dataset"]["checksum"])
+    try:
+        settings, checksum = dict(found["config"]), found["dataset"]["checksum"]
+    except (KeyError, TypeError, ValueError):
+        raise TwincodeError(
+            f"{folder / RESULT} is not the result of a run; choose another folder"
+        ) from None
+    _compare(folder, config, dataset, settings, checksum)
 
 
 def _compare(folder: Path, config: Config, dataset: Dataset, settings: dict, checksum: str) -> None:
@@ -115,7 +113,10 @@ class _Run:
         self.scaling = Scaling.fit(self.dataset.X_train)
         self.split: Split = prepare(self.dataset, self.scaling, self.device)
         self.learner: Learner = build_learner(self.config, self.split.x_train, self.device)
-        self.log = RunLog(self.folder / LOG if self.folder else None, self.watch)
+        # Of several processes one keeps the records; all read the same checkpoint.
+        self.keeps = rank() == 0
+        path = self.folder / LOG if self.folder and self.keeps else None
+        self.log = RunLog(path, self.watch if self.keeps else None)
         self.epoch = 0
         self.checkpoint = self.folder / CHECKPOINT if self.folder else None
         if self.checkpoint is not None:
@@ -152,11 +153,13 @@ class _Run:
             self._evaluate()
 
     def _evaluate(self) -> None:
+        if not self.keeps:
+            return
         found = evaluate_tokenizer(self.learner.tokenizer, self.split, self.config.evaluation)
         self.log.write("evaluation", epoch=self.epoch, measurements=describe(found))
 
     def _save_checkpoint(self) -> None:
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self.keeps:
             return
         progress = {
             "epoch": self.epoch,
@@ -172,7 +175,7 @@ class _Run:
         tokenizer = self.learner.tokenizer.eval()
         model = Model(tokenizer, self.scaling, self.config, Source.of(self.dataset))
         self.log.write("end")
-        if self.folder is not None:
+        if self.folder is not None and self.keeps:
             model.save(self.folder)
             self._save_exhibits(self.folder)
             parameters = sum(parameter.numel() for parameter in tokenizer.parameters())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from twincode import distributed
 from twincode.augment import Augmenter
 from twincode.config import Config
 from twincode.errors import TwincodeError
@@ -54,15 +55,18 @@ class Learner:
             with computing_in(self.config.training.precision, self.device):
                 output = self.tokenizer(upper, lower)
                 losses = self.objective(output)
+            losses = self.objective.portion(losses, len(upper) / len(chosen))
             losses["total"] = self.objective.total(losses)
             self.optimizer.zero_grad()
             losses["total"].backward()
+            distributed.sum_in_place(p.grad for p in self._parameters if p.grad is not None)
             self.optimizer.step()
             if output.codes is not None:
                 self.tokenizer.quantizer.update(output.latents.detach(), output.codes)
                 counts += torch.bincount(output.codes.flatten(), minlength=len(counts))
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0) + value.detach() * len(chosen)
+        distributed.sum_in_place([*sums.values(), counts])
         means = {name: (total / len(x)).item() for name, total in sums.items()}
         _check_finite(means, epoch)
         return {
@@ -80,7 +84,14 @@ class Learner:
         return enumerate(order.to(self.device).split(size), start=first)
 
     def _views(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """What the upper and the lower branch see of a batch; both views in one draw."""
+        """What the upper and the lower branch see of a batch; both views in one draw.
+
+        Among several processes, each draws the views of the whole batch and keeps its share.
+        """
+        upper, lower = self._whole_views(x, generator)
+        return distributed.share(upper), None if lower is None else distributed.share(lower)
+
+    def _whole_views(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         augment_upper = self.config.objective.upper_input == "view"
         twin = self.objective.needs_twin
         if augment_upper and twin:
@@ -89,6 +100,10 @@ class Learner:
         if augment_upper:
             return self.augmenter(x, generator), None
         return x, self.augmenter(x, generator) if twin else None
+
+    @property
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _set_learning_rate(self, step: int, n: int) -> None:
         training = self.config.training
@@ -155,7 +170,7 @@ def _place_codebook(config: Config, tokenizer: Tokenizer, x: Tensor) -> None:
     for norm in norms:
         norm.momentum = 1.0
     with torch.no_grad():
-        tokenizer.train()(batch)
+        tokenizer.train()(distributed.share(batch))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     with frozen(tokenizer):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from twincode.config import ObjectiveConfig
+from twincode.distributed import processes
 from twincode.errors import TwincodeError, unknown_name
 from twincode.losses import TWIN_LOSSES, reconstruction_losses
 from twincode.nets import Projector
@@ -49,6 +50,17 @@ class Objective(nn.Module):
         weights = {self.config.twin_loss: self.config.gamma}
         weighted = [weights.get(name, 1.0) * value for name, value in losses.items()]
         return torch.stack(weighted).sum()
+
+    def portion(self, losses: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+        """What this process adds to each loss of a batch of which it holds ``share``.
+
+        The portions of all processes sum to the losses of the batch. A twin loss is that of the
+        whole batch already and counts once in all.
+        """
+        return {
+            name: value * (1 / processes() if name == self.config.twin_loss else share)
+            for name, value in losses.items()
+        }
 
 
 def _check(config: ObjectiveConfig) -> None:

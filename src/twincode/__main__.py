@@ -1,0 +1,5 @@
+"""``python -m twincode``, and ``torchrun -m twincode``."""
+
+from twincode.cli import main
+
+main()

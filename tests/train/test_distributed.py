@@ -1,0 +1,83 @@
+"""Two processes with half a batch each against one with the whole."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_waves, tiny
+
+from twincode.train.loop import build_learner
+
+WORKER = Path(__file__).with_name("distributed_worker.py")
+# A batch normalisation takes these biases out again: their gradient is rounding alone, which AdamW
+# blows up to full steps that change nothing.
+ERASED = ("convolution.bias", "spread.bias")
+
+
+def launch(processes, *words):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(WORKER.parents[1])}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={processes}", *map(str, words)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def alone(update):
+    x = torch.from_numpy(make_waves(40).X_train)
+    config = tiny("bt-vqvae", batch_size=16, codebook_update=update)
+    learner = build_learner(config, x, torch.device("cpu"))
+    gradients = {}
+    step = learner.optimizer.step
+
+    def remember():
+        if not gradients:
+            named = {
+                **dict(learner.tokenizer.named_parameters()),
+                **dict(learner.objective.named_parameters()),
+            }
+            gradients.update({f"gradient.{n}": p.grad.clone() for n, p in named.items()})
+        step()
+
+    learner.optimizer.step = remember
+    records = [learner.train_epoch(x, epoch) for epoch in (1, 2)]
+    tensors = {f"state.{n}": t for n, t in learner.tokenizer.state_dict().items()}
+    return records, {**gradients, **tensors}
+
+
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_two_halves_equal_one_whole_in_value_gradient_and_codebook(tmp_path, update):
+    from safetensors.torch import load_file
+
+    launch(2, WORKER, tmp_path, update)
+    records, expected = alone(update)
+    found = json.loads((tmp_path / "records.json").read_text())
+    for one, other in zip(found, records, strict=True):
+        assert one["losses"] == pytest.approx(other["losses"], rel=1e-4)
+        assert one["perplexity"] == pytest.approx(other["perplexity"], rel=1e-3)
+    ours = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in (0, 1)]
+    assert ours[0].keys() == expected.keys()
+    for name, tensor in expected.items():
+        if name.startswith("state") and name.endswith(ERASED):
+            continue
+        torch.testing.assert_close(ours[0][name], ours[1][name], msg=lambda m, n=name: f"{n}: {m}")
+        # Running means follow those biases, by at most the learning rate a step.
+        atol = 6e-3 if name.endswith("running_mean") else 2e-4
+        torch.testing.assert_close(
+            ours[0][name], tensor, atol=atol, rtol=2e-3, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def test_torchrun_trains_one_model_and_keeps_one_result(tmp_path):
+    words = ["-m", "twincode", "train", "GunPoint", "--out", tmp_path / "run", "--epochs", "2"]
+    words += ["--latent-channels", "4", "--residual-blocks", "1", "--projector-width", "8"]
+    launch(2, *words, "--kmeans-fits", "2", "--evaluations", "1", "--device", "cpu")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert [record["epoch"] for record in result["history"]] == [1, 2]
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == [
+        "start", "epoch", "epoch", "evaluation", "end",
+    ]  # fmt: skip
