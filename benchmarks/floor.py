@@ -28,7 +28,8 @@ class Machine:
             rates.append(2 * SIDE**3 / best(lambda a=a, b=b: a @ b) / 1e9)  # type: ignore[misc]
         x = torch.randn(COPIED, device=device)
         y = torch.empty_like(x)
-        return cls(*rates, copy=2 * 4 * COPIED / best(lambda: y.copy_(x)) / 1e9)
+        float32, bfloat16 = rates
+        return cls(float32, bfloat16, copy=2 * 4 * COPIED / best(lambda: y.copy_(x)) / 1e9)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 # Two processes of tests with two threads each would fight over two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from twincode.cli import main
 from twincode.data import Dataset, load_dataset
 from twincode.recipes import recipe
 
@@ -26,6 +28,8 @@ settings.register_profile(
 )
 settings.load_profile("twincode")
 torch.set_num_threads(1)
+
+MIRROR = Path(__file__).parents[2] / "shared" / "ucr"
 
 TINY = {
     "latent_channels": 8,
@@ -64,3 +68,87 @@ def make_waves(n_train=40, n_test=20, channels=1, length=33, seed=0):
     X = np.sin(2 * np.pi * (2 + 3 * y[:, None, None]) * time + phase)
     X = (X + 0.1 * generator.standard_normal(X.shape)).astype(np.float32)
     return Dataset("Waves", X[:n_train], X[n_train:], y[:n_train], y[n_train:], ("a", "b"), "made")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch, tmp_path_factory):
+    """No test sees the user's data folder or cache."""
+    monkeypatch.delenv("TWINCODE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def mirror():
+    """A folder of real archive sets, where this machine has one."""
+    folder = Path(os.environ.get("TWINCODE_DATA") or MIRROR)
+    if not (folder / "GunPoint.npz").is_file():
+        pytest.skip("no folder of archive sets here; set TWINCODE_DATA")
+    return folder
+
+
+@pytest.fixture
+def arrays():
+    """A tiny split with values that are easy to recognise."""
+    X = np.arange(40, dtype=np.float32).reshape(10, 4)
+    y = np.array([1, 2, 10, 1, 2, 10, 1, 2, 10, 1])
+    return {"X_train": X[:6], "y_train": y[:6], "X_test": X[6:], "y_test": y[6:]}
+
+
+@pytest.fixture
+def write_tsv():
+    def write(path, X, y):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = (
+            "\t".join([str(label), *map(str, values)]) for label, values in zip(y, X, strict=True)
+        )
+        path.write_text("\n".join(rows) + "\n")
+        return path
+
+    return write
+
+
+class Answer(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def twincode(capsys, monkeypatch):
+    """The command line: words in; status, output and errors out."""
+
+    def run(*words, columns=80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        capsys.readouterr()
+        status = main([str(word) for word in words])
+        return Answer(status, *capsys.readouterr())
+
+    return run
+
+
+def options(**changes):
+    """The settings of a tiny model as words of a command line."""
+    words = [(f"--{name.replace('_', '-')}", str(v)) for name, v in {**TINY, **changes}.items()]
+    return [word for pair in words for word in pair]
+
+
+def write_waves(path, **sizes):
+    """The made-up set as an npz with the split in it."""
+    data = make_waves(**sizes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts = ("X_train", "X_test", "y_train", "y_test")
+    np.savez(path, **{part: getattr(data, part) for part in parts})
+    return path
+
+
+@pytest.fixture(scope="session")
+def waves_file(tmp_path_factory):
+    return write_waves(tmp_path_factory.mktemp("data") / "Waves.npz")
+
+
+@pytest.fixture(scope="session")
+def trained(waves_file, tmp_path_factory):
+    """The folder of a tiny model of the made-up set, as the command line leaves it."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    assert main(["train", str(waves_file), "--out", str(folder), *options(epochs=2)]) == 0
+    return folder

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 Series = NDArray[np.float32]
 
 
-def augment(x: Series, generator: np.random.Generator) -> Series:
+def augment(x: NDArray, generator: np.random.Generator) -> Series:
     """One view of one series (L,)."""
     if generator.random() < 0.5:
         x = x[::-1]

@@ -70,7 +70,7 @@ class _Total(torch.autograd.Function):
         return summed
 
     @staticmethod
-    def backward(_ctx: FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         summed = gradient.contiguous().clone()
         dist.all_reduce(summed)
         return summed
@@ -89,7 +89,7 @@ class _WholeBatch(torch.autograd.Function):
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         summed = gradient.contiguous().clone()
         dist.all_reduce(summed)
         return summed.split(ctx.sizes)[rank()]  # type: ignore[attr-defined]

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.data import Scaling
-from twincode.evaluate import evaluate_tokenizer, make_exhibits, prepare
+from twincode.evaluate import (
+    augmentation_exhibit,
+    evaluate_tokenizer,
+    make_exhibits,
+    prepare,
+)
 from twincode.evaluate.evaluator import embed
 from twincode.evaluate.probes import probe
 from twincode.evaluate.readout import readout_features
@@ -121,3 +126,32 @@ def test_the_plane_is_that_of_the_principal_components():
     np.testing.assert_allclose(
         exhibits["latents_explained"], pca.explained_variance_ratio_, atol=1e-4
     )
+
+
+def test_token_grids_find_every_class_however_the_series_are_sorted():
+    from dataclasses import replace
+
+    dataset = make_waves(40, 20)
+    order = np.argsort(dataset.y_test, kind="stable")
+    sorted_set = replace(dataset, X_test=dataset.X_test[order], y_test=dataset.y_test[order])
+    tokenizer, split, _ = setup(dataset=sorted_set)
+    exhibits = make_exhibits(tokenizer, split)
+    assert exhibits["token_labels"].tolist() == [0, 1, 0, 1, 0, 1]
+    expected = split.x_test[[0, 10, 1, 11, 2, 12]].numpy()
+    assert np.array_equal(exhibits["token_series"], expected)
+
+
+def test_the_augmentation_exhibit_shows_each_at_work():
+    from twincode.augment import Augmenter
+    from twincode.spectral import STFT
+
+    _, split, config = setup()
+    augmenter = Augmenter(config.augmentation, STFT(33))
+    x = split.x_train[:1]
+    exhibit = augmentation_exhibit(augmenter, x, torch.Generator().manual_seed(0))
+    names = exhibit["augmentation_names"].tolist()
+    assert names == list(config.augmentation.augmentations)
+    series = exhibit["augmentation_series"]
+    assert np.array_equal(series[0], x[0].numpy())
+    assert np.array_equal(series[1 + names.index("flip")], x[0].flip(-1).numpy())
+    assert all(not np.array_equal(view, series[0]) for view in series[1:])

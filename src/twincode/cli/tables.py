@@ -75,10 +75,10 @@ def _table(columns: Sequence[Sequence[str]]) -> Table:
         pad_edge=False,
         padding=(0, _GAP - 1, 0, 0),
     )
-    table.add_column(columns[0][0], overflow="fold")
+    table.add_column(Text(columns[0][0]), overflow="fold")
     for header, *_ in columns[1:]:
-        table.add_column(header, justify="right", no_wrap=True)
+        table.add_column(Text(header), justify="right", no_wrap=True)
     for row in zip(*(column[1:] for column in columns), strict=True):
         if any(row[1:]):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))
     return table

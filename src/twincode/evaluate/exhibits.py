@@ -12,6 +12,7 @@ from twincode.tokenizers import Tokenizer
 
 TOKEN_SERIES = 6
 LATENT_POINTS = 1000
+AUGMENTATION_DRAWS = 16
 
 Exhibits = dict[str, np.ndarray]
 
@@ -28,8 +29,15 @@ def make_exhibits(tokenizer: Tokenizer, split: Split) -> Exhibits:
 
 
 def augmentation_exhibit(augmenter: Augmenter, x: Tensor, generator: torch.Generator) -> Exhibits:
-    """The series x (1, C, L), then what each augmentation alone makes of it."""
-    views = [step(x, generator) for _, step in augmenter.steps]
+    """The series x (1, C, L), then the draw of each augmentation alone that changes it most.
+
+    One draw would do for most, but a flip, say, leaves every other series as it is.
+    """
+    copies = x.expand(AUGMENTATION_DRAWS, -1, -1)
+    views = []
+    for _, step in augmenter.steps:
+        draws = step(copies, generator)
+        views.append(draws[(draws - x).square().sum(dim=(1, 2)).argmax()][None])
     return {
         "augmentation_names": np.array([name for name, _ in augmenter.steps], dtype=np.str_),
         "augmentation_series": torch.cat([x, *views]).cpu().numpy(),
@@ -52,8 +60,11 @@ def _examples(tokenizer: Tokenizer, x: Tensor) -> Exhibits:
 def _token_grids(split: Split, codes: Tensor) -> Exhibits:
     """Series and codes of the first test series of each class, then of the next ones."""
     labels = np.full(len(codes), -1) if split.y_test is None else split.y_test
-    turn = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels[:1000])])
-    chosen = np.lexsort((labels[: len(turn)], turn))[:TOKEN_SERIES]
+    by_class = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[by_class], labels[by_class])
+    turn = np.empty_like(by_class)
+    turn[by_class] = np.arange(len(labels)) - starts
+    chosen = np.lexsort((labels, turn))[:TOKEN_SERIES]
     return {
         "token_series": split.x_test[chosen].cpu().numpy(),
         "token_codes": codes[chosen].numpy(),

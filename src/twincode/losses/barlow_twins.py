@@ -18,8 +18,8 @@ def barlow_twins_loss(a: Tensor, b: Tensor, off_diagonal_weight: float = 0.005) 
     C = A'B / B is the cross-correlation of the two projections, each standardised over the batch.
     C itself is formed only where that is the cheaper way: the sum of its squares is
     <AA', BB'> / B^2, which needs two B x B matrices instead of one P x P matrix.
-    Among several processes the batch is that of all of them. Invariant to swapping a and b, to shifting, and (up to EPSILON) to rescaling any feature by a
-    positive factor.
+    Among several processes the batch is that of all of them. Invariant to swapping a and b, to
+    shifting, and (up to EPSILON) to rescaling any feature by a positive factor.
     """
     a, b = whole_batch(a), whole_batch(b)
     batch, width = a.shape

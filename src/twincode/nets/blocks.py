@@ -20,6 +20,11 @@ class ViewBatchNorm(_BatchNorm):
     statistics stand in, and are left alone.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def _check_input_dim(self, input: Tensor) -> None:
         """Any shape whose second axis is the channels will do."""
 
@@ -36,7 +41,6 @@ class ViewBatchNorm(_BatchNorm):
         if views == 1:
             return super().forward(x)
         return torch.cat([super(ViewBatchNorm, self).forward(view) for view in x.chunk(views)])
-
 
     def _over_processes(self, x: Tensor) -> Tensor:
         """Normalise this process's share of a batch by the mean and variance of all shares."""

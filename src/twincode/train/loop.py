@@ -129,7 +129,7 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
         torch.manual_seed(stream_seed(config.training.seed, "weights"))
         tokenizer = build_tokenizer(config, channels, length).to(device)
         # Channels last is how convolutions run fastest, here and on accelerators.
-        tokenizer = tokenizer.to(memory_format=torch.channels_last)
+        tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         objective = Objective(config.objective, config.tokenizer.latent_channels).to(device)
     _place_codebook(config, tokenizer, x)
     sizes = config.tokenizer

@@ -10,8 +10,8 @@ from twincode.errors import TwincodeError
 from twincode.evaluate import evaluate_tokenizer, prepare
 from twincode.recipes import RECIPES
 from twincode.train import fit
-from twincode.train.fit import evaluation_epochs
 from twincode.train.loop import build_learner
+from twincode.train.run import evaluation_epochs
 
 
 class Killed(BaseException):

@@ -53,8 +53,8 @@ def fit(
     was stopped goes on from its last checkpoint to the same numbers, and a finished one is loaded
     instead of repeated. The test part is only ever evaluated. ``watch`` is called with every
     record of the log as it is written. Started by ``torchrun``, all processes train this one
-    model, each on its share of every batch. Raises TwincodeError for settings that make no model, data
-    that do not fit, a folder that holds another run, and a damaged checkpoint.
+    model, each on its share of every batch. Raises TwincodeError for settings that make no model,
+    data that do not fit, a folder that holds another run, and a damaged checkpoint.
     """
     target = choose_device(device)
     join(target)

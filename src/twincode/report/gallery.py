@@ -1,0 +1,241 @@
+"""Which figures a data set gets, and what each says to a reader and to a screen reader."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from twincode.report import figures_exhibits as show
+from twincode.report.canvas import Layout
+from twincode.report.figures_exhibits import CHANNELS_SHOWN, Exhibit
+from twincode.report.figures_metrics import gamma_figure, trade_off_figure, training_figure
+from twincode.report.metrics import MAIN_READOUT, metric_of, plotted_metrics
+from twincode.report.models import Model, models_of
+from twincode.report.results import Results
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A figure to be drawn: file name, heading, caption, text for those who cannot see it."""
+
+    name: str
+    heading: str
+    caption: str
+    alt: str
+    build: Callable[[Layout], Figure]
+
+
+def trade_off_plate(results: Results) -> Plate | None:
+    """Codes against cost over all data sets, where any has both numbers for a trained model."""
+    models = models_of(results.runs)
+    datasets = [name for name in results.datasets if _has_trade_off(results, name, models)]
+    if not datasets:
+        return None
+    over = _over((run.seed for run in results.runs), "bars")
+    return Plate(
+        "trade-off",
+        "What the codes carry, and what it costs",
+        f"Up is better, left is better. Each dot is a trained model, {over}. "
+        "Lines are controls, which are not trained.",
+        f"Linear SVM accuracy against reconstruction error of each model on {_list(datasets)}.",
+        partial(trade_off_figure, results.final, datasets, models),
+    )
+
+
+def plates(results: Results, dataset: str) -> list[Plate]:
+    """The figures of one data set, those left out for which nothing is stored."""
+    models = models_of(results.of_dataset(dataset))
+    exhibits = _exhibits(results, dataset, models)
+    found = [
+        _training(results, dataset, models),
+        _gamma(results, dataset, models),
+        _reconstructions(dataset, exhibits),
+        _augmentations(dataset, exhibits),
+        _tokens(dataset, exhibits),
+        _codebooks(dataset, exhibits),
+        _latents(dataset, exhibits),
+    ]
+    return [plate for plate in found if plate]
+
+
+def _has_trade_off(results: Results, dataset: str, models: Sequence[Model]) -> bool:
+    wanted = ((MAIN_READOUT, "svm_accuracy"), ("", "reconstruction"))
+    return any(
+        all((dataset, model.label, *key) in results.final for key in wanted)
+        for model in models
+        if model.trained
+    )
+
+
+def _exhibits(results: Results, dataset: str, models: Sequence[Model]) -> list[Exhibit]:
+    """The examples of each trained model's run of the lowest seed that kept any."""
+    found = []
+    for model in models:
+        runs = [run for run in results.of_dataset(dataset) if run.label == model.label]
+        for run in sorted(runs, key=lambda run: run.seed):
+            if model.trained and run.exhibits:
+                classes = tuple(str(name) for name in run.record["dataset"]["classes"])
+                found.append(Exhibit(model, run.seed, classes, run.exhibits))
+                break
+    return found
+
+
+def _training(results: Results, dataset: str, models: Sequence[Model]) -> Plate | None:
+    table, history = results.table, results.history
+    rows = table[(table["dataset"] == dataset) & table["readout"].isin(["", MAIN_READOUT])]
+    courses = history[history["dataset"] == dataset]
+    trained = {model.label for model in models if model.trained}
+    if rows.loc[rows["label"].isin(trained), "epoch"].nunique() < 2 and courses.empty:
+        return None
+    names = plotted_metrics(_names(rows))
+    if not names and courses.empty:
+        return None
+    over = _over(rows.loc[rows["label"].isin(trained), "seed"], "bands")
+    return Plate(
+        "training",
+        "During training",
+        f"Each probe on the codes ({MAIN_READOUT} readout), the codebook and every training loss "
+        f"over epochs, {over}. Arrows say which way is better.",
+        f"Small line charts over epochs for {dataset}: {_titles(names)} and the training losses.",
+        partial(training_figure, rows, courses, models, names),
+    )
+
+
+def _gamma(results: Results, dataset: str, models: Sequence[Model]) -> Plate | None:
+    twins = [model for model in models if model.twin]
+    if not twins:
+        return None
+    table = results.table
+    rows = table[(table["dataset"] == dataset) & table["label"].isin([m.label for m in twins])]
+    names = plotted_metrics(_names(rows[rows["readout"].isin(["", MAIN_READOUT])]))
+    if not names:
+        return None
+    return Plate(
+        "gamma",
+        "As γ grows",
+        "Each metric at the end of training against the weight γ of the twin loss. Models without "
+        "a twin loss stand side by side at γ = 0, a thin line carrying their level across; dashed "
+        f"levels are controls. Each number is {_over(rows['seed'], 'bars')}.",
+        f"Small charts for {dataset} of {_titles(names)} against gamma, with error bars.",
+        partial(gamma_figure, results.final, dataset, MAIN_READOUT, models, names),
+    )
+
+
+def _reconstructions(dataset: str, exhibits: Sequence[Exhibit]) -> Plate | None:
+    names = ("example_series", "example_reconstructions", "example_errors")
+    kept = [exhibit for exhibit in exhibits if exhibit.has(*names)]
+    if not kept:
+        return None
+    channels = kept[0].arrays["example_series"].shape[1]
+    return Plate(
+        "reconstructions",
+        "Original and reconstruction",
+        "The test series each model reconstructs best, at the median and worst by mean squared "
+        "error over time (in brackets), each in its model's colour. "
+        f"{_one_seed(kept)}{_channels(channels)}",
+        f"Test series of {dataset} and their reconstructions by {_labels(kept)}.",
+        partial(show.reconstruction_figure, kept),
+    )
+
+
+def _augmentations(dataset: str, exhibits: Sequence[Exhibit]) -> Plate | None:
+    kept = [exhibit for exhibit in exhibits if exhibit.has("augmentation_series")]
+    kept = [exhibit for exhibit in kept if len(exhibit.arrays["augmentation_names"])]
+    if not kept:
+        return None
+    source = next((exhibit for exhibit in kept if exhibit.model.twin), kept[-1])
+    arrays = source.arrays
+    return Plate(
+        "augmentations",
+        "What each augmentation does",
+        f"One series of {dataset} before and after each augmentation alone, at the strengths of "
+        f"{source.model.label}: of 16 draws the one that changes it most. {_one_seed([source])}"
+        f"{_channels(arrays['augmentation_series'].shape[1])}",
+        f"A series under {_list([str(name) for name in arrays['augmentation_names']])}.",
+        partial(show.augmentation_figure, source),
+    )
+
+
+def _tokens(dataset: str, exhibits: Sequence[Exhibit]) -> Plate | None:
+    kept = [exhibit for exhibit in exhibits if exhibit.has("token_series", "token_codes")]
+    if not kept:
+        return None
+    return Plate(
+        "tokens",
+        "Series as tokens",
+        "Series above their grids of codes: time runs to the right, frequency upwards. Equal "
+        "colour and number mean the same code within one model, not between models. "
+        f"{_one_seed(kept)}{_channels(kept[0].arrays['token_series'].shape[1])}",
+        f"Series of {dataset} above their token grids under {_labels(kept)}.",
+        partial(show.token_figure, kept),
+    )
+
+
+def _codebooks(dataset: str, exhibits: Sequence[Exhibit]) -> Plate | None:
+    kept = [exhibit for exhibit in exhibits if exhibit.has("code_counts")]
+    if not kept:
+        return None
+    return Plate(
+        "codebook",
+        "Codebook use",
+        "The share of tokens that each code takes, most used first, against even use; perplexity "
+        f"says how many codes would do the same work evenly. {_one_seed(kept)}",
+        f"Bar charts of code shares on {dataset} for {_labels(kept)}.",
+        partial(show.codebook_figure, kept),
+    )
+
+
+def _latents(dataset: str, exhibits: Sequence[Exhibit]) -> Plate | None:
+    kept = [exhibit for exhibit in exhibits if exhibit.has("latents_2d", "latents_labels")]
+    if not kept:
+        return None
+    return Plate(
+        "latents",
+        "Latents in the plane",
+        "The quantised latents of each series on their first two principal axes; brackets give "
+        f"the share of variance. Labels colour the points and took no part in training. "
+        f"{_one_seed(kept)}",
+        f"Scatter plots of the latents of {dataset} for {_labels(kept)}, coloured by class.",
+        partial(show.latents_figure, kept),
+    )
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    measured = rows.dropna(subset=["value"])
+    return sorted(str(name) for name in measured["metric"].unique())
+
+
+def _titles(names: Iterable[str]) -> str:
+    return _list([metric_of(name).title for name in names])
+
+
+def _labels(exhibits: Iterable[Exhibit]) -> str:
+    return _list([exhibit.model.label for exhibit in exhibits])
+
+
+def _list(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _over(seeds: Iterable[int], marks: str) -> str:
+    """What a drawn number is taken over, and what the bars or bands around it are."""
+    count = len(set(seeds))
+    if count == 1:
+        return f"from one seed, so without {marks}"
+    return f"the mean over {count} seeds with {marks} of one sample standard deviation either way"
+
+
+def _one_seed(exhibits: Sequence[Exhibit]) -> str:
+    seeds = sorted({exhibit.seed for exhibit in exhibits})
+    if len(seeds) == 1:
+        return f"From one run, of the lowest seed ({seeds[0]})."
+    return f"From one run a model, of its lowest seed ({_list([str(seed) for seed in seeds])})."
+
+
+def _channels(count: int) -> str:
+    if count == 1:
+        return ""
+    shown = min(count, CHANNELS_SHOWN)
+    return f" Channels stand one above the other: {shown} of {count} are shown."

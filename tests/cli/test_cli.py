@@ -1,0 +1,261 @@
+import json
+import sys
+from importlib.metadata import entry_points
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import options, write_waves
+
+from twincode.config import field_names
+from twincode.data import load_dataset
+from twincode.model import load_model
+from twincode.recipes import RECIPES
+
+COMMANDS = ["datasets", "train", "evaluate", "encode", "reconstruct", "study", "report"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example(twincode, command):
+    answer = twincode(command, "--help")
+    assert answer.status == 0
+    assert f"Example: twincode {command} " in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [(), ("--help",)])
+def test_the_help_names_every_command(twincode, words):
+    answer = twincode(*words)
+    assert answer.status == 0
+    assert all(f" {command} " in answer.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["train", "study"])
+def test_the_help_names_every_setting(twincode, command):
+    words = twincode(command, "--help").out.split()
+    for name in field_names():
+        assert any(word.startswith(f"--{name.replace('_', '-')}=") for word in words), name
+    assert "--codebook-size=32" in words
+
+
+def test_the_help_names_every_recipe(twincode):
+    words = twincode("train", "--help").out.replace(".", ",").split()
+    assert all(f"{name}," in words for name in RECIPES)
+
+
+def test_the_program_is_installed_under_its_name():
+    (program,) = entry_points(group="console_scripts", name="twincode")
+    assert program.load().__module__ == "twincode.cli.app"
+
+
+def test_datasets_are_listed_by_where_they_are(twincode, tmp_path):
+    write_waves(tmp_path / "AVeryLongNameForASetOfWaves.npz", channels=12)
+    answer = twincode("datasets", "--data-dir", tmp_path)
+    assert answer.status == 0
+    lines = [line.split() for line in answer.out.splitlines()]
+    assert ["GunPoint", "50", "150", "1", "150", "2"] in lines
+    assert ["AVeryLongNameForASetOfWaves", "40", "20", "12", "33", "2"] in lines
+    assert lines.index(["bundled", "with", "aeon"]) < lines.index(["data", "folder"])
+    assert max(map(len, answer.out.splitlines())) <= 80
+
+
+def test_training_leaves_a_model_and_says_how_good_it_is(twincode, waves_file, tmp_path):
+    answer = twincode("train", waves_file, "--out", tmp_path / "run", *options(epochs=2))
+    assert answer.status == 0
+    assert "svm_accuracy" in answer.out
+    assert f"twincode report {tmp_path / 'run'}" in " ".join(answer.out.split())
+    model = load_model(tmp_path / "run")
+    assert model.config.recipe == "bt-vqvae"
+    assert model.config.tokenizer.latent_channels == 8
+    assert model.source.name == "Waves"
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["command"][0] == "twincode"
+
+
+def test_a_piped_progress_is_one_plain_line_for_each_evaluation(twincode, waves_file, tmp_path):
+    words = ["train", waves_file, "--out", tmp_path / "run", *options(epochs=4, evaluations=2)]
+    lines = twincode(*words).err.splitlines()
+    assert [line.split("  ")[:3] for line in lines] == [
+        ["Waves", "BT-VQVAE γ=1", "epoch 2/4"],
+        ["Waves", "BT-VQVAE γ=1", "epoch 4/4"],
+    ]
+    assert all(line.endswith(" left") and "loss" in line for line in lines)
+    assert not any("\x1b" in line or "\r" in line for line in lines)
+
+
+def test_a_finished_run_is_shown_and_not_repeated(twincode, waves_file, trained):
+    before = (trained / "log.jsonl").read_bytes()
+    answer = twincode("train", waves_file, "--out", trained, *options(epochs=2))
+    assert answer.status == 0
+    assert "nothing was run again" in " ".join(answer.out.split())
+    assert "svm_accuracy" in answer.out
+    assert answer.err == ""
+    assert (trained / "log.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("form", [["--gamma=0.5"], ["--gamma", "0.5"]])
+def test_settings_have_two_forms(twincode, waves_file, tmp_path, form):
+    words = ["--out", tmp_path / "run", *options(epochs=1, evaluations=1), *form]
+    assert twincode("train", waves_file, *words).status == 0
+    assert load_model(tmp_path / "run").config.objective.gamma == 0.5
+
+
+def test_series_without_labels_can_be_trained_on(twincode, tmp_path, waves):
+    np.save(tmp_path / "own.npy", waves.X_train)
+    words = ["--out", tmp_path / "run", "--recipe", "vqvae", *options(epochs=1, evaluations=1)]
+    answer = twincode("train", tmp_path / "own.npy", *words)
+    assert answer.status == 0
+    assert "reconstruction_time" in answer.out
+    assert "svm_accuracy" not in answer.out
+
+
+def test_evaluation_is_shown_and_written(twincode, trained, waves_file, tmp_path):
+    answer = twincode("evaluate", trained, "--dataset", waves_file, "--out", tmp_path / "e.csv")
+    assert answer.status == 0
+    assert "Waves model on Waves" in answer.out
+    table = pd.read_csv(tmp_path / "e.csv", keep_default_na=False)
+    assert list(table.columns) == ["readout", "metric", "value"]
+    stored = json.loads((trained / "result.json").read_text())["evaluations"]
+    expected = {(r["readout"], r["metric"]): r["value"] for r in stored if r["epoch"] == 2}
+    found = {(r.readout, r.metric): r.value for r in table.itertuples()}
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_model_finds_its_own_data_by_name(twincode, trained, waves_file, tmp_path):
+    answer = twincode("evaluate", trained, "--data-dir", waves_file.parent)
+    assert answer.status == 0
+    assert (trained / "evaluation.csv").exists()
+    write_waves(tmp_path / "Waves.npz", seed=1)
+    answer = twincode("evaluate", trained, "--data-dir", tmp_path)
+    assert answer.status == 1
+    assert "the model was trained on another Waves" in answer.err
+
+
+@pytest.fixture(scope="module")
+def own(waves, tmp_path_factory):
+    """The same four series in a file of every format."""
+    folder = tmp_path_factory.mktemp("own")
+    X, y = waves.X_test[:4, 0].astype(np.float64), waves.y_test[:4]
+    frame = pd.DataFrame(X).add_prefix("t")
+    frame.assign(label=y).to_csv(folder / "x.csv", index=False)
+    frame.assign(label=y).to_parquet(folder / "x.parquet")
+    pd.DataFrame(np.column_stack([y, X])).to_csv(
+        folder / "x.tsv", sep="\t", header=False, index=False
+    )
+    np.save(folder / "x.npy", X)
+    np.savez(folder / "x.npz", X=X[:, None], y=y)
+    rows = [",".join(map(repr, row.tolist())) for row in X]
+    header = "@problemName x\n@timeStamps false\n@univariate true\n@classLabel false\n@data\n"
+    (folder / "x.ts").write_text(header + "\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "npy", "npz", "parquet", "ts"])
+def test_every_format_can_be_encoded(twincode, trained, own, waves, tmp_path, suffix):
+    answer = twincode("encode", trained, own / f"x.{suffix}", "-o", tmp_path / "codes.npy")
+    assert answer.status == 0
+    assert "4 series" in answer.out
+    expected = load_model(trained).encode(waves.X_test[:4])
+    assert (np.load(tmp_path / "codes.npy") == expected).all()
+
+
+def read(path):
+    if path.suffix == ".npy":
+        return np.load(path)
+    if path.suffix == ".npz":
+        return np.load(path)["X"]
+    frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    return frame.to_numpy()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npy", "npz", "parquet"])
+def test_every_format_can_be_written(twincode, trained, own, waves, tmp_path, suffix):
+    model, X = load_model(trained), waves.X_test[:4]
+    out = tmp_path / "new" / f"out.{suffix}"
+    assert twincode("encode", trained, own / "x.npy", "--out", out).status == 0
+    assert (read(out).reshape(4, *model.tokenizer.grid) == model.encode(X)).all()
+    assert twincode("reconstruct", trained, own / "x.npy", "--out", out).status == 0
+    np.testing.assert_allclose(read(out).reshape(X.shape), model.reconstruct(X), rtol=1e-5)
+
+
+def test_columns_say_what_they_hold(twincode, trained, own, tmp_path):
+    twincode("encode", trained, own / "x.csv", "-o", tmp_path / "codes.csv")
+    codes = pd.read_csv(tmp_path / "codes.csv")
+    H, W = load_model(trained).tokenizer.grid
+    assert list(codes.columns) == [f"h{h}_w{w}" for h in range(H) for w in range(W)]
+    assert (codes.dtypes == np.int64).all()
+    twincode("reconstruct", trained, own / "x.csv", "-o", tmp_path / "series.parquet")
+    assert list(pd.read_parquet(tmp_path / "series.parquet").columns) == [
+        f"t{step}" for step in range(33)
+    ]
+
+
+def test_series_of_another_length_can_be_resampled(twincode, trained, waves, tmp_path):
+    np.save(tmp_path / "short.npy", waves.X_test[:3, :, :20])
+    words = (trained, tmp_path / "short.npy", "-o", tmp_path / "codes.npy")
+    assert "use --lengths resample" in twincode("encode", *words).err
+    assert twincode("encode", *words, "--lengths", "resample").status == 0
+    assert len(np.load(tmp_path / "codes.npy")) == 3
+
+
+def test_channels_have_columns_of_their_own(twincode, tmp_path):
+    data = write_waves(tmp_path / "Two.npz", channels=2)
+    words = ["--out", tmp_path / "run", "--recipe", "vqvae", *options(epochs=1, evaluations=1)]
+    assert twincode("train", data, *words).status == 0
+    np.save(tmp_path / "x.npy", load_dataset(data).X_test[:3])
+    twincode("reconstruct", tmp_path / "run", tmp_path / "x.npy", "-o", tmp_path / "out.csv")
+    columns = list(pd.read_csv(tmp_path / "out.csv").columns)
+    assert columns == [f"c{c}_t{t}" for c in (0, 1) for t in range(33)]
+
+
+def test_a_study_ends_in_a_page_and_is_not_repeated(twincode, waves_file, tmp_path, monkeypatch):
+    words = ["study", "--datasets", f" {waves_file},", "--out", tmp_path / "s"]
+    words += ["--gammas", "1", "--seeds", "1", *options(epochs=1, evaluations=1)]
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/twincode", *map(str, words)])
+    answer = twincode(*words)
+    assert answer.status == 0
+    assert "runs: 5 trained, 0 already there" in answer.out
+    assert "Waves: mean ± standard deviation over seeds" in answer.out
+    assert max(map(len, answer.out.splitlines()[:-1])) <= 80
+    assert [line.split("]")[0] for line in answer.err.splitlines()] == [
+        f"[{number}/5" for number in (1, 2, 3, 4, 5)
+    ]
+    assert (tmp_path / "s" / "report.html").exists()
+    study = json.loads((tmp_path / "s" / "study.json").read_text())
+    assert study["command"] == ["twincode", *map(str, words)]
+    monkeypatch.setattr("twincode.report.write_report", lambda folder: folder / "report.html")
+    again = twincode(*words)
+    assert again.status == 0
+    assert "runs: 0 trained, 5 already there" in again.out
+    assert again.err == ""
+
+
+def test_a_study_with_a_failed_run_says_so_and_shows_the_rest(
+    twincode, waves_file, tmp_path, monkeypatch
+):
+    from twincode.errors import TwincodeError
+    from twincode.study import runner
+    from twincode.train import fit
+
+    def flaky(config, *others):
+        if config.objective.gamma:
+            raise TwincodeError("it broke")
+        return fit(config, *others)
+
+    monkeypatch.setattr(runner, "fit", flaky)
+    monkeypatch.setattr("twincode.report.write_report", lambda folder: folder / "report.html")
+    words = ["study", "--datasets", waves_file, "--out", tmp_path / "s"]
+    answer = twincode(*words, "--seeds", "1", *options(epochs=1, evaluations=1))
+    assert answer.status == 1
+    assert answer.err.splitlines()[-1] == (
+        "twincode: failed: Waves BT-VQVAE γ=0.5 seed 0 and 2 more: it broke"
+    )
+    assert "runs: 4 trained, 0 already there" in answer.out
+    assert "VQ-VAE, augmented" in answer.out
+
+
+def test_a_page_can_be_made_of_one_run(twincode, trained):
+    answer = twincode("report", trained)
+    assert answer.status == 0
+    assert "".join(answer.out.split()) == f"page:{trained / 'report.html'}"
+    assert (trained / "report.html").stat().st_size > 1000
