@@ -45,6 +45,7 @@ def test_controls_stand_beside_the_models(tmp_path):
     controls = details["Controls under the same probe"].replace("\xa0", " ")
     assert all(control.label in controls for control in (made.AUGMENTED, made.RANDOM, made.RAW))
     assert "Against augmentation alone" in details
+    assert "Against an untrained encoder" in details
 
 
 def test_reconstruction_is_a_multiple_of_the_naive_models(tmp_path):

@@ -15,6 +15,7 @@ from twincode.report.models import (
     AUGMENTED_RECIPE,
     NAIVE_RECIPE,
     RAW_RECIPE,
+    UNTRAINED_RECIPE,
     Model,
     models_of,
 )
@@ -64,6 +65,7 @@ def _answer(results: Results, dataset: str) -> Answer:
         ("Linear SVM accuracy on the codes", _levels(models, codes)),
         ("Controls under the same probe", _controls(models, codes)),
         ("Against augmentation alone", _against(models, codes, AUGMENTED_RECIPE)),
+        ("Against an untrained encoder", _against(models, codes, UNTRAINED_RECIPE)),
         ("Against the raw series", _against(models, codes, RAW_RECIPE)),
         ("Reconstruction error", _cost(models, costs)),
     )

@@ -9,6 +9,7 @@ from twincode.report.results import Run
 NAIVE_RECIPE = "vqvae"
 AUGMENTED_RECIPE = "vqvae-augmented"
 RAW_RECIPE = "raw-series"
+UNTRAINED_RECIPE = "random-encoder"
 _BUDGET_PREFIX = "thesis-"  # the same method under the authors' budget
 _INK = "#3a3f4b"
 _AMBER = "#d98200"
