@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format lint types clean
+.PHONY: demo test check format lint types bench clean
 
 demo: $(READY)
 	$(BIN)/twincode study --datasets GunPoint,ItalyPowerDemand --gammas 0.5,1,2 --seeds 2 \
@@ -25,6 +25,9 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+bench: $(READY)
+	THP_MEM_ALLOC_ENABLE=1 $(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ class Case:
     precision: str = "float32"
     least: floor.Work | None = None
     rounds: int = 5
+    warm: bool = True
 
 
 CaseMaker = Callable[[], Case]
@@ -83,10 +85,10 @@ def step_case(name: str, length: int, wanted: float, precision: str, device: str
 
 
 def our_step(
-    length: int, name: str, precision: str, device: str = "cpu", **changes: object
+    length: int, name: str, precision: str, device: str = "cpu", n: int = BATCH, **changes: object
 ) -> Work:
-    """One step of twincode's own loop."""
-    x = series(length, device=device)
+    """One step of twincode's own loop, on a batch of n."""
+    x = series(length, n, device)
     config = recipe(name, **{"epochs": 1000, "precision": precision, **changes})
     learner: Learner = build_learner(config, x, torch.device(device))
     epochs = iter(range(1, 1000))
@@ -120,13 +122,13 @@ def plain_step(length: int, twin: bool, device: str = "cpu") -> Work:
     return work
 
 
-def encode_case(length: int, wanted: float) -> Case:
+def encode_case(length: int, wanted: float, device: str = "cpu") -> Case:
     """Series to codes, a thousand at a time."""
     from twincode.evaluate.evaluator import embed
 
-    x = series(length, 1024)
-    model = plain.VQVAE(length, count_downsamplings(length // 2 + 1, 8)).eval()
-    tokenizer = build_learner(recipe("vqvae"), x[:BATCH], torch.device("cpu")).tokenizer
+    x = series(length, 1024, device)
+    model = plain.VQVAE(length, count_downsamplings(length // 2 + 1, 8)).to(device).eval()
+    tokenizer = build_learner(recipe("vqvae"), x[:BATCH], torch.device(device)).tokenizer
 
     @torch.no_grad()
     def plain_work() -> None:
@@ -155,6 +157,7 @@ def probe_case(wanted: float = 8) -> Case:
         lambda: probe(*parts, config, n_classes=5),
         wanted,
         rounds=1,
+        warm=False,
     )
 
 
@@ -169,15 +172,15 @@ def quantised_features(n: int) -> tuple[np.ndarray, np.ndarray]:
     return codebook[codes].reshape(n, -1).astype(np.float32), labels
 
 
-def augmentation_case(length: int = 140) -> Case:
+def augmentation_case(length: int = 140, device: str = "cpu") -> Case:
     """Five augmentations, two views of a batch."""
-    x = series(length)
-    learner = build_learner(recipe("bt-vqvae", projector_width=8), x, torch.device("cpu"))
-    generator, torch_generator = np.random.default_rng(0), torch.Generator()
+    x = series(length, device=device)
+    learner = build_learner(recipe("bt-vqvae", projector_width=8), x, torch.device(device))
+    generator, torch_generator = np.random.default_rng(0), torch.Generator(device)
 
     def plain_work() -> None:
         for _ in range(2):
-            plain_augment.augment_batch(x.numpy(), generator)
+            torch.from_numpy(plain_augment.augment_batch(x.cpu().numpy(), generator)).to(device)
 
     return Case(
         "augmentation, two views",
@@ -188,10 +191,10 @@ def augmentation_case(length: int = 140) -> Case:
     )
 
 
-def cpu_cases() -> Iterator[CaseMaker]:
-    """Every row of the table for the CPU, made one at a time to keep memory low."""
-    yield twin_loss_case
-    yield augmentation_case
+def all_cases(device: str) -> Iterator[CaseMaker]:
+    """Every row of the table, made one at a time to keep memory low."""
+    yield lambda: twin_loss_case(device)
+    yield lambda: augmentation_case(device=device)
     for precision in ("bfloat16", "float32"):
         for name, length, wanted in (
             ("bt-vqvae", 140, 4),
@@ -199,6 +202,7 @@ def cpu_cases() -> Iterator[CaseMaker]:
             ("vqvae", 140, 2),
             ("vqvae", 1024, 2),
         ):
-            yield lambda n=name, L=length, w=wanted, p=precision: step_case(n, L, w, p)  # type: ignore[misc]
-    yield lambda: encode_case(140, 3)
-    yield probe_case
+            yield partial(step_case, name, length, wanted, precision, device)
+    yield lambda: encode_case(140, 3, device)
+    if device == "cpu":
+        yield probe_case

@@ -1,5 +1,7 @@
 """``python -m twincode``, and ``torchrun -m twincode``."""
 
+import sys
+
 from twincode.cli import main
 
-main()
+sys.exit(main())

@@ -33,13 +33,13 @@ EPOCHS = 12
 PATIENCE = 60  # seconds
 
 
-def start(program, *words):
+def start(program, *words, encoding="utf-8"):
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
+        encoding=encoding,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": encoding},
     )
 
 
@@ -67,6 +67,13 @@ def test_a_failure_is_a_status_and_a_line(words, status):
     assert (found, out) == (status, "")
     assert err.startswith("twincode: ")
     assert len(err.splitlines()) == 1
+
+
+def test_a_terminal_without_greek_letters_is_no_obstacle(trained, waves_file):
+    words = ["train", waves_file, "--out", trained, *options(epochs=2)]
+    status, out, err = finish(start(PROGRAM, *words, encoding="ascii"))
+    assert (status, err) == (0, "")
+    assert "Waves, BT-VQVAE ?=1, 2 epochs" in out
 
 
 def epochs_of(folder):

@@ -66,6 +66,9 @@ def test_every_plan_has_its_controls_and_no_run_twice(recipes, gammas, seeds, ep
     assert found["raw-series"] == 1
     assert found["random-encoder"] == seeds
     assert len({config.digest() for config in configs}) == len(configs)
+    for twin in (config for config in configs if config.objective.gamma):
+        alone = twin.replace(gamma=0, upper_input="view")
+        assert alone.digest() in {config.digest() for config in configs}
     for config in configs:
         if config.recipe in ("raw-series", "random-encoder"):
             assert config.training.epochs == 0
@@ -142,7 +145,7 @@ def grown(study, **changes):
 
 @pytest.fixture
 def folder(study, tmp_path):
-    assert run_study(study, tmp_path / "s", device="cpu").trained == 4
+    assert run_study(study, tmp_path / "s", device="cpu").trained == 5
     return tmp_path / "s"
 
 
@@ -160,19 +163,20 @@ def test_every_run_keeps_its_result_and_the_study_says_what_it_is(study, waves_f
         announce=planned.extend,
         command=["a", "command"],
     )
-    assert (outcome.trained, outcome.present, outcome.failed) == (4, 0, {})
+    assert (outcome.trained, outcome.present, outcome.failed) == (5, 0, {})
     assert json.loads((tmp_path / "s" / "study.json").read_text()) == {
         "name": "s",
         "command": ["a", "command"],
         "datasets": ["Waves"],
         "seeds": [0],
         "epochs": 1,
-        "runs": 4,
+        "runs": [run.folder.name for run in planned],
     }
     assert [run.title for run in planned] == [
         "Waves  Raw series  seed 0",
         "Waves  Random encoder  seed 0",
         "Waves  VQ-VAE  seed 0",
+        "Waves  VQ-VAE, augmented  seed 0",
         "Waves  BT-VQVAE γ=1  seed 0",
     ]
     assert all(run.done for run in planned)
@@ -200,7 +204,7 @@ def test_nothing_is_run_twice(study, folder, monkeypatch):
     monkeypatch.setattr(runner_module, "fit", lambda *_: pytest.fail("a run was repeated"))
     seen = []
     outcome = run_study(study, folder, device="cpu", watch=lambda *record: seen.append(record))
-    assert (outcome.trained, outcome.present) == (0, 4)
+    assert (outcome.trained, outcome.present) == (0, 5)
     assert seen == []
     assert results(folder) == before
 
@@ -209,15 +213,15 @@ def test_a_study_grows_with_seeds_gammas_and_data(study, folder, tmp_path):
     before = results(folder)
     other = str(write_waves(tmp_path / "data" / "Other.npz", seed=1))
     for changes, new, runs in [
-        ({"seeds": 2}, 3, 7),
-        ({"seeds": 2, "gammas": (1.0, 2.0)}, 2, 9),
-        ({"datasets": (*study.datasets, other)}, 4, 8),
+        ({"seeds": 2}, 4, 9),
+        ({"seeds": 2, "gammas": (1.0, 2.0)}, 2, 11),
+        ({"datasets": (*study.datasets, other)}, 5, 10),
     ]:
         outcome = run_study(grown(study, **changes), folder, device="cpu")
         assert (outcome.trained, outcome.present) == (new, runs - new)
-        assert json.loads((folder / "study.json").read_text())["runs"] == runs
+        assert len(json.loads((folder / "study.json").read_text())["runs"]) == runs
     after = results(folder)
-    assert len(after) == 4 + 3 + 2 + 4
+    assert len(after) == 5 + 4 + 2 + 5
     assert {name: after[name] for name in before} == before
 
 
@@ -226,19 +230,24 @@ def test_gamma_and_seed_matter(study, tmp_path):
     plan = grown(study, gammas=(0.5, 2.0), seeds=2, recipes=("bt-vqvae",))
     run_study(plan, tmp_path, device="cpu")
     runs = [json.loads(content) for content in results(tmp_path).values()]
-    losses = [run["history"][0]["losses"]["total"] for run in runs if run["history"]]
+    twins = [run for run in runs if run["gamma"]]
+    losses = [run["history"][0]["losses"]["total"] for run in twins]
     assert len(set(losses)) == 4
 
 
-def test_a_failing_run_stops_no_other(study, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [TwincodeError("it broke"), RuntimeError("it broke\non the way"), MemoryError("it broke")],
+)
+def test_a_failing_run_stops_no_other(study, tmp_path, monkeypatch, error):
     def flaky(config, *others):
         if config.recipe == "vqvae":
-            raise TwincodeError("it broke")
+            raise error
         return fit(config, *others)
 
     monkeypatch.setattr(runner_module, "fit", flaky)
     outcome = run_study(study, tmp_path, device="cpu")
-    assert outcome.trained == 3
+    assert outcome.trained == 4
     assert outcome.failed == {"Waves  VQ-VAE  seed 0": "it broke"}
     monkeypatch.undo()
     assert run_study(study, tmp_path, device="cpu").trained == 1
@@ -255,13 +264,13 @@ def test_an_interrupted_study_goes_on(study, tmp_path, monkeypatch):
         run_study(study, tmp_path, device="cpu")
     monkeypatch.undo()
     outcome = run_study(study, tmp_path, device="cpu")
-    assert (outcome.trained, outcome.present) == (2, 2)
+    assert (outcome.trained, outcome.present) == (3, 2)
 
 
 def test_a_data_set_given_twice_counts_once(study, folder):
     plan = grown(study, datasets=study.datasets * 2)
-    assert run_study(plan, folder, device="cpu").present == 4
-    assert json.loads((folder / "study.json").read_text())["runs"] == 4
+    assert run_study(plan, folder, device="cpu").present == 5
+    assert len(json.loads((folder / "study.json").read_text())["runs"]) == 5
 
 
 def test_two_data_sets_of_one_name_are_an_error(study, tmp_path):

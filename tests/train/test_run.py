@@ -1,4 +1,5 @@
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -221,3 +222,45 @@ def test_an_unknown_device_is_explained(waves):
 def test_multivariate_series(tmp_path):
     model = train(tmp_path, make_waves(channels=3, length=40))
     assert model.reconstruct(make_waves(channels=3, length=40).X_test).shape == (20, 3, 40)
+
+
+def test_an_interrupt_waits_for_the_epoch_and_loses_nothing(tmp_path, waves):
+    undisturbed = train(tmp_path / "a", waves)
+    seen = []
+
+    def interrupt_once(record):
+        seen.append(record["event"])
+        if record["event"] == "epoch" and record["epoch"] == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "b", waves, interrupt_once, seconds=1e9)
+    assert seen[-1] == "stopping"
+    assert signal.getsignal(signal.SIGINT) is before
+    later = []
+    resumed = train(tmp_path / "b", waves, later.append)
+    assert [r["epoch"] for r in later if r["event"] == "epoch"] == [4]
+    assert same(weights(undisturbed), weights(resumed))
+    assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
+
+
+def test_a_second_interrupt_stops_at_once(waves):
+    def interrupt_twice(record):
+        if record["event"] == "epoch":
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("the second interrupt was ignored")
+
+    with pytest.raises(KeyboardInterrupt):
+        train(None, waves, interrupt_twice)
+
+
+def test_training_works_where_signals_do_not_reach(waves):
+    from threading import Thread
+
+    found = []
+    thread = Thread(target=lambda: found.append(train(None, waves, epochs=1)))
+    thread.start()
+    thread.join()
+    assert len(found) == 1

@@ -1,5 +1,6 @@
 """The commands. Heavy imports wait until a command needs them."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twincode.cli.errors import FAILED, UsageError, complain, readable, usage_message
+from twincode.cli.errors import (
+    FAILED,
+    UsageError,
+    complain,
+    readable,
+    tolerate_any_encoding,
+    usage_message,
+)
 from twincode.cli.settings import describe_settings, listed, numbers, parse_settings
 from twincode.errors import TwincodeError
 from twincode.recipes import RECIPES
@@ -236,6 +244,8 @@ def study(
         )
     typer.echo(f"runs: {outcome.trained} trained, {outcome.present} already there")
     _tell_failures(outcome)
+    if outcome.failed and not outcome.trained + outcome.present:
+        raise typer.Exit(FAILED)
     page = write_report(out)
     title = "{}: mean ± standard deviation over seeds"
     show_by(summary_table(load_results(out)), "data set", title)
@@ -308,6 +318,9 @@ def _command() -> list[str]:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line, by default the program's own; returns the exit status."""
+    tolerate_any_encoding()
+    # Large pages for large tensors, if torch is still to be imported: less time in page faults.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     arguments = list(sys.argv[1:] if words is None else words)
     try:
         status = app(arguments or ["--help"], prog_name="twincode", standalone_mode=False)

@@ -1,6 +1,7 @@
 """Failures as a person should see them: one line, a status, no traceback."""
 
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -46,6 +47,13 @@ def readable(command: Callable[P, R]) -> Callable[P, R]:
 def complain(message: str) -> None:
     """Print one line on the error stream."""
     typer.echo(f"twincode: {' '.join(message.split())}", err=True)
+
+
+def tolerate_any_encoding() -> None:
+    """Where a stream cannot show a letter such as γ, let it show a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def usage_message(error: typer.BadParameter) -> str:

@@ -27,6 +27,8 @@ from twincode.train.log import Record
 # The rate is taken over this many seconds, long enough to hold an evaluation.
 RATE_SECONDS = 120
 
+STOPPING = "stopping when this epoch is done; press Ctrl-C again to stop at once"
+
 D = TypeVar("D", bound="_Display")
 
 
@@ -83,6 +85,8 @@ class _Display:
             self._bar.update(self._task, description=title, note=note)
         elif record["event"] == "evaluation" and self._bar.disable:
             self._print(title)
+        elif record["event"] == "stopping":
+            self._console.print(STOPPING)
         self.seen_anything = True
 
     def _print(self, title: str) -> None:

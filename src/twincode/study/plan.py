@@ -1,5 +1,6 @@
 """A study described, and the runs it consists of."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from twincode.recipes import recipe
 DEFAULT_RECIPES = ("vqvae", "vqvae-augmented", "bt-vqvae")
 DEFAULT_GAMMAS = (0.5, 1.0, 2.0)
 
-# The controls of every table, and the settings that make each what it is.
+# The untrained controls of every table, and the settings that make each what it is.
 _CONTROLS: dict[str, frozenset[str]] = {
     "raw-series": frozenset({"epochs", "seed", "readouts", "tokenizer", "quantizer"}),
     "random-encoder": frozenset({"epochs"}),
@@ -27,8 +28,8 @@ class Study:
     """A grid of data sets, models, gammas and seeds.
 
     ``gammas`` apply to the recipes with a twin loss; ``settings`` are further fields of the
-    configuration, the same for every run. Two controls, the raw series and an untrained encoder,
-    belong to every study without being asked for.
+    configuration, the same for every run. The controls belong to every study without being asked
+    for: the raw series, an untrained encoder and, beside a twin loss, augmentation alone.
     """
 
     datasets: tuple[str, ...]
@@ -75,4 +76,11 @@ class Study:
             return [config]
         if not self.gammas:
             raise TwincodeError(f"{name} needs at least one gamma; give some with --gammas")
-        return [config.replace(gamma=gamma) for gamma in self.gammas]
+        return [_augmentation_alone(config), *(config.replace(gamma=g) for g in self.gammas)]
+
+
+def _augmentation_alone(config: Config) -> Config:
+    """What a twin model is without its twin loss."""
+    return dataclasses.replace(config, recipe="vqvae-augmented").replace(
+        gamma=0.0, upper_input="view"
+    )

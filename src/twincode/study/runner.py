@@ -109,8 +109,9 @@ def _carry_out(
     try:
         fit(run.config, run.dataset, run.folder, device, _watcher(run, watch), command)
         outcome.trained += 1
-    except TwincodeError as error:
-        outcome.failed[run.title] = str(error)
+    except (TwincodeError, RuntimeError, MemoryError) as error:
+        # Torch reports exhausted memory as a RuntimeError of several lines.
+        outcome.failed[run.title] = (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _watcher(run: PlannedRun, watch: WatchRun | None) -> Watch | None:
@@ -127,6 +128,6 @@ def _describe(place: Path, study: Study, runs: list[PlannedRun], command: list[s
             "datasets": list(dict.fromkeys(run.dataset.name for run in runs)),
             "seeds": list(range(study.seeds)),
             "epochs": max(run.config.training.epochs for run in runs),
-            "runs": len(runs),
+            "runs": [run.folder.name for run in runs],
         },
     )

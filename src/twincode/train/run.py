@@ -24,6 +24,7 @@ from twincode.evaluate import (
 from twincode.files import make_folder, read_json, write_json, write_whole
 from twincode.model import Model, Source, choose_device, describe, load_model
 from twincode.train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from twincode.train.interrupt import PatientInterrupt
 from twincode.train.log import RunLog, Watch
 from twincode.train.loop import Learner, build_learner
 from twincode.train.randomness import stream
@@ -52,9 +53,10 @@ def fit(
     With a ``folder``, the log, checkpoints, the model and its results are kept there: a run that
     was stopped goes on from its last checkpoint to the same numbers, and a finished one is loaded
     instead of repeated. The test part is only ever evaluated. ``watch`` is called with every
-    record of the log as it is written. Started by ``torchrun``, all processes train this one
-    model, each on its share of every batch. Raises TwincodeError for settings that make no model,
-    data that do not fit, a folder that holds another run, and a damaged checkpoint.
+    record of the log as it is written, and with an event ``stopping`` on Ctrl-C. Started by
+    ``torchrun``, all processes train this one model, each on its share of every batch. Raises
+    TwincodeError for settings that make no model, data that do not fit, a folder that holds
+    another run, and a damaged checkpoint.
     """
     target = choose_device(device)
     join(target)
@@ -137,20 +139,30 @@ class _Run:
         self.epoch = progress["epoch"]
 
     def train(self) -> None:
-        """Epochs, evaluations and checkpoints, from wherever the run stands to its end."""
+        """Epochs, evaluations and checkpoints, from wherever the run stands to its end.
+
+        Ctrl-C takes effect, as KeyboardInterrupt, when the epoch at work is done and saved.
+        """
         epochs = self.config.training.epochs
         due = evaluation_epochs(epochs, self.config.evaluation.evaluations)
         saved = time.monotonic()
-        for epoch in range(self.epoch + 1, epochs + 1):
-            self.log.write("epoch", **self.learner.train_epoch(self.split.x_train, epoch))
-            self.epoch = epoch
-            if epoch in due:
-                self._evaluate()
-            if time.monotonic() - saved >= self.checkpoint_seconds and epoch < epochs:
-                self._save_checkpoint()
-                saved = time.monotonic()
+        with PatientInterrupt(self._tell_stopping) as interrupt:
+            for epoch in range(self.epoch + 1, epochs + 1):
+                self.log.write("epoch", **self.learner.train_epoch(self.split.x_train, epoch))
+                self.epoch = epoch
+                if epoch in due:
+                    self._evaluate()
+                if interrupt.pending or time.monotonic() - saved >= self.checkpoint_seconds:
+                    self._save_checkpoint()
+                    saved = time.monotonic()
+                if interrupt.pending:
+                    raise KeyboardInterrupt
         if epochs == 0:
             self._evaluate()
+
+    def _tell_stopping(self) -> None:
+        if self.watch is not None:
+            self.watch({"event": "stopping", "epoch": self.epoch})
 
     def _evaluate(self) -> None:
         if not self.keeps:

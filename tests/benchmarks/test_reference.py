@@ -1,0 +1,150 @@
+"""The plain way and ours compute the same: without this no ratio of times means anything."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.cases import quantised_features
+from benchmarks.floor import Machine, decoder_operations, encoder_operations, twin_step
+from benchmarks.reference import augment as plain_augment
+from benchmarks.reference import losses as plain_losses
+from benchmarks.reference import model as plain
+from benchmarks.reference import probes as plain_probes
+from twincode.config import EvaluationConfig
+from twincode.evaluate.probes import probe
+from twincode.losses import barlow_twins_loss
+from twincode.nets import count_downsamplings
+from twincode.recipes import recipe
+from twincode.tokenizers import build_tokenizer
+from twincode.train.objective import Objective
+from twincode.train.randomness import stream
+
+
+def twins(length, channels=16, width=32):
+    """Ours and the plain one, with the same weights."""
+    config = recipe("bt-vqvae", latent_channels=channels, projector_width=width)
+    torch.manual_seed(0)
+    ours = build_tokenizer(config, 1, length).train()
+    objective = Objective(config.objective, channels).train()
+    model = plain.VQVAE(length, count_downsamplings(length // 2 + 1, 8), channels).train()
+    model.load_state_dict(ours.state_dict())
+    projector = plain.Projector(channels, width)
+    projector.load_state_dict(objective.projector.state_dict())
+    return ours, objective, model, projector
+
+
+def views(length, batch=6):
+    generator = torch.Generator().manual_seed(length)
+    x = torch.randn(batch, 1, length, generator=generator)
+    return x, x + 0.3 * torch.randn(x.shape, generator=generator)
+
+
+@pytest.mark.parametrize("length", [24, 33, 140])
+def test_a_step_has_the_same_loss_gradients_codes_and_codebook(length):
+    ours, objective, model, projector = twins(length)
+    upper, lower = views(length)
+    output = ours(upper, lower)
+    loss = objective.total(objective(output))
+    plain_loss, z, codes = plain_losses.twin_losses(model, projector, upper, lower)
+    assert loss.item() == pytest.approx(plain_loss.item(), rel=1e-5)
+    assert torch.equal(output.codes.flatten(), codes)
+    loss.backward()
+    plain_loss.backward()
+    pairs = [(ours, model), (objective.projector, projector)]
+    for one, other in pairs:
+        named = dict(other.named_parameters())
+        for name, parameter in one.named_parameters():
+            torch.testing.assert_close(
+                parameter.grad, named[name].grad, atol=2e-5, rtol=2e-3, msg=lambda m, n=name: n + m
+            )
+    ours.quantizer.update(output.latents.detach(), output.codes)
+    model.quantizer.update(z.detach(), codes)
+    for name, tensor in ours.state_dict().items():
+        torch.testing.assert_close(tensor, model.state_dict()[name], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("length", [24, 33, 140])
+def test_encoding_gives_the_same_codes(length):
+    ours, _, model, _ = twins(length)
+    x, _ = views(length, 20)
+    with torch.no_grad():
+        assert torch.equal(ours.encode(x), model.eval().encode(x))
+
+
+@given(batch=st.integers(2, 16), width=st.integers(1, 48), seed=st.integers(0, 99))
+def test_the_twin_loss_has_the_same_value_and_gradient(batch, width, seed):
+    generator = torch.Generator().manual_seed(seed)
+    a, b = (torch.randn(batch, width, generator=generator, dtype=torch.float64) for _ in range(2))
+    gradients = []
+    for loss in (barlow_twins_loss, plain_losses.barlow_twins):
+        c, d = (t.clone().requires_grad_() for t in (a, b))
+        value = loss(c, d)
+        value.backward()
+        gradients.append((value.detach(), c.grad, d.grad))
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-8, rtol=1e-6)
+
+
+def test_the_twin_loss_agrees_to_five_digits_at_full_width():
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(128, 4096, generator=generator) for _ in range(2))
+    results = []
+    for loss in (barlow_twins_loss, plain_losses.barlow_twins):
+        c = a.clone().requires_grad_()
+        value = loss(c, b)
+        value.backward()
+        results.append((value, c.grad))
+    torch.testing.assert_close(results[0][0], results[1][0], rtol=1e-5, atol=0)
+    difference = (results[0][1] - results[1][1]).norm() / results[1][1].norm()
+    assert difference < 1e-5
+
+
+def test_augmentations_have_the_same_strength():
+    """Not the same draws, but the same spread of what they change."""
+    from twincode.augment import Augmenter
+    from twincode.spectral import STFT
+
+    config = recipe("bt-vqvae").augmentation
+    x = torch.randn(1, 1, 64, generator=stream(0, "exhibit")).expand(2000, 1, 64)
+    ours = Augmenter(config, STFT(64))(x, stream(0, "views")) - x
+    plainly = plain_augment.augment_batch(x.numpy(), np.random.default_rng(0)) - x.numpy()
+    assert ours.std().item() == pytest.approx(plainly.std(), rel=0.03)
+    assert ours.mean().item() == pytest.approx(plainly.mean(), abs=0.02)
+
+
+def test_probes_give_the_same_numbers():
+    features, labels = quantised_features(300)
+    parts = (features[:100, :320], labels[:100], features[100:, :320], labels[100:])
+    expected = plain_probes.probe(*parts, fits=4)
+    found = probe(*parts, EvaluationConfig(kmeans_fits=4), n_classes=5)
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_operations_are_counted_as_torch_counts_them():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    for length in (140, 500):
+        tokenizer = build_tokenizer(recipe("vqvae"), 1, length).eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            z = tokenizer.encoder(torch.zeros(1, 2, 5, length // 2 + 1))
+            encoder = counter.get_total_flops()
+            tokenizer.decoder(z)
+        assert encoder_operations(length) == pytest.approx(encoder, rel=1e-6)
+        decoder = counter.get_total_flops() - encoder
+        # A transposed convolution's padding cuts a little off what is counted.
+        assert decoder_operations(length) == pytest.approx(decoder, rel=0.02)
+
+
+def test_the_floor_is_the_time_the_machine_would_take():
+    machine = Machine(float32=100, bfloat16=200, copy=10)
+    work = twin_step(140, 128)
+    expected = work.operations / 100e9 + work.bytes / 10e9
+    assert work.floor(machine, "float32") == pytest.approx(expected)
+    assert work.floor(machine, "bfloat16") < expected

@@ -1,0 +1,61 @@
+import pytest
+import torch
+from conftest import make_waves, tiny
+
+from twincode.errors import TwincodeError
+from twincode.losses import barlow_twins_loss
+from twincode.precision import computing_in, in_full_precision
+from twincode.spectral import STFT
+from twincode.train.loop import build_learner
+
+CPU = torch.device("cpu")
+
+
+def test_linear_layers_compute_in_the_named_precision():
+    layer, x = torch.nn.Linear(4, 4), torch.randn(2, 4)
+    with computing_in("bfloat16", CPU):
+        assert layer(x).dtype == torch.bfloat16
+    with computing_in("float32", CPU):
+        assert layer(x).dtype == torch.float32
+    with pytest.raises(TwincodeError, match="did you mean 'bfloat16'"):
+        computing_in("bfloat", CPU)
+
+
+def test_what_rounding_would_spoil_computes_in_full_precision():
+    x = torch.randn(3, 1, 40, generator=torch.Generator().manual_seed(0))
+    stft, a, b = STFT(40), x[:, 0], x[:, 0] + 0.1
+    plain = (stft(x), stft.inverse(stft(x)), barlow_twins_loss(a, b))
+    with computing_in("bfloat16", CPU):
+        lowered = (stft(x), stft.inverse(stft(x)), barlow_twins_loss(a, b))
+    assert all(torch.equal(one, other) for one, other in zip(plain, lowered, strict=True))
+
+
+def test_full_precision_widens_halves_and_leaves_doubles():
+    seen = []
+
+    @in_full_precision
+    def note(x, other):
+        seen.append((x.dtype, other))
+        return x
+
+    for dtype, expected in [
+        (torch.bfloat16, torch.float32),
+        (torch.float16, torch.float32),
+        (torch.float64, torch.float64),
+    ]:
+        note(torch.zeros(1, dtype=dtype), 3)
+        assert seen[-1] == (expected, 3)
+
+
+@pytest.mark.parametrize("name", ["vqvae", "bt-vqvae"])
+def test_a_lower_precision_changes_the_losses_little_and_the_types_not_at_all(name):
+    x = torch.from_numpy(make_waves().X_train)
+    learners = [
+        build_learner(tiny(name, precision=precision), x, CPU)
+        for precision in ("float32", "bfloat16")
+    ]
+    full, low = (learner.train_epoch(x, 1)["losses"] for learner in learners)
+    assert low == pytest.approx(full, rel=0.05)
+    assert low != full
+    for module in learners[1].modules.values():
+        assert all(p.dtype == torch.float32 for p in module.parameters())
