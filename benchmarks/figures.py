@@ -1,0 +1,124 @@
+"""``python -m benchmarks.figures``: the speed page and its figures, from the stored CSV alone."""
+
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.__main__ import RESULTS
+from twincode.files import write_text, write_whole
+
+DOCS = Path("docs")
+TEMPLATE = Path(__file__).with_name("speed_page.md")
+INK, BLUE, AMBER = "#1f2430", "#1f6fb2", "#d98200"
+COLOURS = {"vqvae step": INK, "bt-vqvae step": BLUE, "encode": AMBER}
+
+
+def main() -> None:
+    """Draw every figure of the CPU suite and write docs/speed.md."""
+    ratios = pd.read_csv(RESULTS / "cpu-ratios.csv")
+    scaling = pd.read_csv(RESULTS / "cpu-scaling.csv")
+    machine = json.loads((RESULTS / "cpu-machine.json").read_text())
+    mpl.rcParams.update({"svg.hashsalt": "twincode", "font.size": 9})
+    _save(ratios_figure(ratios), "speed-ratios")
+    _save(scaling_figure(scaling), "speed-scaling")
+    write_text(DOCS / "speed.md", page(ratios, scaling, machine))
+
+
+def ratios_figure(ratios: pd.DataFrame) -> Figure:
+    """How many times ahead each case is, with the lowest and highest round."""
+    figure = Figure(figsize=(7.2, 0.42 * len(ratios) + 0.9), layout="constrained")
+    axis = figure.subplots()
+    names = [f"{row.case} ({row.precision})" for row in ratios.itertuples()]
+    places = range(len(ratios))[::-1]
+    spread = [ratios.ratio - ratios.lowest, ratios.highest - ratios.ratio]
+    axis.barh(list(places), ratios.ratio, color=BLUE, height=0.55, xerr=spread, ecolor=INK)
+    axis.plot(ratios.wanted, list(places), "|", color=AMBER, markersize=16, markeredgewidth=2.5)
+    axis.axvline(1, color=INK, linewidth=0.8)
+    axis.set_xscale("log")
+    axis.set_xticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
+    axis.minorticks_off()
+    axis.set_yticks(list(places), names)
+    axis.set_xlabel("times ahead of the plain way; the amber mark is the goal")
+    _clean(axis)
+    return figure
+
+
+def scaling_figure(scaling: pd.DataFrame) -> Figure:
+    """Cost against every size, log-log, with a line of slope one for comparison."""
+    along = list(dict.fromkeys(scaling.along))
+    figure = Figure(figsize=(9.6, 5.2), layout="constrained")
+    axes = figure.subplots(2, 3).ravel()
+    for axis, size in zip(axes, along, strict=False):
+        part = scaling[scaling.along == size]
+        for curve, points in part.groupby("curve", sort=False):
+            colour = COLOURS[str(curve)]
+            axis.loglog(points["size"], points.seconds, "o-", color=colour, label=curve)
+        first = part.iloc[0]
+        sizes = part["size"].to_numpy()
+        axis.loglog(sizes, first.seconds * sizes / first["size"], ":", color="#9aa0ab")
+        axis.set_xticks(sorted(set(sizes)), [str(value) for value in sorted(set(sizes))])
+        axis.minorticks_off()
+        axis.set_xlabel(size)
+        axis.set_ylabel("seconds")
+        axis.legend(frameon=False, fontsize=8)
+        _clean(axis)
+    for axis in axes[len(along) :]:
+        axis.remove()
+    return figure
+
+
+def page(ratios: pd.DataFrame, scaling: pd.DataFrame, machine: dict) -> str:
+    """docs/speed.md: every number in it comes from the stored files."""
+    rows = "\n".join(
+        f"| {row.case} | {row.precision} | {row.wanted:g} | **{row.ratio:.1f}** | "
+        f"{row.lowest:.1f} to {row.highest:.1f} | {floor} |"
+        for row, floor in zip(ratios.itertuples(), ratios.times_floor.map(_times), strict=True)
+    )
+    slopes = "\n".join(
+        f"| {curve} | {along} | {_slope(points):.2f} |"
+        for (curve, along), points in scaling.groupby(["curve", "along"], sort=False)
+    )
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        rows=rows, slopes=slopes, shorts=_shorts(ratios), **machine
+    )
+
+
+def _times(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.1f}"
+
+
+def _slope(points: pd.DataFrame) -> float:
+    """Growth between the two largest sizes: 1 is linear."""
+    import numpy as np
+
+    last = points.sort_values("size").tail(2)
+    return float(np.diff(np.log(last.seconds))[0] / np.diff(np.log(last["size"]))[0])
+
+
+def _shorts(ratios: pd.DataFrame) -> str:
+    """The cases that miss their goal, said plainly."""
+    missed = ratios[ratios.ratio < ratios.wanted]
+    if missed.empty:
+        return "Every case reaches its goal."
+    cases = ", ".join(
+        f"{row.case} in {row.precision} ({row.ratio:.1f} of {row.wanted:g})"
+        for row in missed.itertuples()
+    )
+    return f"Short of their goal: {cases}."
+
+
+def _clean(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _save(figure: Figure, name: str) -> None:
+    path = DOCS / "figures" / f"{name}.svg"
+    write_whole(path, lambda temporary: figure.savefig(temporary, metadata={"Date": None}))
+
+
+if __name__ == "__main__":
+    main()
