@@ -30,6 +30,12 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
+def wait() -> None:
+    """Let all processes come to this point before any goes on."""
+    if processes() > 1:
+        dist.barrier()
+
+
 def processes() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1

@@ -100,10 +100,15 @@ def train(
 
     config = build(recipe, **parse_settings(context.args))
     data = load_dataset(dataset, data_dir, Policy(missing, lengths))
+    from twincode import distributed
     from twincode.train import fit
 
     with RunProgress(f"{data.name}  {label(config)}", config.training.epochs) as progress:
         fit(config, data, out, device, progress.watch, _command())
+    speaks = distributed.rank() == 0
+    distributed.leave()
+    if not speaks:
+        return
     if not progress.seen_anything:
         typer.echo(f"{out} holds this model already; nothing was run again")
     _show_final(out, f"{data.name}, {label(config)}, {config.training.epochs} epochs")

@@ -11,7 +11,7 @@ import torch
 
 from twincode.config import Config
 from twincode.data import Dataset, Scaling
-from twincode.distributed import join, rank
+from twincode.distributed import join, rank, wait
 from twincode.errors import TwincodeError
 from twincode.evaluate import (
     Split,
@@ -196,6 +196,7 @@ class _Run:
                 self.folder / RESULT, compose_result(name, self.config, self.log, parameters)
             )
             (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        wait()
         return model
 
     def _save_exhibits(self, folder: Path) -> None:
