@@ -16,7 +16,8 @@ from rich.table import Table
 
 from benchmarks.cases import Case, CaseMaker, all_cases
 from benchmarks.floor import Machine
-from benchmarks.scaling import curves
+from benchmarks.scaling import Point, curves
+from benchmarks.startup import Wait, waits
 from benchmarks.timing import Comparison, compare
 from twincode.files import write_json, write_text
 from twincode.train.result import commit, device_name
@@ -46,7 +47,7 @@ def main() -> None:
     _show(console, rows)
     if not arguments.only:
         points = list(curves("bfloat16", arguments.device))
-        _write(arguments.out, device, arguments.threads, machine, rows, points)
+        _write(arguments.out, device, arguments.threads, machine, rows, points, list(waits()))
         console.print(f"written: {arguments.out}")
 
 
@@ -99,11 +100,13 @@ def _write(
     threads: int,
     machine: Machine,
     rows: list[dict[str, Any]],
-    points: list[Any],
+    points: list[Point],
+    starts: list[Wait],
 ) -> None:
-    """Two tables and what they were measured with."""
+    """Three tables and what they were measured with."""
     write_text(folder / f"{device.type}-ratios.csv", _csv(pd.DataFrame(rows)))
     write_text(folder / f"{device.type}-scaling.csv", _csv(pd.DataFrame(points)))
+    write_text(folder / f"{device.type}-startup.csv", _csv(pd.DataFrame(starts)))
     write_json(
         folder / f"{device.type}-machine.json",
         {

@@ -21,11 +21,12 @@ def main() -> None:
     """Draw every figure of the CPU suite and write docs/speed.md."""
     ratios = pd.read_csv(RESULTS / "cpu-ratios.csv")
     scaling = pd.read_csv(RESULTS / "cpu-scaling.csv")
+    startup = pd.read_csv(RESULTS / "cpu-startup.csv")
     machine = json.loads((RESULTS / "cpu-machine.json").read_text())
     mpl.rcParams.update({"svg.hashsalt": "twincode", "font.size": 9})
     _save(ratios_figure(ratios), "speed-ratios")
     _save(scaling_figure(scaling), "speed-scaling")
-    write_text(DOCS / "speed.md", page(ratios, scaling, machine))
+    write_text(DOCS / "speed.md", page(ratios, scaling, startup, machine))
 
 
 def ratios_figure(ratios: pd.DataFrame) -> Figure:
@@ -71,7 +72,7 @@ def scaling_figure(scaling: pd.DataFrame) -> Figure:
     return figure
 
 
-def page(ratios: pd.DataFrame, scaling: pd.DataFrame, machine: dict) -> str:
+def page(ratios: pd.DataFrame, scaling: pd.DataFrame, startup: pd.DataFrame, machine: dict) -> str:
     """docs/speed.md: every number in it comes from the stored files."""
     rows = "\n".join(
         f"| {row.case} | {row.precision} | {row.wanted:g} | **{row.ratio:.1f}** | "
@@ -82,8 +83,12 @@ def page(ratios: pd.DataFrame, scaling: pd.DataFrame, machine: dict) -> str:
         f"| {curve} | {along} | {_slope(points):.2f} |"
         for (curve, along), points in scaling.groupby(["curve", "along"], sort=False)
     )
+    starts = "\n".join(
+        f"| {row.what} | {row.seconds:.2f} | {row.lowest:.2f} to {row.highest:.2f} |"
+        for row in startup.itertuples()
+    )
     return TEMPLATE.read_text(encoding="utf-8").format(
-        rows=rows, slopes=slopes, shorts=_shorts(ratios), **machine
+        rows=rows, slopes=slopes, starts=starts, shorts=_shorts(ratios), **machine
     )
 
 

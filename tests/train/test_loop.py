@@ -164,3 +164,17 @@ def test_random_streams_are_distinct_and_repeatable():
 def test_settings_that_cannot_train_are_errors(changes):
     with pytest.raises(TwincodeError, match="must be"):
         learner("vqvae", **changes)
+
+
+def test_numbers_do_not_depend_on_the_number_of_threads():
+    x, losses = series(), []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            one = learner(x=x)
+            losses.append([one.train_epoch(x, epoch)["losses"] for epoch in (1, 2)])
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(*losses, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)

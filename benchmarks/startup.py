@@ -1,0 +1,56 @@
+"""How long a person waits before anything happens, measured on whole processes."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROUNDS = 3
+POLL_SECONDS = 0.01
+
+
+class Wait(NamedTuple):
+    """Median seconds, and the lowest and highest of several processes."""
+
+    what: str
+    seconds: float
+    lowest: float
+    highest: float
+
+
+def waits() -> Iterator[Wait]:
+    """Importing, asking for help, and from ``twincode train`` to the end of its first step."""
+    yield _of("import twincode", lambda: _whole("-c", "import twincode"))
+    yield _of("twincode --help", lambda: _whole("-m", "twincode", "--help"))
+    yield _of("twincode train, to the end of its first step", _first_step)
+
+
+def _of(what: str, measure: Callable[[], float]) -> Wait:
+    seconds = [measure() for _ in range(ROUNDS)]
+    return Wait(what, statistics.median(seconds), min(seconds), max(seconds))
+
+
+def _whole(*words: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def _first_step() -> float:
+    """GunPoint has 50 train series: its first epoch is its first step, and the log says when."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["-m", "twincode", "train", "GunPoint", "--epochs", "2", "--out", folder]
+        began = time.perf_counter()
+        with subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL) as process:
+            log = Path(folder) / "log.jsonl"
+            while not (log.exists() and '"epoch"' in log.read_text()):
+                if process.poll() is not None:
+                    raise RuntimeError("twincode train ended before its first step")
+                time.sleep(POLL_SECONDS)
+            seconds = time.perf_counter() - began
+            process.kill()
+        return seconds
