@@ -178,3 +178,9 @@ def test_numbers_do_not_depend_on_the_number_of_threads():
         torch.set_num_threads(before)
     for one, other in zip(*losses, strict=True):
         assert one == pytest.approx(other, rel=1e-3)
+
+
+def test_a_batch_too_small_to_share_is_an_error(monkeypatch):
+    monkeypatch.setattr("twincode.distributed.processes", lambda: 3)
+    with pytest.raises(TwincodeError, match="a batch of 2 series cannot be shared by 3 processes"):
+        learner(batch_size=6)

@@ -123,7 +123,7 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
     Torch's global random state is left as it was. The same seed gives the same weights on every
     device.
     """
-    _check_training(config)
+    _check_training(config, len(x))
     _, channels, length = x.shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(config.training.seed, "weights"))
@@ -177,7 +177,7 @@ def _place_codebook(config: Config, tokenizer: Tokenizer, x: Tensor) -> None:
         tokenizer.quantizer.initialise(tokenizer.latents(batch), generator)
 
 
-def _check_training(config: Config) -> None:
+def _check_training(config: Config, n: int) -> None:
     training = config.training
     if training.epochs < 0 or training.batch_size < 1:
         raise TwincodeError(
@@ -186,6 +186,12 @@ def _check_training(config: Config) -> None:
         )
     if not (training.learning_rate > 0 and training.weight_decay >= 0):
         raise TwincodeError("learning_rate must be above 0 and weight_decay at least 0")
+    smallest = n % training.batch_size or min(n, training.batch_size)
+    if smallest < distributed.processes():
+        raise TwincodeError(
+            f"a batch of {smallest} series cannot be shared by {distributed.processes()} "
+            "processes; change batch_size or start fewer"
+        )
 
 
 def _check_finite(losses: dict[str, float], epoch: int) -> None:
