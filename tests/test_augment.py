@@ -153,6 +153,8 @@ def test_augmentations_apply_in_the_named_order():
         {"shuffle_slices": 0},
         {"warp_scales": ()},
         {"warp_scales": (0.0,)},
+        {"flip_probability": 1.5},
+        {"jitter_std": -0.1},
     ],
 )
 def test_strengths_that_cannot_work_are_errors(wrong):

@@ -52,7 +52,7 @@ def test_an_unknown_recipe_names_the_nearest():
         recipe("bt-vqva")
 
 
-@pytest.mark.parametrize("value", ["many", None, [1, 2], 1.5])
+@pytest.mark.parametrize("value", ["many", None, [1, 2], 1.5, float("inf"), float("nan")])
 def test_a_value_of_the_wrong_kind_is_an_error(value):
     with pytest.raises(TwincodeError, match="epochs must be"):
         recipe("vqvae", epochs=value)
@@ -83,3 +83,14 @@ def test_labels_tell_models_apart():
     assert labels == {
         "VQ-VAE", "VQ-VAE, augmented", "BT-VQVAE γ=1", "Random encoder", "Raw series",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", float("nan"), -float("inf")])
+def test_settings_are_finite(value):
+    with pytest.raises(TwincodeError, match="svm_c must be a finite number"):
+        recipe("vqvae", svm_c=value)
+
+
+def test_a_list_setting_needs_a_list():
+    with pytest.raises(TwincodeError, match="neighbours must be a list, not 5"):
+        recipe("vqvae", neighbours=5)

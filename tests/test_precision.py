@@ -30,6 +30,12 @@ def test_what_rounding_would_spoil_computes_in_full_precision():
     assert all(torch.equal(one, other) for one, other in zip(plain, lowered, strict=True))
 
 
+def test_full_precision_takes_named_arguments():
+    a = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    named = barlow_twins_loss(a=a, b=a + 1, off_diagonal_weight=0.1)
+    assert torch.equal(named, barlow_twins_loss(a, a + 1, 0.1))
+
+
 def test_full_precision_widens_halves_and_leaves_doubles():
     seen = []
 

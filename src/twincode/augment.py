@@ -157,6 +157,12 @@ class Augmenter:
 def _augmentations(config: AugmentationConfig, stft: STFT) -> dict[str, Augmentation]:
     if not 0 < config.crop_fraction <= 1 or not 0 < config.warp_fraction <= 1:
         raise TwincodeError("crop_fraction and warp_fraction must lie above 0 and at most at 1")
+    if not 0 <= config.flip_probability <= 1:
+        raise TwincodeError(f"flip_probability must lie in 0 to 1, not {config.flip_probability}")
+    strengths = ("jitter_std", "amplitude_std", "slope_rate", "phase_range", "noise_level")
+    for name in strengths:
+        if getattr(config, name) < 0:
+            raise TwincodeError(f"{name} must not be negative, not {getattr(config, name)}")
     if config.shuffle_slices < 1 or not config.warp_scales or min(config.warp_scales) <= 0:
         raise TwincodeError("shuffle_slices must be at least 1 and every warp scale above 0")
     return {

@@ -8,9 +8,9 @@ run is computed, not what.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import pi
 from typing import Any, get_args, get_origin, get_type_hints
 
 from twincode.errors import TwincodeError, unknown_name
@@ -65,7 +65,7 @@ class AugmentationConfig:
     jitter_std: float = 0.1
     amplitude_std: float = 0.1
     slope_rate: float = 0.01
-    phase_range: float = pi / 4
+    phase_range: float = math.pi / 4
     warp_fraction: float = 0.1
     warp_scales: tuple[float, ...] = (0.5, 2.0)
     shuffle_slices: int = 4
@@ -180,11 +180,15 @@ def _find_field(name: str) -> tuple[str, Any]:
 def _convert(name: str, value: Any, hint: Any) -> Any:
     if get_origin(hint) is tuple:
         parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, Iterable):
+            raise TwincodeError(f"{name} must be a list, not {value!r}")
         return tuple(_convert(name, part, get_args(hint)[0]) for part in parts if part != "")
     try:
         converted = hint(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TwincodeError(f"{name} must be of type {hint.__name__}, not {value!r}") from None
     if hint is int and not isinstance(value, str) and converted != value:
         raise TwincodeError(f"{name} must be a whole number, not {value!r}")
+    if hint is float and not math.isfinite(converted):
+        raise TwincodeError(f"{name} must be a finite number, not {value!r}")
     return converted

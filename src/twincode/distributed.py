@@ -18,10 +18,24 @@ from torch.autograd.function import FunctionCtx
 PATIENCE = timedelta(hours=6)
 
 
+def own_device(device: torch.device) -> torch.device:
+    """The accelerator that belongs to this process; any other device as it is."""
+    if str(device) != "cuda":
+        return device
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
 def join(device: torch.device) -> None:
     """Join the process group ``torchrun`` has prepared; nothing happens in a process of its own."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+    if expected() > 1 and not dist.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+
+
+def expected() -> int:
+    """How many processes ``torchrun`` has started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def leave() -> None:
@@ -44,6 +58,15 @@ def processes() -> int:
 def rank() -> int:
     """The number of this process; 0 writes and evaluates."""
     return dist.get_rank() if processes() > 1 else 0
+
+
+def agreed(flag: bool, device: torch.device) -> bool:
+    """Whether ``flag`` is set in any process: the same answer in all of them."""
+    if processes() == 1:
+        return flag
+    flags = torch.tensor(int(flag), device=device)
+    dist.all_reduce(flags)
+    return bool(flags > 0)
 
 
 def share(x: Tensor) -> Tensor:

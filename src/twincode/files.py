@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,13 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """
     make_folder(path.parent)
     try:
-        handle, name = tempfile.mkstemp(path.suffix, f".{path.name}.", path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        # Not tempfile's, whose files are for their owner alone whatever the user's umask says.
+        temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
         try:
+            temporary.touch(exist_ok=False)
             write(temporary)
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())
-            temporary.chmod(0o644)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from twincode.config import Config
 from twincode.data import Dataset, Scaling
+from twincode.distributed import own_device
 from twincode.errors import TwincodeError
 from twincode.evaluate import Measurement, evaluate_tokenizer, prepare
 from twincode.evaluate.evaluator import embed
@@ -185,7 +186,7 @@ def choose_device(name: str | torch.device) -> torch.device:
     """
     chosen = name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(chosen)
+        device = own_device(torch.device(chosen))
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
         raise TwincodeError(f"device {str(name)!r} is not available here; try cpu") from None

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from twincode.errors import unknown_name
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -27,17 +28,20 @@ def computing_in(precision: str, device: torch.device) -> torch.autocast:
     )
 
 
-def in_full_precision(function: Callable[..., R]) -> Callable[..., R]:
+def in_full_precision(function: Callable[P, R]) -> Callable[P, R]:
     """Compute in float32 whatever the context: for sums and distances that rounding would spoil.
 
     Arguments in a half precision are widened; float64 stays as it is.
     """
 
     @functools.wraps(function)
-    def run(*arguments: Any) -> R:
-        device = next(a.device.type for a in arguments if isinstance(a, Tensor))
+    def run(*arguments: P.args, **keywords: P.kwargs) -> R:
+        values = [*arguments, *keywords.values()]
+        device = next(value.device.type for value in values if isinstance(value, Tensor))
+        widened: Any = [_widen(argument) for argument in arguments]
+        named: Any = {name: _widen(value) for name, value in keywords.items()}
         with torch.autocast(device, enabled=False):
-            return function(*[_widen(argument) for argument in arguments])
+            return function(*widened, **named)
 
     return run
 

@@ -1,7 +1,7 @@
 """Recipes: one short function a method, returning a frozen configuration.
 
-A variant is a base and the few fields that differ. What a recipe costs is said for series of 140
-steps on one CPU core; what it yields is in the committed results.
+A variant is a base and the few fields that differ. What a step of each costs is in docs/speed.md,
+what they yield in results/.
 """
 
 from collections.abc import Callable

@@ -66,7 +66,8 @@ class STFT(nn.Module):
         B, C, _ = x.shape
         padding = self.n_fft // 2
         padded = F.pad(x, (padding, padding), mode="reflect")
-        u = F.conv1d(padded.reshape(B * C, 1, -1), self.analysis, stride=self.hop_length)
+        pieces = padded.unfold(-1, self.n_fft, self.hop_length)  # (B, C, T, n_fft)
+        u = torch.matmul(self.analysis, pieces.transpose(-1, -2))  # (B, C, 2F, T)
         u = u.view(B, C, 2, self.frequencies, self.frames)  # (B, C, real/imaginary, F, T)
         return u.transpose(1, 2).reshape(B, 2 * C, self.frequencies, self.frames)
 
@@ -102,7 +103,7 @@ def _check_sizes(length: int, n_fft: int, hop_length: int) -> None:
 
 
 def _bases(taper: Tensor) -> tuple[Tensor, Tensor]:
-    """Windowed Fourier basis (2F, 1, n_fft) and its inverse (2F, n_fft), in float64."""
+    """Windowed Fourier basis (2F, n_fft) and its inverse (2F, n_fft), in float64."""
     n_fft = len(taper)
     frequency = torch.arange(n_fft // 2 + 1, dtype=torch.float64)
     angle = 2 * math.pi / n_fft * frequency[:, None] * torch.arange(n_fft, dtype=torch.float64)
@@ -111,4 +112,4 @@ def _bases(taper: Tensor) -> tuple[Tensor, Tensor]:
     share = torch.full_like(frequency, 2.0)
     share[0] = share[-1] = 1.0
     inverse = waves * share.repeat(2)[:, None] / n_fft
-    return (waves * taper)[:, None, :], inverse * taper
+    return waves * taper, inverse * taper

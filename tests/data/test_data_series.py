@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from twincode.data import Dataset, Scaling
+from twincode.errors import TwincodeError
 
 
 @pytest.fixture
@@ -41,3 +42,9 @@ def test_constant_set_becomes_zero(value):
     scaling = Scaling.fit(X)
     assert scaling.std == 1
     np.testing.assert_allclose(scaling.apply(X), 0, atol=1e-6 * max(1, abs(value)))
+
+
+def test_values_far_beyond_the_train_set_are_refused_not_made_infinite():
+    scaling = Scaling(mean=0.0, std=1e-3)
+    with pytest.raises(TwincodeError, match="far beyond those of the train set"):
+        scaling.apply(np.full((1, 1, 3), 3e38, dtype=np.float32))

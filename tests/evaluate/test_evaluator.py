@@ -69,10 +69,12 @@ def test_measurements_are_those_of_the_parts():
         assert {m: v for (r, m), v in found.items() if r == readout} == scores
     assert {m for r, m in found if not r} == {
         "reconstruction_time", "reconstruction_frequency", "reconstruction",
-        "train_reconstruction_time", "perplexity", "used_codes", "codebook_cosine",
+        "train_reconstruction_time", "perplexity", "used_codes", "dead_codes",
+        "codebook_cosine",
     }  # fmt: skip
     used = len(torch.cat([train[1], test[1]]).unique())
     assert found["", "used_codes"] == used
+    assert found["", "dead_codes"] == 6 - used
     assert 1 <= found["", "perplexity"] <= used + 1e-9
 
 

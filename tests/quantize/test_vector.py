@@ -135,6 +135,7 @@ def test_identity_does_nothing():
         ({"codebook_update": "em"}, "did you mean 'ema'"),
         ({"codebook_init": "dat"}, "did you mean 'data'"),
         ({"ema_decay": 1.0}, "ema_decay must lie between"),
+        ({"ema_epsilon": 0.0}, "ema_epsilon must be above 0"),
         ({"quantizer": "vqq"}, "did you mean 'vq'"),
     ],
 )

@@ -264,3 +264,38 @@ def test_training_works_where_signals_do_not_reach(waves):
     thread.start()
     thread.join()
     assert len(found) == 1
+
+
+def test_two_programs_never_work_in_one_folder(tmp_path, waves):
+    from filelock import FileLock
+
+    with FileLock(tmp_path / ".lock"), pytest.raises(TwincodeError, match="another program"):
+        train(tmp_path, waves)
+    train(tmp_path, waves, epochs=1)
+
+
+def test_a_model_without_parameters_cannot_be_trained(waves):
+    with pytest.raises(TwincodeError, match="the raw tokenizer has nothing to train"):
+        train(None, waves, name="raw-series", epochs=1)
+
+
+def test_exhausted_memory_is_explained(waves, monkeypatch):
+    def exhausted(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("twincode.train.loop.Learner.train_epoch", exhausted)
+    with pytest.raises(TwincodeError, match="too little memory; use a smaller batch_size"):
+        train(None, waves)
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [{}, {"epoch": "2"}, {"epoch": 1, "log_position": 0, "config": [], "data": ""}],
+)
+def test_a_checkpoint_that_says_too_little_is_explained(tmp_path, waves, progress):
+    from safetensors.torch import save_file
+
+    metadata = {"twincode": json.dumps({"format": 1, **progress})}
+    save_file({"a": torch.zeros(1)}, tmp_path / "checkpoint.safetensors", metadata)
+    with pytest.raises(TwincodeError, match="does not say how far its run had come"):
+        train(tmp_path, waves)

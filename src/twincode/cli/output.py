@@ -25,7 +25,7 @@ def step_columns(C: int, L: int) -> list[str]:
 
 def check_suffix(path: Path) -> None:
     """Raise TwincodeError for a file of a format that cannot be written."""
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         *most, last = SUFFIXES
         raise TwincodeError(
             f"cannot write {path}: its name must end in {', '.join(most)} or {last}"
@@ -42,4 +42,4 @@ def write_array(path: Path, array: NDArray, columns: list[str]) -> None:
         ".npy": lambda temporary: np.save(temporary, array),
         ".npz": lambda temporary: np.savez_compressed(temporary, X=array),
     }
-    write_whole(path, writers[path.suffix])
+    write_whole(path, writers[path.suffix.lower()])

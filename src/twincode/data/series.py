@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from twincode.errors import TwincodeError
+
 FloatArray = NDArray[np.float32]
 LabelArray = NDArray[np.int64]
 
@@ -64,8 +66,17 @@ class Scaling:
         return cls(mean=float(X.mean(dtype=np.float64)), std=std)
 
     def apply(self, X: FloatArray) -> FloatArray:
-        """Scaled copy of ``X``, computed in float64 so that a large mean costs no digits."""
-        return ((X.astype(np.float64) - self.mean) / self.std).astype(np.float32)
+        """Scaled copy of ``X``, computed in float64 so that a large mean costs no digits.
+
+        Raises TwincodeError for values so far from the train set's that float32 cannot hold them.
+        """
+        scaled = (X.astype(np.float64) - self.mean) / self.std
+        if (np.abs(scaled) > np.finfo(np.float32).max).any():
+            raise TwincodeError(
+                "series hold values far beyond those of the train set "
+                f"(mean {self.mean:.3g}, standard deviation {self.std:.3g}); check their units"
+            )
+        return scaled.astype(np.float32)
 
     def invert(self, X: FloatArray) -> FloatArray:
         """The series in their original units."""

@@ -10,7 +10,13 @@ from torch import Tensor
 from twincode.config import EvaluationConfig
 from twincode.data import Dataset, Scaling
 from twincode.errors import TwincodeError, unknown_name
-from twincode.evaluate.codebook import code_counts, mean_absolute_cosine, perplexity, used_codes
+from twincode.evaluate.codebook import (
+    code_counts,
+    dead_codes,
+    mean_absolute_cosine,
+    perplexity,
+    used_codes,
+)
 from twincode.evaluate.probes import check_settings, probe
 from twincode.evaluate.readout import READOUTS, READOUTS_OF_CODES, readout_features
 from twincode.evaluate.reconstruction import batches, reconstruction_errors
@@ -98,7 +104,11 @@ def _applicable(readouts: Sequence[str], codes: Tensor | None) -> list[str]:
 def codebook_measures(tokenizer: Tokenizer, codes: Tensor) -> dict[str, float]:
     """Perplexity and used codes over ``codes`` (n, H, W), and how alike the code vectors are."""
     counts = code_counts(codes, tokenizer.quantizer.codebook_size)
-    measures = {"perplexity": perplexity(counts), "used_codes": float(used_codes(counts))}
+    measures = {
+        "perplexity": perplexity(counts),
+        "used_codes": float(used_codes(counts)),
+        "dead_codes": float(dead_codes(counts)),
+    }
     vectors = tokenizer.quantizer.vectors()
     if vectors is not None:
         measures["codebook_cosine"] = mean_absolute_cosine(vectors)

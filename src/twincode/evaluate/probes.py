@@ -339,6 +339,11 @@ def check_settings(config: EvaluationConfig) -> None:
         raise TwincodeError(f"svm_c must be above 0, not {config.svm_c}")
     if min(config.neighbours, default=1) < 1:
         raise TwincodeError(f"neighbours must be 1 or more, not {min(config.neighbours)}")
+    if config.kmeans_fits < 1 or config.kmeans_clusters < 0 or config.kmeans_clusters == 1:
+        raise TwincodeError(
+            "kmeans_fits must be at least 1, and kmeans_clusters at least 2 (0 for the classes), "
+            f"not {config.kmeans_fits} and {config.kmeans_clusters}"
+        )
     if not 0 < config.explained_variance <= 1:
         raise TwincodeError(
             f"explained_variance must lie above 0 and at most at 1, not {config.explained_variance}"

@@ -39,7 +39,7 @@ class VectorQuantizer(Quantizer):
         _check(config)
         self.config = config
         self.codebook_size = config.codebook_size
-        # The bound of a linear layer with D inputs: codes as long as typical activations.
+        # Uniform within the square root of 6 / D: as long as typical activations.
         codebook = torch.empty(config.codebook_size, latent_channels)
         nn.init.kaiming_uniform_(codebook)
         self.codebook: Tensor
@@ -115,5 +115,7 @@ def _check(config: QuantizerConfig) -> None:
         raise unknown_name("codebook_update", config.codebook_update, UPDATES)
     if config.codebook_init not in INITIALISATIONS:
         raise unknown_name("codebook_init", config.codebook_init, INITIALISATIONS)
+    if config.ema_epsilon <= 0 or config.commitment_weight < 0:
+        raise TwincodeError("ema_epsilon must be above 0 and commitment_weight at least 0")
     if not 0 <= config.ema_decay < 1:
         raise TwincodeError(f"ema_decay must lie between 0 and 1, not {config.ema_decay}")

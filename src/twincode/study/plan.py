@@ -81,6 +81,6 @@ class Study:
 
 def _augmentation_alone(config: Config) -> Config:
     """What a twin model is without its twin loss."""
-    return dataclasses.replace(config, recipe="vqvae-augmented").replace(
-        gamma=0.0, upper_input="view"
-    )
+    budget = "thesis-" if config.recipe.startswith("thesis-") else ""
+    alone = dataclasses.replace(config, recipe=f"{budget}vqvae-augmented")
+    return alone.replace(gamma=0.0, upper_input="view")

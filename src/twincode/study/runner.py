@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twincode.config import Config
 from twincode.data import Dataset, Policy, load_dataset
+from twincode.distributed import expected
 from twincode.errors import TwincodeError
 from twincode.files import make_folder, write_json
 from twincode.model import choose_device
@@ -69,6 +70,8 @@ def run_study(
     written.
     """
     configs = study.configs()
+    if expected() > 1:
+        raise TwincodeError("torchrun trains one model; start a study without it")
     choose_device(device)
     datasets = _load(study, data_dir, policy or Policy())
     place = make_folder(Path(folder))

@@ -30,14 +30,16 @@ class Output(NamedTuple):
 class Tokenizer(nn.Module):
     """Series (B, C, L) to a grid of codes (B, H, W) and back.
 
-    The sizes of a series (``channels``, ``length``) and of its grid (``grid`` = (H, W)) are fixed
-    at construction. ``embed``, ``encode``, ``decode`` and ``reconstruct`` always run in evaluation
-    mode and change nothing, whatever mode the tokenizer is in.
+    The sizes of a series (``channels``, ``length``) and of its grid (``grid`` = (H, W), with
+    ``latent_channels`` D) are fixed at construction. ``embed``, ``encode``, ``decode`` and
+    ``reconstruct`` always run in evaluation mode and change nothing, whatever mode the tokenizer
+    is in.
     """
 
     channels: int
     length: int
     grid: tuple[int, int]
+    latent_channels: int
     quantizer: Quantizer
 
     def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:

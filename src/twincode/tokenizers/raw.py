@@ -15,6 +15,7 @@ class RawSeries(Tokenizer):
         self.channels = channels
         self.length = length
         self.grid = (1, length)
+        self.latent_channels = channels
         self.quantizer = Identity()
 
     def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:

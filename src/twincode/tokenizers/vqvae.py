@@ -24,11 +24,13 @@ class VQVAE(Tokenizer):
         quantizer: Quantizer,
         decoder: Decoder,
         grid: tuple[int, int],
+        latent_channels: int,
     ) -> None:
         super().__init__()
         self.channels = channels
         self.length = stft.length
         self.grid = grid
+        self.latent_channels = latent_channels
         self.stft = stft
         self.encoder = encoder
         self.quantizer = quantizer
@@ -68,4 +70,5 @@ def build_vqvae(config: Config, channels: int, length: int) -> VQVAE:
         build_quantizer(config.quantizer, D),
         Decoder(2 * channels, D, halvings, blocks, (stft.frequencies, stft.frames)),
         grid=(stft.frequencies, grid_width(stft.frames, halvings)),
+        latent_channels=D,
     )

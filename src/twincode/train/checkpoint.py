@@ -14,6 +14,10 @@ from twincode.model import restore, write_tensors
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
+REMEDY = "delete it to train from the start"
+
+# What a run says of itself in a checkpoint.
+PROGRESS = {"epoch": int, "log_position": int, "config": dict, "data": str}
 
 
 def save_checkpoint(
@@ -48,23 +52,28 @@ class Checkpoint:
             restore(module, _below(name, self.tensors), self.path)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in _below("optimizer", self.tensors).items():
-            index, _, field = key.partition(".")
-            state.setdefault(int(index), {})[field] = _laid_out_like(parameters[int(index)], tensor)
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        try:
+            for key, tensor in _below("optimizer", self.tensors).items():
+                index, _, field = key.partition(".")
+                like = parameters[int(index)]
+                state.setdefault(int(index), {})[field] = _laid_out_like(like, tensor)
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        except (IndexError, ValueError) as error:
+            raise TwincodeError(f"{self.path} does not fit its model; {REMEDY}") from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read ``path``; TwincodeError for a file that is corrupt, foreign or of another version."""
-    remedy = "delete it to train from the start"
     try:
         with safe_open(path, "pt") as file:
             progress = json.loads((file.metadata() or {}).get("twincode", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise TwincodeError(f"the checkpoint {path} is corrupt ({error}); {remedy}") from error
+        raise TwincodeError(f"the checkpoint {path} is corrupt ({error}); {REMEDY}") from error
     if not isinstance(progress, dict) or progress.get("format") != FORMAT:
-        raise TwincodeError(f"{path} is not a checkpoint this version can read; {remedy}")
+        raise TwincodeError(f"{path} is not a checkpoint this version can read; {REMEDY}")
+    if any(not isinstance(progress.get(name), kind) for name, kind in PROGRESS.items()):
+        raise TwincodeError(f"{path} does not say how far its run had come; {REMEDY}")
     return Checkpoint(path, progress, tensors)
 
 

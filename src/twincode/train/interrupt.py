@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 
 
@@ -30,11 +31,14 @@ class PatientInterrupt:
         trace: TracebackType | None,
     ) -> None:
         if self._watching:
-            signal.signal(signal.SIGINT, self._before)
+            # A handler from outside Python cannot be put back.
+            signal.signal(signal.SIGINT, self._before or signal.SIG_DFL)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         if self.pending:
             raise KeyboardInterrupt
         self.pending = True
         if self._notify is not None:
-            self._notify()
+            # The signal may have come in the middle of a write to the same stream.
+            with suppress(RuntimeError):
+                self._notify()

@@ -35,7 +35,7 @@ class RunLog:
                 kept = file.read(position) if position else b""
                 file.truncate(position)
             self.records = [json.loads(line) for line in kept.splitlines()]
-        except (OSError, json.JSONDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise TwincodeError(f"cannot go on from the log {self._path}: {error}") from error
         if len(kept) != position:
             raise TwincodeError(f"the log {self._path} lost records its checkpoint counted on")

@@ -126,11 +126,16 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
     _check_training(config, len(x))
     _, channels, length = x.shape
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(config.training.seed, "weights"))
+        # Not torch.manual_seed, which would reseed accelerators as well.
+        torch.default_generator.manual_seed(stream_seed(config.training.seed, "weights"))
         tokenizer = build_tokenizer(config, channels, length).to(device)
         # Channels last is how convolutions run fastest, here and on accelerators.
         tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        objective = Objective(config.objective, config.tokenizer.latent_channels).to(device)
+        objective = Objective(config.objective, tokenizer.latent_channels).to(device)
+    if config.training.epochs and not any(True for _ in tokenizer.parameters()):
+        raise TwincodeError(
+            f"the {config.tokenizer.tokenizer} tokenizer has nothing to train; use --epochs 0"
+        )
     _place_codebook(config, tokenizer, x)
     sizes = config.tokenizer
     stft = STFT(length, sizes.n_fft, sizes.hop_length, sizes.window).to(device)

@@ -2,16 +2,18 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from twincode.config import Config
 from twincode.data import Dataset, Scaling
-from twincode.distributed import join, rank, wait
+from twincode.distributed import agreed, join, rank, wait
 from twincode.errors import TwincodeError
 from twincode.evaluate import (
     Split,
@@ -21,7 +23,7 @@ from twincode.evaluate import (
     make_exhibits,
     prepare,
 )
-from twincode.files import make_folder, read_json, write_json, write_whole
+from twincode.files import cannot_write, make_folder, read_json, write_json, write_whole
 from twincode.model import Model, Source, choose_device, describe, load_model
 from twincode.train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from twincode.train.interrupt import PatientInterrupt
@@ -31,6 +33,7 @@ from twincode.train.randomness import stream
 from twincode.train.result import EXHIBITS, RESULT, compose_result, describe_start
 
 LOG = "log.jsonl"
+LOCK = ".lock"
 CHECKPOINT_SECONDS = 60.0
 
 
@@ -65,9 +68,34 @@ def fit(
         _check_same_run(place, config, dataset)
         return load_model(place, target)
     run = _Run(config, dataset, target, place, watch, checkpoint_seconds)
-    run.start(list(command or sys.argv))
-    run.train()
-    return run.finish()
+    with _alone(place):
+        try:
+            run.start(list(command or sys.argv))
+            run.train()
+            return run.finish()
+        except torch.OutOfMemoryError as error:
+            raise TwincodeError(
+                f"{target} has too little memory; use a smaller batch_size or projector_width"
+            ) from error
+
+
+@contextmanager
+def _alone(folder: Path | None) -> Iterator[None]:
+    """Hold a run's folder, so that two programs never write to one log."""
+    if folder is None or rank() > 0:
+        yield
+        return
+    lock = FileLock(make_folder(folder) / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise TwincodeError(f"another program is training in {folder}; wait for it") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check_same_run(folder: Path, config: Config, dataset: Dataset) -> None:
@@ -88,7 +116,7 @@ def _compare(folder: Path, config: Config, dataset: Dataset, settings: dict, che
         for group, fields in mine.items()
         if isinstance(fields, dict)
         for name, value in fields.items()
-        if settings.get(group, {}).get(name) != value
+        if not isinstance(found := settings.get(group), dict) or found.get(name) != value
     ]
     if checksum != dataset.checksum:
         names.append("the data")
@@ -152,10 +180,11 @@ class _Run:
                 self.epoch = epoch
                 if epoch in due:
                     self._evaluate()
-                if interrupt.pending or time.monotonic() - saved >= self.checkpoint_seconds:
+                stop = agreed(interrupt.pending, self.device)
+                if stop or time.monotonic() - saved >= self.checkpoint_seconds:
                     self._save_checkpoint()
                     saved = time.monotonic()
-                if interrupt.pending:
+                if stop:
                     raise KeyboardInterrupt
         if epochs == 0:
             self._evaluate()
