@@ -29,7 +29,8 @@ settings.register_profile(
 settings.load_profile("twincode")
 torch.set_num_threads(1)
 
-MIRROR = Path(__file__).parents[2] / "shared" / "ucr"
+# Taken before tests change the environment.
+MIRROR = os.environ.get("TWINCODE_DATA")
 
 TINY = {
     "latent_channels": 8,
@@ -80,7 +81,7 @@ def own_folders(monkeypatch, tmp_path_factory):
 @pytest.fixture(scope="session")
 def mirror():
     """A folder of real archive sets, where this machine has one."""
-    folder = Path(os.environ.get("TWINCODE_DATA") or MIRROR)
+    folder = Path(MIRROR or "nowhere")
     if not (folder / "GunPoint.npz").is_file():
         pytest.skip("no folder of archive sets here; set TWINCODE_DATA")
     return folder
