@@ -62,7 +62,7 @@ def write_study(
     seeds: tuple[int, ...] = (0, 1),
     epochs: int = 20,
     noise: float = 0.01,
-    planned: int | None = None,
+    planned: int | list[str] | None = None,
     points: int = 60,
 ) -> Path:
     """Write a study with one run per model, data set and seed (one seed for the raw series)."""

@@ -84,10 +84,24 @@ def test_missing_runs_and_the_question_are_on_the_page(page):
     assert "what does it cost in reconstruction?" in text
 
 
+def test_paired_differences_stand_after_the_answer(page):
+    places = [a["id"] for tag, a in page.tags if tag == "section"]
+    assert places[:2] == ["answer", "paired"]
+    text = " ".join(page.words)
+    assert "Against the naive VQ-VAE" in text
+    assert "Against augmentation alone" not in text
+    assert "too few" in text
+    assert "Seeds of one data set are not independent" in text
+
+
 def test_figures_and_tables_lie_beside_the_page(study):
     figures = {path.suffix for path in (study / "figures").iterdir()}
     assert figures == {".png", ".svg"}
-    assert {path.name for path in (study / "tables").iterdir()} >= {"summary.csv", "history.csv"}
+    assert {path.name for path in (study / "tables").iterdir()} >= {
+        "summary.csv",
+        "history.csv",
+        "paired.csv",
+    }
     tidy = load_results(study).table
     pd.testing.assert_frame_equal(pd.read_parquet(study / "results.parquet"), tidy)
     assert len(pd.read_csv(study / "results.csv")) == len(tidy)
@@ -116,6 +130,7 @@ def test_controls_alone_make_a_page(tmp_path):
     page = page_of(made.write_study(tmp_path / "study", (made.RAW,), seeds=(0,)))
     assert not page.all("img")
     assert page.all("table")
+    assert "paired" not in [section["id"] for section in page.all("section")]
 
 
 def test_a_model_that_diverged_shows_a_dash_not_nan(tmp_path):
@@ -138,7 +153,7 @@ def test_no_results_leave_no_page(tmp_path):
 
 
 def test_importing_the_room_stays_light():
-    heavy = ("matplotlib", "pandas", "jinja2", "torch", "sklearn")
+    heavy = ("matplotlib", "pandas", "jinja2", "torch", "sklearn", "scipy")
     code = f"import sys, twincode.report; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from twincode.errors import TwincodeError
 from twincode.report import load_results
+from twincode.report.provenance import warnings
 from twincode.report.results import file_names, summarise
 
 COLUMNS = (
@@ -52,6 +53,57 @@ def test_the_folder_of_a_single_run_is_a_study_of_one(tmp_path):
 def test_planned_runs_without_a_result_are_counted_as_missing(tmp_path):
     results = load_results(made.write_study(tmp_path / "study", planned=9))
     assert (len(results.runs), results.missing) == (5, 4)
+
+
+def two_studies(folder):
+    """A study of 20 epochs; then, in the same folder, one of 40, which alone it describes."""
+    short = made.write_study(folder / "short", (made.NAIVE, made.TWINS[1]))
+    planned = [f"long-{model}{seed}" for model in (0, 1) for seed in (0, 1)]
+    long = made.write_study(folder / "long", (made.NAIVE, made.TWINS[1]), epochs=40)
+    for run in (long / "runs").iterdir():
+        target = short / "runs" / f"long-{run.name[1]}{run.name[-1]}"
+        run.rename(target)
+    (long / "study.json").replace(short / "study.json")
+    described = json.loads((short / "study.json").read_text())
+    (short / "study.json").write_text(json.dumps({**described, "runs": planned}))
+    return short
+
+
+def test_two_studies_in_one_folder_are_kept_apart(tmp_path):
+    results = load_results(two_studies(tmp_path))
+    assert {run.epochs for run in results.runs} == {40}
+    assert {summary.count for summary in results.final.values()} == {2}
+    assert (results.planned, results.missing, results.left_out) == (4, 0, 4)
+    assert warnings(results) == ["4 runs in this folder belong to other studies and are left out."]
+
+
+def test_a_damaged_run_of_another_study_is_none_of_this_ones_business(tmp_path):
+    folder = two_studies(tmp_path)
+    (folder / "runs" / "00-0" / "result.json").write_text("{")
+    assert len(load_results(folder).runs) == 4
+
+
+def test_only_planned_runs_without_a_result_are_missing(tmp_path):
+    planned = ["00-0", "00-1", "never-run", "nor-this", "nor-this"]
+    results = load_results(made.write_study(tmp_path / "study", planned=planned))
+    assert [run.id for run in results.runs] == ["00-0", "00-1"]
+    assert (results.planned, results.missing, results.left_out) == (4, 2, 3)
+    assert "2 of 4 planned runs are missing" in " ".join(warnings(results))
+
+
+def test_without_names_every_run_counts_and_repeats_are_called_out(tmp_path):
+    folder = two_studies(tmp_path)
+    described = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps({**described, "runs": 8}))
+    results = load_results(folder)
+    assert (len(results.runs), results.left_out) == (8, 0)
+    assert "Naive VQ-VAE on GunPoint was run 2 times with seed 0; all count." in warnings(results)
+
+
+def test_a_study_of_which_nothing_is_finished_says_so(tmp_path):
+    study = made.write_study(tmp_path / "study", planned=["never-run"])
+    with pytest.raises(TwincodeError, match=r"no finished runs in .* but 5 of other studies"):
+        load_results(study)
 
 
 def test_data_sets_keep_the_order_of_the_study(tmp_path):

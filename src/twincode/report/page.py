@@ -12,6 +12,7 @@ from twincode.report import provenance
 from twincode.report.answer import answers
 from twincode.report.metrics import MAIN_READOUT
 from twincode.report.models import models_of
+from twincode.report.paired import FEWEST, by_comparison, paired_frame
 from twincode.report.results import Results, file_names, load_results
 from twincode.report.tables import (
     Comparison,
@@ -113,6 +114,7 @@ def _write_tables(results: Results, sections: Sequence[Section]) -> None:
     for section in sections:
         _write_csv(tables / f"{section.anchor}.csv", comparison_frame(results, section.name))
     _write_csv(tables / "summary.csv", summary_table(results))
+    _write_csv(tables / "paired.csv", paired_frame(results))
     _write_csv(tables / "history.csv", results.history)
     _write_csv(results.folder / "results.csv", results.table)
     write_whole(
@@ -143,6 +145,8 @@ def _render(results: Results, overview: Sequence[Illustration], sections: Sequen
         models=models,
         answers=answers(results),
         overview=overview,
+        paired=by_comparison(results),
+        fewest=FEWEST,
         sections=sections,
         warnings=provenance.warnings(results),
         facts=provenance.facts(results),

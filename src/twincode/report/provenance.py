@@ -92,6 +92,8 @@ def warnings(results: Results) -> list[str]:
             f"The study is not finished: {results.missing} of {results.planned} planned runs are "
             "missing. Every number is over the seeds that are there."
         )
+    if results.left_out:
+        found.append(_left_out(results.left_out))
     for entry in data_facts(results):
         if len(entry.checksums) > 1:
             found.append(f"The runs on {entry.name} did not all see the same data.")
@@ -122,6 +124,12 @@ def duration(seconds: float) -> str:
 def short_hash(text: str) -> str:
     """The first characters of a checksum, enough to tell two apart by eye."""
     return text[:_SHORT_HASH]
+
+
+def _left_out(count: int) -> str:
+    if count == 1:
+        return "1 run in this folder belongs to another study and is left out."
+    return f"{count} runs in this folder belong to other studies and are left out."
 
 
 def _progress(results: Results) -> str:

@@ -84,6 +84,15 @@ class Run:
         return max((int(entry["epoch"]) for entry in self.record["evaluations"]), default=0)
 
     @cached_property
+    def final(self) -> dict[tuple[str, str], float]:
+        """The numbers of the latest evaluation by (readout, metric); NaN where one diverged."""
+        return {
+            (readout, name): value
+            for epoch, readout, name, value in _evaluation_rows(self)
+            if epoch == self.last_epoch
+        }
+
+    @cached_property
     def exhibits(self) -> dict[str, NDArray[Any]]:
         """The stored example arrays, empty where none were kept.
 
@@ -119,13 +128,15 @@ class Results:
     """Everything a report needs.
 
     ``table`` is tidy: one row per run, epoch, readout and metric. ``history`` holds the training
-    losses and perplexity per epoch. ``planned`` is the number of runs the study set out to do.
+    losses and perplexity per epoch. ``planned`` is the number of runs the study set out to do;
+    ``left_out`` counts the runs beside them in the folder that belong to other studies.
     """
 
     folder: Path
     name: str
     command: str
     planned: int | None
+    left_out: int
     datasets: tuple[str, ...]
     runs: tuple[Run, ...]
     table: pd.DataFrame
@@ -152,19 +163,23 @@ def load_results(folder: Path) -> Results:
     Raises TwincodeError where there is no finished run, and names the file where one is damaged.
     """
     folder = Path(folder)
-    found = _result_files(folder)
+    study = _read_study(folder)
+    found, left_out = _result_files(folder, study.get("runs"))
     if not found:
+        others = f" but {left_out} of other studies" if left_out else ""
         raise TwincodeError(
-            f"no finished runs in {folder}; give the folder of a study or of a run that has ended"
+            f"no finished runs in {folder}{others}; "
+            "give the folder of a study or of a run that has ended"
         )
     runs = tuple(_read_run(path) for path in found)
-    study = _read_study(folder, runs)
+    study = study or _study_of_one(runs)
     name = str(study.get("name") or folder.resolve().name)
     return Results(
         folder=folder,
         name=name,
         command=command_line(study.get("command") or ()),
         planned=_count(study.get("runs")),
+        left_out=left_out,
         datasets=_dataset_order(study.get("datasets") or (), runs),
         runs=runs,
         table=_table(name, runs),
@@ -188,16 +203,28 @@ def command_line(words: Iterable[str] | str) -> str:
     return words if isinstance(words, str) else shlex.join(str(word) for word in words)
 
 
-def _result_files(folder: Path) -> list[Path]:
-    single = folder / RESULT_FILE
-    return [single] if single.exists() else sorted((folder / "runs").glob(f"*/{RESULT_FILE}"))
+def _result_files(folder: Path, planned: Any) -> tuple[list[Path], int]:
+    """The results to report, and how many in the folder belong to other studies.
+
+    A study that names its runs owns those alone: the same models trained for another number of
+    epochs may lie beside them. Without names every run in the folder counts.
+    """
+    single, present = folder / RESULT_FILE, sorted((folder / "runs").glob(f"*/{RESULT_FILE}"))
+    if isinstance(planned, list):
+        owned = [path for path in present if path.parent.name in planned]
+        return owned, len(present) - len(owned)
+    return ([single] if single.exists() else present), 0
 
 
-def _read_study(folder: Path, runs: tuple[Run, ...]) -> Mapping[str, Any]:
+def _study_of_one(runs: tuple[Run, ...]) -> Mapping[str, Any]:
+    single = runs[0]
+    return {"name": single.id, "command": single.record["command"]} if len(runs) == 1 else {}
+
+
+def _read_study(folder: Path) -> Mapping[str, Any]:
     path = folder / "study.json"
     if not path.exists():
-        single = runs[0]
-        return {"name": single.id, "command": single.record["command"]} if len(runs) == 1 else {}
+        return {}
     study = read_json(path, "description of a study")
     if not isinstance(study, Mapping):
         raise TwincodeError(f"{path} does not describe a study; run the study again")
@@ -245,7 +272,7 @@ def _touch_every_field(run: Run) -> None:
 
 
 def _count(planned: Any) -> int | None:
-    return len(planned) if isinstance(planned, list) else planned
+    return len(set(planned)) if isinstance(planned, list) else planned
 
 
 def _dataset_order(planned: Iterable[str], runs: tuple[Run, ...]) -> tuple[str, ...]:
@@ -299,9 +326,8 @@ def _history(study: str, runs: tuple[Run, ...]) -> pd.DataFrame:
 def _final_values(runs: tuple[Run, ...]) -> FinalValues:
     collected: dict[tuple[str, str, str, str], list[float]] = {}
     for run in runs:
-        for epoch, readout, name, value in _evaluation_rows(run):
-            if epoch == run.last_epoch:
-                collected.setdefault((run.dataset, run.label, readout, name), []).append(value)
+        for (readout, name), value in run.final.items():
+            collected.setdefault((run.dataset, run.label, readout, name), []).append(value)
         collected.setdefault((run.dataset, run.label, "", "seconds"), []).append(run.seconds)
     return {key: summarise(values) for key, values in collected.items()}
 
