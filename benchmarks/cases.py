@@ -152,7 +152,7 @@ def probe_case(wanted: float = 8) -> Case:
     parts = (features[:1000], labels[:1000], features[1000:], labels[1000:])
     config = EvaluationConfig()
     # What a first call imports is no part of what probes cost.
-    probe(*(part[:50] for part in parts), config, n_classes=5)
+    probe(features[:50], labels[:50], features[50:99], labels[50:99], config, n_classes=5)
     return Case(
         "all probes, 1000 + 4000 x 2560",
         lambda: plain_probes.probe(*parts),
