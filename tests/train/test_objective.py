@@ -76,7 +76,7 @@ def test_a_batch_of_one_gives_finite_losses_and_gradients():
         ({"twin_loss": "barlow_twin"}, "did you mean 'barlow_twins'"),
         ({"upper_input": "viev"}, "did you mean 'view'"),
         ({"gamma": -1}, "gamma must not be negative"),
-        ({"gamma": float("nan")}, "gamma must not be negative"),
+        ({"gamma": float("nan")}, "gamma must be a finite number"),
         ({"projector_width": 0}, "projector_width must be at least 1"),
     ],
 )
