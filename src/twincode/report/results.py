@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,7 +105,7 @@ class Run:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise TwincodeError(
                 f"{path} is not a readable set of exhibits ({error}); run that run again"
             ) from error
