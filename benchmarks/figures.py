@@ -87,8 +87,17 @@ def page(ratios: pd.DataFrame, scaling: pd.DataFrame, startup: pd.DataFrame, mac
         f"| {row.what} | {row.seconds:.2f} | {row.lowest:.2f} to {row.highest:.2f} |"
         for row in startup.itertuples()
     )
+    precision = pd.read_csv(RESULTS / "precision.csv")
     return TEMPLATE.read_text(encoding="utf-8").format(
-        rows=rows, slopes=slopes, starts=starts, shorts=_shorts(ratios), **machine
+        within=int(precision.within_spread.sum()),
+        compared=len(precision),
+        seeds=int(precision.seeds.min()),
+        datasets=", ".join(precision.dataset.unique()),
+        rows=rows,
+        slopes=slopes,
+        starts=starts,
+        shorts=_shorts(ratios),
+        **machine,
     )
 
 
