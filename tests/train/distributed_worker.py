@@ -1,4 +1,4 @@
-"""One of several processes of a distributed test: trains two epochs and keeps what it reached."""
+"""Two epochs of training, alone or as one of several processes, and all that they reached."""
 
 import json
 import sys
@@ -11,28 +11,34 @@ from safetensors.torch import save_file
 from twincode import distributed
 from twincode.train.loop import build_learner
 
-folder, update = Path(sys.argv[1]), sys.argv[2]
-cpu = torch.device("cpu")
-distributed.join(cpu)
-x = torch.from_numpy(make_waves(40).X_train)
-learner = build_learner(tiny("bt-vqvae", batch_size=16, codebook_update=update), x, cpu)
-modules = learner.modules
-named = {n: p for module in modules.values() for n, p in module.named_parameters()}
-gradients = {}
-step = learner.optimizer.step
+CPU = torch.device("cpu")
 
 
-def remember():
-    if not gradients:
-        gradients.update({f"gradient.{n}": p.grad.clone() for n, p in named.items()})
-    step()
+def train_two_epochs(update):
+    """The records of both epochs, the first step's gradients and the final tokenizer."""
+    x = torch.from_numpy(make_waves(40).X_train)
+    learner = build_learner(tiny("bt-vqvae", batch_size=16, codebook_update=update), x, CPU)
+    named = {n: p for module in learner.modules.values() for n, p in module.named_parameters()}
+    gradients = {}
+    step = learner.optimizer.step
+
+    def remember():
+        if not gradients:
+            gradients.update({f"gradient.{n}": p.grad.clone() for n, p in named.items()})
+        step()
+
+    learner.optimizer.step = remember
+    records = [learner.train_epoch(x, epoch) for epoch in (1, 2)]
+    state = {f"state.{n}": t for n, t in learner.tokenizer.state_dict().items()}
+    return records, {**gradients, **state}
 
 
-learner.optimizer.step = remember
-records = [learner.train_epoch(x, epoch) for epoch in (1, 2)]
-state = {f"state.{n}": t.contiguous() for n, t in learner.tokenizer.state_dict().items()}
-gradients = {n: t.contiguous() for n, t in gradients.items()}
-save_file({**gradients, **state}, folder / f"rank{distributed.rank()}.safetensors")
-if distributed.rank() == 0:
-    (folder / "records.json").write_text(json.dumps(records))
-distributed.leave()
+if __name__ == "__main__":
+    folder, update = Path(sys.argv[1]), sys.argv[2]
+    distributed.join(CPU)
+    records, tensors = train_two_epochs(update)
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, folder / f"rank{distributed.rank()}.safetensors")
+    if distributed.rank() == 0:
+        (folder / "records.json").write_text(json.dumps(records))
+    distributed.leave()

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_waves, tiny
-
-from twincode.train.loop import build_learner
+from distributed_worker import train_two_epochs
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
 # A batch normalisation takes these biases out again: their gradient is rounding alone, which AdamW
@@ -26,34 +24,12 @@ def launch(processes, *words):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def alone(update):
-    x = torch.from_numpy(make_waves(40).X_train)
-    config = tiny("bt-vqvae", batch_size=16, codebook_update=update)
-    learner = build_learner(config, x, torch.device("cpu"))
-    gradients = {}
-    step = learner.optimizer.step
-
-    def remember():
-        if not gradients:
-            named = {
-                **dict(learner.tokenizer.named_parameters()),
-                **dict(learner.objective.named_parameters()),
-            }
-            gradients.update({f"gradient.{n}": p.grad.clone() for n, p in named.items()})
-        step()
-
-    learner.optimizer.step = remember
-    records = [learner.train_epoch(x, epoch) for epoch in (1, 2)]
-    tensors = {f"state.{n}": t for n, t in learner.tokenizer.state_dict().items()}
-    return records, {**gradients, **tensors}
-
-
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 def test_two_halves_equal_one_whole_in_value_gradient_and_codebook(tmp_path, update):
     from safetensors.torch import load_file
 
     launch(2, WORKER, tmp_path, update)
-    records, expected = alone(update)
+    records, expected = train_two_epochs(update)
     found = json.loads((tmp_path / "records.json").read_text())
     for one, other in zip(found, records, strict=True):
         assert one["losses"] == pytest.approx(other["losses"], rel=1e-4)

@@ -284,8 +284,9 @@ def _show_final(folder: Path, title: str) -> None:
     from twincode.cli.tables import show_measurements
     from twincode.evaluate import Measurement
     from twincode.files import read_json
+    from twincode.train.result import RESULT
 
-    rows = read_json(folder / "result.json", "result")["evaluations"]
+    rows = read_json(folder / RESULT, "result")["evaluations"]
     last = max(row["epoch"] for row in rows)
     final = [Measurement(r["readout"], r["metric"], r["value"]) for r in rows if r["epoch"] == last]
     show_measurements(final, title)
