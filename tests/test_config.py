@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twincode.config import Config, field_names
+from twincode import config as config_module
+from twincode.config import Config, TrainingConfig, added, field_names
 from twincode.errors import TwincodeError
 from twincode.recipes import RECIPES, label, recipe
 
@@ -69,6 +70,20 @@ def test_a_foreign_description_is_an_error(values):
 def test_digest_ignores_the_recipe_name_but_no_setting():
     assert recipe("bt-vqvae", gamma=0).digest() == recipe("vqvae-augmented").digest()
     assert recipe("vqvae", seed=1).digest() != recipe("vqvae").digest()
+
+
+def test_an_option_that_is_added_leaves_digests_as_they_were(monkeypatch):
+    earlier = Config()
+
+    @dataclasses.dataclass(frozen=True)
+    class Longer(TrainingConfig):
+        patience: int = added(0, before=0)
+
+    monkeypatch.setitem(config_module._GROUPS, "training", Longer)
+    with_option = dataclasses.replace(earlier, training=Longer())
+    assert with_option.digest() == earlier.digest()
+    used = dataclasses.replace(earlier, training=Longer(patience=3))
+    assert used.digest() != earlier.digest()
 
 
 @given(gamma=st.floats(0, 1e6), seed=st.integers(0, 2**40))

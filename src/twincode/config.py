@@ -15,6 +15,17 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from twincode.errors import TwincodeError, unknown_name
 
+_BEFORE = "before"
+
+
+def added(default: Any, before: Any) -> Any:
+    """A field that came later. Runs made without it behave like runs with the value ``before``.
+
+    At that value it is left out of the digest, so that a new option does not make finished runs
+    look like other ones.
+    """
+    return field(default=default, metadata={_BEFORE: before})
+
 
 @dataclass(frozen=True)
 class TokenizerConfig:
@@ -149,12 +160,15 @@ class Config:
             for name in fields:
                 if name not in _HINTS[group]:
                     raise unknown_name("setting", name, _HINTS[group])
-            config = config.replace(**fields)
+            config = config.replace(**{**_BEFORE_ADDED.get(group, {}), **fields})
         return config
 
     def digest(self) -> str:
-        """A hash over every field except the recipe's name: equal settings, equal digest."""
-        settings = {key: value for key, value in self.to_dict().items() if key != "recipe"}
+        """A hash over every field except the recipe's name: equal settings, equal digest.
+
+        A default that changes changes the digest; an option that is added does not (``added``).
+        """
+        settings = {name: _identity(getattr(self, name)) for name in _GROUPS}
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -163,11 +177,29 @@ _GROUPS = {
     name: hint for name, hint in get_type_hints(Config).items() if dataclasses.is_dataclass(hint)
 }
 _HINTS = {name: get_type_hints(group) for name, group in _GROUPS.items()}
+# What a stored configuration means that does not know a later field.
+_BEFORE_ADDED = {
+    name: {
+        each.name: each.metadata[_BEFORE]
+        for each in dataclasses.fields(group)
+        if _BEFORE in each.metadata
+    }
+    for name, group in _GROUPS.items()
+}
 
 
 def field_names() -> list[str]:
     """The name of every setting, over all groups."""
     return [name for hints in _HINTS.values() for name in hints]
+
+
+def _identity(group: Any) -> dict[str, Any]:
+    """The fields of a group that tell its run from others."""
+    return {
+        each.name: getattr(group, each.name)
+        for each in dataclasses.fields(group)
+        if _BEFORE not in each.metadata or getattr(group, each.name) != each.metadata[_BEFORE]
+    }
 
 
 def _find_field(name: str) -> tuple[str, Any]:

@@ -46,6 +46,10 @@ class Tokenizer(nn.Module):
         """One pass over x (B, C, L); a second view ``twin`` is encoded alongside."""
         raise NotImplementedError
 
+    def view_latents(self, x: Tensor, twin: Tensor) -> tuple[Tensor, Tensor]:
+        """Continuous latents (B, D, H, W) of two views in one pass, in the mode it is in."""
+        raise NotImplementedError
+
     def _latents(self, x: Tensor) -> Tensor:
         """Continuous latents z (B, D, H, W) of x."""
         raise NotImplementedError

@@ -24,6 +24,10 @@ class RawSeries(Tokenizer):
         twin_latents = None if twin is None else self._latents(twin)
         return Output(x, z, twin_latents, None, vq_loss, {"time": (x, x)})
 
+    def view_latents(self, x: Tensor, twin: Tensor) -> tuple[Tensor, Tensor]:
+        """The views themselves."""
+        return self._latents(x), self._latents(twin)
+
     def _latents(self, x: Tensor) -> Tensor:
         return x[:, :, None]
 

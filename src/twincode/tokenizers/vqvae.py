@@ -38,17 +38,17 @@ class VQVAE(Tokenizer):
 
     def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:
         """Encode both views in one pass; quantise and decode the upper one."""
-        u = self.stft(x)
-        if twin is None:
-            z, twin_latents = self.encoder(u), None
-        else:
-            both = self.encoder(torch.cat([u, self.stft(twin)]), views=2)
-            z, twin_latents = both.chunk(2)
+        z, twin_latents = (self._latents(x), None) if twin is None else self.view_latents(x, twin)
         z_q, codes, vq_loss = self.quantizer(z)
         u_hat = self.decoder(z_q)
         x_hat = self.stft.inverse(u_hat)
-        pairs = {"time": (x, x_hat), "frequency": (u, u_hat)}
+        pairs = {"time": (x, x_hat), "frequency": (self.stft(x), u_hat)}
         return Output(x_hat, z, twin_latents, codes, vq_loss, pairs)
+
+    def view_latents(self, x: Tensor, twin: Tensor) -> tuple[Tensor, Tensor]:
+        """Both views through the encoder at once, batch statistics view by view."""
+        z, twin_z = self.encoder(self.stft(torch.cat([x, twin])), views=2).chunk(2)
+        return z, twin_z
 
     def _latents(self, x: Tensor) -> Tensor:
         return self.encoder(self.stft(x))

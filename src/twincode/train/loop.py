@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -49,23 +50,15 @@ class Learner:
         generator = stream(self.config.training.seed, "views", epoch, self.device)
         sums: dict[str, Tensor] = {}
         counts = torch.zeros(self.tokenizer.quantizer.codebook_size, device=self.device)
-        for step, chosen in self._order(len(x), epoch):
-            self._set_learning_rate(step, len(x))
-            upper, lower = self._views(x[chosen], generator)
-            with computing_in(self.config.training.precision, self.device):
-                output = self.tokenizer(upper, lower)
-                losses = self.objective(output)
-            losses = self.objective.portion(losses, len(upper) / len(chosen))
-            losses["total"] = self.objective.total(losses)
-            self.optimizer.zero_grad()
-            losses["total"].backward()
-            distributed.sum_in_place(p.grad for p in self._parameters if p.grad is not None)
-            self.optimizer.step()
-            if output.codes is not None:
-                self.tokenizer.quantizer.update(output.latents.detach(), output.codes)
-                counts += torch.bincount(output.codes.flatten(), minlength=len(counts))
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0) + value.detach() * len(chosen)
+        with self._noise(epoch):
+            for step, chosen in self._order(len(x), epoch):
+                self._set_learning_rate(step, len(x))
+                upper, lower = self._views(x[chosen], generator)
+                losses, codes = self._step(upper, lower, len(upper) / len(chosen))
+                if codes is not None:
+                    counts += torch.bincount(codes.flatten(), minlength=len(counts))
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0) + value * len(chosen)
         distributed.sum_in_place([*sums.values(), counts])
         means = {name: (total / len(x)).item() for name, total in sums.items()}
         _check_finite(means, epoch)
@@ -75,6 +68,35 @@ class Learner:
             "perplexity": perplexity(counts.cpu()) if len(counts) else None,
             "seconds": time.perf_counter() - began,
         }
+
+    def _step(
+        self, upper: Tensor, lower: Tensor | None, share: float
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """One optimiser step on this process's share of a batch: its losses and its codes."""
+        with computing_in(self.config.training.precision, self.device):
+            output = self.tokenizer(upper, lower)
+            losses = self.objective(output)
+        losses = self.objective.portion(losses, share)
+        losses["total"] = self.objective.total(losses)
+        self.optimizer.zero_grad()
+        losses["total"].backward()
+        distributed.sum_in_place(p.grad for p in self._parameters if p.grad is not None)
+        self.optimizer.step()
+        if output.codes is not None:
+            self.tokenizer.quantizer.update(output.latents.detach(), output.codes)
+        return {name: value.detach() for name, value in losses.items()}, output.codes
+
+    @contextmanager
+    def _noise(self, epoch: int) -> Iterator[None]:
+        """Let layers that draw noise draw it from the epoch's own stream; others do not notice."""
+        seed = stream_seed(self.config.training.seed, "noise", epoch)
+        accelerated = self.device.type == "cuda"
+        with torch.random.fork_rng(devices=[self.device] if accelerated else []):
+            torch.default_generator.manual_seed(seed)
+            if accelerated:
+                with torch.cuda.device(self.device):
+                    torch.cuda.manual_seed(seed)
+            yield
 
     def _order(self, n: int, epoch: int) -> Iterator[tuple[int, Tensor]]:
         """The optimiser steps of an epoch, counted over the whole run, and their series."""

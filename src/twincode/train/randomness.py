@@ -9,7 +9,7 @@ import torch
 
 from twincode.errors import TwincodeError
 
-PURPOSES = ("weights", "codebook", "order", "views", "exhibit")
+PURPOSES = ("weights", "codebook", "order", "views", "exhibit", "noise")
 
 
 def stream_seed(seed: int, purpose: str, epoch: int = 0) -> int:
