@@ -51,6 +51,8 @@ class QuantizerConfig:
     commitment_weight: float = 1.0
     ema_decay: float = 0.8
     ema_epsilon: float = 1e-5
+    quantizer_depth: int = added(2, before=2)
+    codebook_groups: int = added(2, before=2)
 
 
 @dataclass(frozen=True)

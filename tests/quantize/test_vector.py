@@ -101,8 +101,8 @@ def test_data_initialisation_draws_codes_from_the_latents(update):
     vq, z = quantizer(codebook_update=update, codebook_size=8), latents(1, 4, 1, 5)
     vq.initialise(z, torch.Generator().manual_seed(0))
     vectors = z.permute(0, 2, 3, 1).reshape(-1, 4)
-    assert all((code == vectors).all(dim=1).any() for code in vq.vectors())
-    assert len(vq.vectors().unique(dim=0)) == 5
+    assert all((code == vectors).all(dim=1).any() for code in vq.codebooks()[0])
+    assert len(vq.codebooks()[0].unique(dim=0)) == 5
 
 
 def test_uniform_initialisation_leaves_the_codes_alone():

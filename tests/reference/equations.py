@@ -63,3 +63,13 @@ def ema_codebook(codebook, counts, sums, vectors, codes, decay, epsilon):
     total = counts.sum()
     smoothed = [(counts[k] + epsilon) / (total + K * epsilon) * total for k in range(K)]
     return np.stack([sums[k] / smoothed[k] for k in range(K)]), counts, sums
+
+
+def residual_codes(vector, codebooks):
+    """Algorithm 1 of Zeghidour et al. (2021): the codes, and what is left after each."""
+    codes, residuals = [], []
+    for codebook in codebooks:
+        codes.append(nearest_code(vector, codebook))
+        vector = vector - codebook[codes[-1]]
+        residuals.append(vector)
+    return codes, residuals

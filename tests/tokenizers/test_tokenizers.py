@@ -8,6 +8,7 @@ from twincode.errors import TwincodeError
 from twincode.tokenizers import TOKENIZERS, build_tokenizer
 
 RECIPES = ("vqvae", "raw-series")
+SEVERAL_CODES = ("residual", "product")
 
 
 def noise(*shape, seed=0):
@@ -41,7 +42,8 @@ def test_output_keeps_the_contract(name, batch, channels, length, constant, twin
     x = torch.zeros(batch, channels, length) if constant else noise(batch, channels, length)
     output = tokenizer(x, x if twin else None)
     assert output.reconstruction.shape == x.shape
-    assert output.latents.shape[2:] == tokenizer.grid
+    H, W = output.latents.shape[2:]
+    assert (H, W * tokenizer.quantizer.codes_per_latent) == tokenizer.grid
     assert (output.twin_latents is not None) == twin
     assert torch.equal(output.pairs["time"][0], x)
     assert output.pairs["time"][1] is output.reconstruction
@@ -72,11 +74,14 @@ def test_codes_do_not_depend_on_the_company():
     assert torch.equal(tokenizer.encode(x)[:1], tokenizer.encode(x[:1]))
 
 
-def test_decoding_the_codes_is_the_reconstruction():
-    tokenizer = build_tokenizer(tiny("vqvae"), 2, 41)
+@pytest.mark.parametrize("quantizer", ["vq", *SEVERAL_CODES])
+def test_decoding_the_codes_is_the_reconstruction(quantizer):
+    tokenizer = build_tokenizer(tiny("vqvae", quantizer=quantizer), 2, 41)
     x = noise(3, 2, 41)
+    codes = tokenizer.encode(x)
+    assert codes.shape == (3, *tokenizer.grid)
     _, reconstruction = tokenizer.reconstruct(x)["time"]
-    torch.testing.assert_close(tokenizer.decode(tokenizer.encode(x)), reconstruction)
+    torch.testing.assert_close(tokenizer.decode(codes), reconstruction)
 
 
 def test_the_upper_branch_does_not_feel_the_lower_one():

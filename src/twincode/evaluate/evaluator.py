@@ -1,6 +1,7 @@
 """Everything a frozen tokenizer is judged by, as (readout, metric, value)."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +11,7 @@ from torch import Tensor
 from twincode.config import EvaluationConfig
 from twincode.data import Dataset, Scaling
 from twincode.errors import TwincodeError, unknown_name
-from twincode.evaluate.codebook import (
-    code_counts,
-    dead_codes,
-    mean_absolute_cosine,
-    perplexity,
-    used_codes,
-)
+from twincode.evaluate.codebook import code_counts, mean_absolute_cosine, measure_codes
 from twincode.evaluate.probes import check_settings, probe
 from twincode.evaluate.readout import READOUTS, READOUTS_OF_CODES, readout_features
 from twincode.evaluate.reconstruction import batches, reconstruction_errors
@@ -102,14 +97,14 @@ def _applicable(readouts: Sequence[str], codes: Tensor | None) -> list[str]:
 
 
 def codebook_measures(tokenizer: Tokenizer, codes: Tensor) -> dict[str, float]:
-    """Perplexity and used codes over ``codes`` (n, H, W), and how alike the code vectors are."""
-    counts = code_counts(codes, tokenizer.quantizer.codebook_size)
-    measures = {
-        "perplexity": perplexity(counts),
-        "used_codes": float(used_codes(counts)),
-        "dead_codes": float(dead_codes(counts)),
-    }
-    vectors = tokenizer.quantizer.vectors()
-    if vectors is not None:
-        measures["codebook_cosine"] = mean_absolute_cosine(vectors)
+    """Perplexity and used codes over ``codes`` (n, H, W), and how alike the code vectors are.
+
+    Several codebooks are measured one by one; each number is the mean over them.
+    """
+    quantizer = tokenizer.quantizer
+    counts = code_counts(codes, quantizer.codebook_size)
+    measures = measure_codes(counts, quantizer.codebook_sizes)
+    codebooks = quantizer.codebooks()
+    if codebooks:
+        measures["codebook_cosine"] = fmean(mean_absolute_cosine(each) for each in codebooks)
     return measures

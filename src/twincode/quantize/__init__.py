@@ -6,10 +6,15 @@ from twincode.config import QuantizerConfig
 from twincode.errors import unknown_name
 from twincode.quantize.contract import Quantized, Quantizer
 from twincode.quantize.identity import Identity
+from twincode.quantize.product import ProductQuantizer
+from twincode.quantize.residual import ResidualQuantizer
+from twincode.quantize.side_by_side import SideBySide, check_codes, join_codes, split_codes
 from twincode.quantize.vector import VectorQuantizer
 
 QUANTIZERS: dict[str, Callable[[QuantizerConfig, int], Quantizer]] = {
     "vq": VectorQuantizer,
+    "residual": ResidualQuantizer,
+    "product": ProductQuantizer,
     "identity": lambda _config, _latent_channels: Identity(),
 }
 
@@ -24,8 +29,14 @@ def build_quantizer(config: QuantizerConfig, latent_channels: int) -> Quantizer:
 __all__ = [
     "QUANTIZERS",
     "Identity",
+    "ProductQuantizer",
     "Quantized",
     "Quantizer",
+    "ResidualQuantizer",
+    "SideBySide",
     "VectorQuantizer",
     "build_quantizer",
+    "check_codes",
+    "join_codes",
+    "split_codes",
 ]

@@ -38,7 +38,7 @@ class VectorQuantizer(Quantizer):
         super().__init__()
         _check(config)
         self.config = config
-        self.codebook_size = config.codebook_size
+        self.codebook_sizes = (config.codebook_size,)
         # Uniform within the square root of 6 / D: as long as typical activations.
         codebook = torch.empty(config.codebook_size, latent_channels)
         nn.init.kaiming_uniform_(codebook)
@@ -52,9 +52,9 @@ class VectorQuantizer(Quantizer):
         self.counts: Tensor
         self.sums: Tensor
 
-    def vectors(self) -> Tensor:
-        """The codebook (K, D)."""
-        return self.codebook.detach()
+    def codebooks(self) -> tuple[Tensor, ...]:
+        """The one codebook (K, D)."""
+        return (self.codebook.detach(),)
 
     @in_full_precision
     def forward(self, z: Tensor) -> Quantized:

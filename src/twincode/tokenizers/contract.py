@@ -14,9 +14,9 @@ class Output(NamedTuple):
     """All that one training pass yields; an objective sees nothing else.
 
     ``reconstruction`` (B, C, L) is x_hat; ``latents`` (B, D, H, W) is the continuous z of the upper
-    branch and ``twin_latents`` that of the lower one, where there is one; ``codes`` (B, H, W) may
-    be None; ``vq_loss`` is the quantiser's scalar; ``pairs`` names the (target, reconstruction)
-    tensors that the reconstruction loss compares.
+    branch and ``twin_latents`` that of the lower one, where there is one; ``codes``
+    (B, H, W * codes_per_latent) may be None; ``vq_loss`` is the quantiser's scalar; ``pairs`` names
+    the (target, reconstruction) tensors that the reconstruction loss compares.
     """
 
     reconstruction: Tensor
@@ -30,10 +30,11 @@ class Output(NamedTuple):
 class Tokenizer(nn.Module):
     """Series (B, C, L) to a grid of codes (B, H, W) and back.
 
-    The sizes of a series (``channels``, ``length``) and of its grid (``grid`` = (H, W), with
-    ``latent_channels`` D) are fixed at construction. ``embed``, ``encode``, ``decode`` and
-    ``reconstruct`` always run in evaluation mode and change nothing, whatever mode the tokenizer
-    is in.
+    The sizes of a series (``channels``, ``length``) and of its grid of codes (``grid`` = (H, W)),
+    and the ``latent_channels`` D are fixed at construction. The grid of codes is wider than that of
+    latents where a latent has several codes (see ``Quantizer``). ``embed``, ``encode``,
+    ``decode`` and ``reconstruct`` always run in evaluation mode and change nothing, whatever mode
+    the tokenizer is in.
     """
 
     channels: int

@@ -63,12 +63,15 @@ def build_vqvae(config: Config, channels: int, length: int) -> VQVAE:
     stft = STFT(length, sizes.n_fft, sizes.hop_length, sizes.window)
     halvings = count_downsamplings(stft.frames, sizes.downsampled_width)
     D, blocks = sizes.latent_channels, sizes.residual_blocks
+    encoder = Encoder(2 * channels, D, halvings, blocks)
+    quantizer = build_quantizer(config.quantizer, D)
+    width = grid_width(stft.frames, halvings) * quantizer.codes_per_latent
     return VQVAE(
         channels,
         stft,
-        Encoder(2 * channels, D, halvings, blocks),
-        build_quantizer(config.quantizer, D),
+        encoder,
+        quantizer,
         Decoder(2 * channels, D, halvings, blocks, (stft.frequencies, stft.frames)),
-        grid=(stft.frequencies, grid_width(stft.frames, halvings)),
+        grid=(stft.frequencies, width),
         latent_channels=D,
     )

@@ -13,7 +13,7 @@ from twincode import distributed
 from twincode.augment import Augmenter
 from twincode.config import Config
 from twincode.errors import TwincodeError
-from twincode.evaluate.codebook import perplexity
+from twincode.evaluate.codebook import measure_codes
 from twincode.precision import computing_in
 from twincode.spectral import STFT
 from twincode.tokenizers import Tokenizer, build_tokenizer
@@ -49,7 +49,8 @@ class Learner:
         self.tokenizer.train()
         generator = stream(self.config.training.seed, "views", epoch, self.device)
         sums: dict[str, Tensor] = {}
-        counts = torch.zeros(self.tokenizer.quantizer.codebook_size, device=self.device)
+        sizes = self.tokenizer.quantizer.codebook_sizes
+        counts = torch.zeros(sum(sizes), device=self.device)
         with self._noise(epoch):
             for step, chosen in self._order(len(x), epoch):
                 self._set_learning_rate(step, len(x))
@@ -65,7 +66,7 @@ class Learner:
         return {
             "epoch": epoch,
             "losses": means,
-            "perplexity": perplexity(counts.cpu()) if len(counts) else None,
+            "perplexity": measure_codes(counts.cpu(), sizes)["perplexity"] if sizes else None,
             "seconds": time.perf_counter() - began,
         }
 
