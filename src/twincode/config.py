@@ -42,7 +42,7 @@ class TokenizerConfig:
 
 @dataclass(frozen=True)
 class QuantizerConfig:
-    """The codebook and how it moves (eq. 4.13)."""
+    """The codebook and how it moves (eq. 4.13), or what stands in its place."""
 
     quantizer: str = "vq"
     codebook_size: int = 32
@@ -51,8 +51,12 @@ class QuantizerConfig:
     commitment_weight: float = 1.0
     ema_decay: float = 0.8
     ema_epsilon: float = 1e-5
+    distance: str = added("euclidean", before="euclidean")
+    revive_below: float = added(0.0, before=0.0)
     quantizer_depth: int = added(2, before=2)
     codebook_groups: int = added(2, before=2)
+    fsq_levels: tuple[int, ...] = added((8, 4), before=(8, 4))
+    kl_weight: float = added(1.0, before=1.0)
 
 
 @dataclass(frozen=True)

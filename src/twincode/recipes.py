@@ -38,6 +38,46 @@ def bt_vqvae() -> Config:
     return vqvae_augmented().replace(gamma=1.0)
 
 
+def vae() -> Config:
+    """A VAE on the same encoder and decoder (thesis section 4.2.1): Gaussian latents, no codes.
+
+    ``twincode train ECG5000 --recipe vae --kl-weight 1``
+    """
+    return vqvae().replace(quantizer="gaussian")
+
+
+def fsq_vqvae() -> Config:
+    """``vqvae`` with finite scalar quantisation: as many codes, but no codebook that could die.
+
+    ``twincode train ECG5000 --recipe fsq-vqvae --fsq-levels 8,6,5``
+    """
+    return vqvae().replace(quantizer="fsq")
+
+
+def residual_vqvae() -> Config:
+    """``vqvae`` with a second codebook for what the first leaves over: two codes a latent.
+
+    ``twincode train ECG5000 --recipe residual-vqvae --quantizer-depth 3``
+    """
+    return vqvae().replace(quantizer="residual")
+
+
+def product_vqvae() -> Config:
+    """``vqvae`` with a codebook for each half of the channels: two codes a latent.
+
+    ``twincode train ECG5000 --recipe product-vqvae --codebook-groups 4``
+    """
+    return vqvae().replace(quantizer="product")
+
+
+def cosine_vqvae() -> Config:
+    """``vqvae`` whose latents and codes have unit length: nearest by angle alone.
+
+    ``twincode train ECG5000 --recipe cosine-vqvae``
+    """
+    return vqvae().replace(distance="cosine")
+
+
 def thesis_vqvae() -> Config:
     """``vqvae`` with the authors' budget: 1500 epochs. Hours on a CPU; meant for a GPU."""
     return vqvae().replace(epochs=THESIS_EPOCHS)
@@ -67,6 +107,11 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "vqvae": vqvae,
     "vqvae-augmented": vqvae_augmented,
     "bt-vqvae": bt_vqvae,
+    "vae": vae,
+    "fsq-vqvae": fsq_vqvae,
+    "residual-vqvae": residual_vqvae,
+    "product-vqvae": product_vqvae,
+    "cosine-vqvae": cosine_vqvae,
     "thesis-vqvae": thesis_vqvae,
     "thesis-vqvae-augmented": thesis_vqvae_augmented,
     "thesis-bt-vqvae": thesis_bt_vqvae,
@@ -78,6 +123,11 @@ _LABELS = {
     "vqvae": "VQ-VAE",
     "vqvae-augmented": "VQ-VAE, augmented",
     "bt-vqvae": "BT-VQVAE",
+    "vae": "VAE",
+    "fsq-vqvae": "VQ-VAE, finite scalar",
+    "residual-vqvae": "VQ-VAE, residual",
+    "product-vqvae": "VQ-VAE, product",
+    "cosine-vqvae": "VQ-VAE, cosine",
     "random-encoder": "Random encoder",
     "raw-series": "Raw series",
 }

@@ -12,6 +12,7 @@ from twincode.config import EvaluationConfig
 from twincode.data import Dataset, Scaling
 from twincode.errors import TwincodeError, unknown_name
 from twincode.evaluate.codebook import code_counts, mean_absolute_cosine, measure_codes
+from twincode.evaluate.posterior import active_units
 from twincode.evaluate.probes import check_settings, probe
 from twincode.evaluate.readout import READOUTS, READOUTS_OF_CODES, readout_features
 from twincode.evaluate.reconstruction import batches, reconstruction_errors
@@ -58,7 +59,7 @@ def embed(tokenizer: Tokenizer, x: Tensor) -> tuple[Tensor, Tensor | None]:
 def evaluate_tokenizer(
     tokenizer: Tokenizer, split: Split, config: EvaluationConfig
 ) -> list[Measurement]:
-    """All probes under every readout, reconstruction and codebook measures.
+    """All probes under every readout, reconstruction, and codebook or posterior measures.
 
     The tokenizer's parameters and buffers, its mode and the random streams are left as they were.
     Reconstruction is measured on the test part, and in time on the train part too.
@@ -78,6 +79,8 @@ def evaluate_tokenizer(
     ]
     if test_codes is not None and train_codes is not None:
         errors |= codebook_measures(tokenizer, torch.cat([train_codes, test_codes]))
+    if tokenizer.quantizer.gaussian:
+        errors["active_units"] = float(active_units(torch.cat([train, test])))
     return found + [Measurement("", metric, value) for metric, value in errors.items()]
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from twincode.config import QuantizerConfig
 from twincode.errors import unknown_name
 from twincode.quantize.contract import Quantized, Quantizer
+from twincode.quantize.finite_scalar import FiniteScalarQuantizer
+from twincode.quantize.gaussian import GaussianBottleneck
 from twincode.quantize.identity import Identity
 from twincode.quantize.product import ProductQuantizer
 from twincode.quantize.residual import ResidualQuantizer
@@ -15,6 +17,8 @@ QUANTIZERS: dict[str, Callable[[QuantizerConfig, int], Quantizer]] = {
     "vq": VectorQuantizer,
     "residual": ResidualQuantizer,
     "product": ProductQuantizer,
+    "fsq": FiniteScalarQuantizer,
+    "gaussian": GaussianBottleneck,
     "identity": lambda _config, _latent_channels: Identity(),
 }
 
@@ -28,6 +32,8 @@ def build_quantizer(config: QuantizerConfig, latent_channels: int) -> Quantizer:
 
 __all__ = [
     "QUANTIZERS",
+    "FiniteScalarQuantizer",
+    "GaussianBottleneck",
     "Identity",
     "ProductQuantizer",
     "Quantized",

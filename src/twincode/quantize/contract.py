@@ -25,11 +25,13 @@ class Quantizer(nn.Module):
     training loop calls. ``codebook_sizes`` holds the size of each codebook: one for most, none for
     a quantiser without codes. Where a latent has ``codes_per_latent`` codes, one from each
     codebook, they form that many grids (B, H, W), which stand side by side along W in one, and
-    codes of a codebook are offset by the sizes of those before it (``side_by_side``).
+    codes of a codebook are offset by the sizes of those before it (``side_by_side``). ``gaussian``
+    says that training draws latents from a posterior whose mean is what evaluation sees.
     """
 
     codebook_sizes: tuple[int, ...] = ()
     codes_per_latent: int = 1
+    gaussian: bool = False
 
     @property
     def codebook_size(self) -> int:

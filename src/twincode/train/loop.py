@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -13,14 +12,14 @@ from twincode import distributed
 from twincode.augment import Augmenter
 from twincode.config import Config
 from twincode.errors import TwincodeError
-from twincode.evaluate.codebook import measure_codes
+from twincode.evaluate.codebook import measure_codes, perplexity, used_codes
 from twincode.precision import computing_in
 from twincode.spectral import STFT
 from twincode.tokenizers import Tokenizer, build_tokenizer
 from twincode.tokenizers.contract import frozen
 from twincode.train.log import Record
 from twincode.train.objective import Objective
-from twincode.train.randomness import stream, stream_seed
+from twincode.train.randomness import noise_stream, stream, stream_seed
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class Learner:
     def train_epoch(self, x: Tensor, epoch: int) -> Record:
         """One pass over x (n, C, L), in an order and with views that follow from the epoch alone.
 
-        Returns the mean of every loss, the codebook perplexity over the epoch, and the seconds it
-        took. Raises TwincodeError when a loss stops being finite.
+        Returns the mean of every loss, how the codebooks were used over the epoch, and the seconds
+        it took. Raises TwincodeError when a loss stops being finite.
         """
         began = time.perf_counter()
         self.tokenizer.train()
@@ -51,7 +50,7 @@ class Learner:
         sums: dict[str, Tensor] = {}
         sizes = self.tokenizer.quantizer.codebook_sizes
         counts = torch.zeros(sum(sizes), device=self.device)
-        with self._noise(epoch):
+        with noise_stream(self.config.training.seed, epoch, self.device):
             for step, chosen in self._order(len(x), epoch):
                 self._set_learning_rate(step, len(x))
                 upper, lower = self._views(x[chosen], generator)
@@ -66,7 +65,7 @@ class Learner:
         return {
             "epoch": epoch,
             "losses": means,
-            "perplexity": measure_codes(counts.cpu(), sizes)["perplexity"] if sizes else None,
+            **_code_use(counts.cpu(), sizes),
             "seconds": time.perf_counter() - began,
         }
 
@@ -86,18 +85,6 @@ class Learner:
         if output.codes is not None:
             self.tokenizer.quantizer.update(output.latents.detach(), output.codes)
         return {name: value.detach() for name, value in losses.items()}, output.codes
-
-    @contextmanager
-    def _noise(self, epoch: int) -> Iterator[None]:
-        """Let layers that draw noise draw it from the epoch's own stream; others do not notice."""
-        seed = stream_seed(self.config.training.seed, "noise", epoch)
-        accelerated = self.device.type == "cuda"
-        with torch.random.fork_rng(devices=[self.device] if accelerated else []):
-            torch.default_generator.manual_seed(seed)
-            if accelerated:
-                with torch.cuda.device(self.device):
-                    torch.cuda.manual_seed(seed)
-            yield
 
     def _order(self, n: int, epoch: int) -> Iterator[tuple[int, Tensor]]:
         """The optimiser steps of an epoch, counted over the whole run, and their series."""
@@ -133,6 +120,27 @@ class Learner:
         steps = training.epochs * math.ceil(n / training.batch_size)
         for group in self.optimizer.param_groups:
             group["lr"] = cosine_rate(training.learning_rate, step, steps)
+
+
+def _code_use(counts: Tensor, codebook_sizes: tuple[int, ...]) -> Record:
+    """Perplexity and dead codes, means over the codebooks, and the use of each of these.
+
+    ``counts`` (K,) are over all codebooks. Without any, perplexity and dead codes are None.
+    """
+    measures = measure_codes(counts, codebook_sizes) if codebook_sizes else {}
+    return {
+        "perplexity": measures.get("perplexity"),
+        "dead_codes": measures.get("dead_codes"),
+        "codebooks": [
+            {
+                "size": len(part),
+                "used": used_codes(part),
+                "perplexity": perplexity(part),
+                "tokens": int(part.sum()),
+            }
+            for part in counts.split(list(codebook_sizes))
+        ],
+    }
 
 
 def cosine_rate(peak: float, step: int, steps: int) -> float:
@@ -197,7 +205,7 @@ def _place_codebook(config: Config, tokenizer: Tokenizer, x: Tensor) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
-    with torch.no_grad():
+    with torch.no_grad(), noise_stream(config.training.seed, 0, x.device):
         tokenizer.train()(distributed.share(batch))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
