@@ -155,6 +155,7 @@ def test_codes_in_another_grids_place_are_an_error(name):
     ("fields", "message"),
     [
         ({"quantizer": "residual", "quantizer_depth": 0}, "quantizer_depth must be at least 1"),
+        ({"quantizer": "residual", "distance": "cosine"}, "needs distance=euclidean"),
         ({"quantizer": "product", "codebook_groups": 3}, "codebook_groups must divide"),
         ({"quantizer": "product", "codebook_groups": 0}, "codebook_groups must divide"),
     ],

@@ -14,10 +14,18 @@ from twincode.train.loop import build_learner
 CPU = torch.device("cpu")
 
 
-def train_two_epochs(update):
+CASES = {
+    "ema": {"codebook_update": "ema"},
+    "gradient": {"codebook_update": "gradient"},
+    "revived": {"quantizer": "residual", "revive_below": 0.12},
+    "gaussian": {"quantizer": "gaussian"},
+}
+
+
+def train_two_epochs(case):
     """The records of both epochs, the first step's gradients and the final tokenizer."""
     x = torch.from_numpy(make_waves(40).X_train)
-    learner = build_learner(tiny("bt-vqvae", batch_size=16, codebook_update=update), x, CPU)
+    learner = build_learner(tiny("bt-vqvae", batch_size=16, **CASES[case]), x, CPU)
     named = {n: p for module in learner.modules.values() for n, p in module.named_parameters()}
     gradients = {}
     step = learner.optimizer.step
@@ -34,9 +42,9 @@ def train_two_epochs(update):
 
 
 if __name__ == "__main__":
-    folder, update = Path(sys.argv[1]), sys.argv[2]
+    folder, case = Path(sys.argv[1]), sys.argv[2]
     distributed.join(CPU)
-    records, tensors = train_two_epochs(update)
+    records, tensors = train_two_epochs(case)
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, folder / f"rank{distributed.rank()}.safetensors")
     if distributed.rank() == 0:

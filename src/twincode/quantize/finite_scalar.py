@@ -11,7 +11,7 @@ from twincode.errors import TwincodeError
 from twincode.precision import in_full_precision
 from twincode.quantize.contract import Quantized, Quantizer
 
-# Keeps the ends of the range from being rounded to a level too many.
+# The part by which the range stops short of its ends; epsilon in the paper.
 BOUND_MARGIN = 1e-3
 
 

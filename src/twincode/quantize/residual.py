@@ -22,6 +22,10 @@ class ResidualQuantizer(SideBySide):
     def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
         if config.quantizer_depth < 1:
             raise TwincodeError(f"quantizer_depth must be at least 1, not {config.quantizer_depth}")
+        if config.distance != "euclidean":
+            raise TwincodeError(
+                "residual quantisation needs distance=euclidean: unit vectors do not add up to z"
+            )
         super().__init__(
             [VectorQuantizer(config, latent_channels) for _ in range(config.quantizer_depth)]
         )

@@ -95,7 +95,8 @@ class VectorQuantizer(Quantizer):
         if self.config.codebook_init == "uniform":
             return
         vectors = self._rows(z)
-        codebook = vectors[_draw(len(vectors), self.codebook_size, generator).to(vectors.device)]
+        order = torch.randperm(len(vectors), generator=generator).to(vectors.device)
+        codebook = vectors[_first(order, self.codebook_size)]
         if self.config.codebook_init == "kmeans":
             codebook = kmeans(vectors, codebook)
         self.codebook.copy_(codebook)
@@ -136,7 +137,9 @@ class VectorQuantizer(Quantizer):
     def _revive(self, vectors: Tensor) -> None:
         """Put rare codes at latents of the whole batch, the same ones in every process."""
         vectors = whole_batch(vectors)
-        drawn = vectors[_draw(len(vectors), self.codebook_size).to(vectors.device)]
+        # Drawn where the latents are: the host waits for nothing.
+        order = torch.rand(len(vectors), device=vectors.device).argsort()
+        drawn = vectors[_first(order, self.codebook_size)]
         total = self.counts.sum()
         rare = self.counts < self.config.revive_below * total
         even = total / self.codebook_size
@@ -158,10 +161,9 @@ class VectorQuantizer(Quantizer):
         return F.normalize(vectors, dim=1, eps=SHORTEST)
 
 
-def _draw(n: int, wanted: int, generator: Generator | None = None) -> Tensor:
-    """``wanted`` indices below n, each as often as any other, up to one."""
-    drawn = torch.randperm(n, generator=generator)
-    return drawn.repeat(-(-wanted // n))[:wanted]
+def _first(order: Tensor, wanted: int) -> Tensor:
+    """The first ``wanted`` of ``order``, going round again where there are fewer."""
+    return order.repeat(-(-wanted // len(order)))[:wanted]
 
 
 def _check(config: QuantizerConfig) -> None:

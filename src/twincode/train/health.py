@@ -5,7 +5,7 @@ of a run that it lasted to. Nothing is kept beside the log, so a resumed run say
 undisturbed one says.
 """
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from twincode.config import Config
 from twincode.train.log import Record, RunLog
@@ -19,7 +19,15 @@ COLLAPSED_UNITS_SHARE = 0.01
 # What to try for revive_below, as a part of an even share.
 REVIVAL_PART = 0.25
 
-Words = Callable[[bool], str]
+
+@dataclass(frozen=True)
+class _Finding:
+    """How things stand after ``epoch``, and both sentences. Undecided, ``collapsed`` is None."""
+
+    epoch: int
+    collapsed: bool | None
+    collapse: str
+    recovery: str
 
 
 def notice(log: RunLog, config: Config, units: int) -> Record | None:
@@ -27,18 +35,19 @@ def notice(log: RunLog, config: Config, units: int) -> Record | None:
 
     ``units`` is the number of latent values of a series, D * H * W.
     """
-    epoch, found, words = _judge(log, config, units)
-    if found is None or found == _told(log):
+    found = _find(log, config, units)
+    if found is None or found.collapsed in (None, _told(log)):
         return None
-    return {"epoch": epoch, "collapsed": found, "message": words(found)}
+    message = found.collapse if found.collapsed else found.recovery
+    return {"epoch": found.epoch, "collapsed": found.collapsed, "message": message}
 
 
 def last_notice(log: RunLog, config: Config, units: int) -> Record | None:
     """Said at the end of a run that a collapse lasted to, unless it was said just now."""
-    epoch, _, words = _judge(log, config, units)
-    if not _told(log) or log.of("health")[-1]["epoch"] == epoch:
+    found = _find(log, config, units)
+    if found is None or not _told(log) or log.of("health")[-1]["epoch"] == found.epoch:
         return None
-    return {"epoch": epoch, "collapsed": True, "message": f"to the end: {words(True)}"}
+    return {"epoch": found.epoch, "collapsed": True, "message": f"to the end: {found.collapse}"}
 
 
 def codebook_collapsed(codebook: Record) -> bool:
@@ -56,45 +65,31 @@ def _told(log: RunLog) -> bool:
     return bool(told) and bool(told[-1]["collapsed"])
 
 
-def _judge(log: RunLog, config: Config, units: int) -> tuple[int, bool | None, Words]:
-    """The epoch reached, whether there is a collapse (None: undecided), and how to say so."""
-    evaluations = [each for each in log.of("evaluation") if each["epoch"] > 0]
-    active = [_active_units(each) for each in evaluations[-1:]]
-    if active and active[0] is not None:
-        epoch, count = evaluations[-1]["epoch"], active[0]
-        collapsed = count < COLLAPSED_UNITS_SHARE * units
-        return epoch, collapsed, lambda fallen: _posterior_words(fallen, epoch, count, units)
+def _find(log: RunLog, config: Config, units: int) -> _Finding | None:
     epochs = log.of("epoch")[-PATIENCE:]
-    if not epochs or not epochs[-1]["codebooks"]:
-        return 0, None, lambda _fallen: ""
+    if epochs and epochs[-1]["codebooks"]:
+        return _of_codebooks(epochs, config)
+    evaluations = [each for each in log.of("evaluation") if each["epoch"] > 0]
+    return _of_posterior(evaluations[-1], units) if evaluations else None
+
+
+def _of_codebooks(epochs: list[Record], config: Config) -> _Finding:
     last = epochs[-1]
     verdicts = {any(map(codebook_collapsed, each["codebooks"])) for each in epochs}
     decided = len(epochs) == PATIENCE and len(verdicts) == 1
-    return (
+    books = last["codebooks"]
+    worst = min(range(len(books)), key=lambda i: float(books[i]["perplexity"] / books[i]["size"]))
+    name = f"codebook {worst + 1} of {len(books)}" if len(books) > 1 else "the codebook"
+    use = (
+        f"{books[worst]['used']} of {books[worst]['size']} codes are in use (perplexity "
+        f"{books[worst]['perplexity']:.1f}) after {last['epoch']} epochs"
+    )
+    return _Finding(
         last["epoch"],
         verdicts.pop() if decided else None,
-        lambda fallen: _codebook_words(fallen, last, config),
+        f"only {use}: {name} has collapsed; try {_remedies(config, books[worst]['size'])}",
+        f"{use}: {name} has recovered",
     )
-
-
-def _active_units(evaluation: Record) -> int | None:
-    found = [m["value"] for m in evaluation["measurements"] if m["metric"] == "active_units"]
-    return int(found[0]) if found else None
-
-
-def _codebook_words(fallen: bool, record: Record, config: Config) -> str:
-    codebooks: Sequence[Record] = record["codebooks"]
-    worst = min(range(len(codebooks)), key=lambda i: codebooks[i]["perplexity"])
-    codebook = codebooks[worst]
-    of_several = f" {worst + 1} of {len(codebooks)}" if len(codebooks) > 1 else ""
-    use = (
-        f"{codebook['used']} of {codebook['size']} codes are in use (perplexity "
-        f"{codebook['perplexity']:.1f}) after {record['epoch']} epochs"
-    )
-    if not fallen:
-        return f"{use}: codebook{of_several} has recovered"
-    remedies = _remedies(config, codebook["size"])
-    return f"only {use}: codebook{of_several} has collapsed; try {remedies}"
 
 
 def _remedies(config: Config, size: int) -> str:
@@ -107,13 +102,19 @@ def _remedies(config: Config, size: int) -> str:
         "a smaller ema_decay": quantizer.codebook_update == "ema" and quantizer.ema_decay > 0,
         "codebook_init=kmeans": quantizer.codebook_init != "kmeans",
     }
-    return ", ".join([*(name for name, open_ in possible.items() if open_), "another seed"])
+    return ", ".join([*(remedy for remedy, left in possible.items() if left), "another seed"])
 
 
-def _posterior_words(fallen: bool, epoch: int, count: int, units: int) -> str:
-    if not fallen:
-        return f"{count} of {units} latent values depend on the series after {epoch} epochs again"
-    return (
-        f"only {count} of {units} latent values still depend on the series after {epoch} epochs: "
-        "the posterior has collapsed; try a smaller kl_weight"
+def _of_posterior(evaluation: Record, units: int) -> _Finding | None:
+    rows = evaluation["measurements"]
+    active = [int(row["value"]) for row in rows if row["metric"] == "active_units"]
+    if not active:
+        return None
+    epoch, share = evaluation["epoch"], f"{active[0]} of {units} latent values"
+    return _Finding(
+        epoch,
+        active[0] < COLLAPSED_UNITS_SHARE * units,
+        f"only {share} still depend on the series after {epoch} epochs: the posterior has "
+        "collapsed; try a smaller kl_weight",
+        f"{share} depend on the series again after {epoch} epochs",
     )
