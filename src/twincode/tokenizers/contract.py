@@ -50,6 +50,10 @@ class Tokenizer(nn.Module):
         """Continuous latents (B, D, H, W) of two views in one pass, in the mode it is in."""
         raise NotImplementedError
 
+    def one_view_latents(self, x: Tensor) -> Tensor:
+        """Continuous latents (B, D, H, W) of one view, in the mode it is in."""
+        return self._latents(x)
+
     def _latents(self, x: Tensor) -> Tensor:
         """Continuous latents z (B, D, H, W) of x."""
         raise NotImplementedError
