@@ -6,7 +6,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from twincode.config import ObjectiveConfig
-from twincode.nets import Projector
+from twincode.nets import Projector, ShallowProjector
 
 # Projections (B, P), one for each view that was seen, the upper one first.
 Projections = Sequence[Tensor]
@@ -69,6 +69,11 @@ class Plain(TwinObjective):
 def three_layers(latent_channels: int, config: ObjectiveConfig) -> Projector:
     """The projector of Barlow Twins and VICReg."""
     return Projector(latent_channels, config.projector_width)
+
+
+def two_layers(latent_channels: int, config: ObjectiveConfig) -> ShallowProjector:
+    """The projector of SimCLR and of MoCo's second version."""
+    return ShallowProjector(latent_channels, config.projector_width)
 
 
 def plain(loss: PlainLoss, projector: ProjectorBuilder = three_layers) -> TwinBuilder:

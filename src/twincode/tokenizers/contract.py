@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from twincode.errors import TwincodeError
 from twincode.quantize import Quantized, Quantizer
 
 
@@ -16,10 +17,11 @@ class Output(NamedTuple):
     ``reconstruction`` (B, C, L) is x_hat; ``latents`` (B, D, H, W) is the continuous z of the upper
     branch and ``twin_latents`` that of the lower one, where there is one; ``codes`` (B, H, W) may
     be None; ``vq_loss`` is the quantiser's scalar; ``pairs`` names the (target, reconstruction)
-    tensors that the reconstruction loss compares.
+    tensors that the reconstruction loss compares. Without a decoder there is no reconstruction and
+    there are no pairs.
     """
 
-    reconstruction: Tensor
+    reconstruction: Tensor | None
     latents: Tensor
     twin_latents: Tensor | None
     codes: Tensor | None
@@ -33,8 +35,10 @@ class Tokenizer(nn.Module):
     The sizes of a series (``channels``, ``length``) and of its grid (``grid`` = (H, W), with
     ``latent_channels`` D) are fixed at construction. ``embed``, ``encode``, ``decode`` and
     ``reconstruct`` always run in evaluation mode and change nothing, whatever mode the tokenizer
-    is in.
+    is in. Without a decoder (``has_decoder``) the last two are errors.
     """
+
+    has_decoder: bool = True
 
     channels: int
     length: int
@@ -81,13 +85,19 @@ class Tokenizer(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """The series (B, C, L) that codes (B, H, W) stand for."""
+        self._check_decoder()
         with frozen(self):
             return self._series(self.quantizer.lookup(codes))
 
     def reconstruct(self, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """The named (target, reconstruction) pairs of x, the series themselves under ``time``."""
+        self._check_decoder()
         with frozen(self):
             return self(x).pairs
+
+    def _check_decoder(self) -> None:
+        if not self.has_decoder:
+            raise TwincodeError("this model is an encoder alone: it has no decoder")
 
 
 @contextmanager

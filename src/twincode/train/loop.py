@@ -183,6 +183,8 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
         raise TwincodeError(
             f"the {config.tokenizer.tokenizer} tokenizer has nothing to train; use --epochs 0"
         )
+    if config.training.epochs and not (tokenizer.has_decoder or config.objective.gamma):
+        raise TwincodeError("an encoder alone learns from its twin loss only; use --gamma 1")
     _place_codebook(config, tokenizer, x)
     sizes = config.tokenizer
     stft = STFT(length, sizes.n_fft, sizes.hop_length, sizes.window).to(device)
