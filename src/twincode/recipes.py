@@ -164,6 +164,9 @@ def recipe(name: str, **changes: Any) -> Config:
 def label(config: Config) -> str:
     """The model's name for tables and figures, with gamma where it weighs a twin loss."""
     base = _LABELS.get(config.recipe.removeprefix("thesis-"), config.recipe)
-    gamma = config.objective.gamma
+    gamma, twin_loss = config.objective.gamma, config.objective.twin_loss
+    if gamma and config.recipe in RECIPES:
+        named = RECIPES[config.recipe]().objective.twin_loss
+        base = base if twin_loss == named else f"{base} ({twin_loss})"
     usual = 1.0 if is_alone(config) else 0.0
     return base if gamma == usual else f"{base} γ={gamma:g}"
