@@ -25,7 +25,8 @@ def registry():
 
 def test_its_code_runs_from_outside_the_package(registry):
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
-    small = code.replace("epochs=50", "epochs=1, projector_width=8, kmeans_fits=1, evaluations=1")
+    few = "epochs=1, projector_width=8, latent_channels=4, kmeans_fits=1, evaluations=1"
+    small = code.replace("epochs=50", few)
     assert small != code
     names = {}
     exec(small, names)

@@ -102,9 +102,11 @@ def test_gammas_go_to_twin_losses_alone():
 
 
 def test_gamma_zero_is_the_augmented_model():
-    recipes = ("vqvae-augmented", "bt-vqvae")
+    recipes = ("vqvae-augmented", "bt-vqvae", "moco-vqvae")
     labels = [label(c) for c in planned(recipes=recipes, gammas=(0, 1, 1.0), seeds=1)]
-    assert labels == ["Raw series", "Random encoder", "VQ-VAE, augmented", "BT-VQVAE γ=1"]
+    assert labels == [
+        "Raw series", "Random encoder", "VQ-VAE, augmented", "BT-VQVAE γ=1", "MoCo-VQVAE γ=1",
+    ]  # fmt: skip
 
 
 def test_a_twin_loss_alone_runs_once_beside_augmentation_alone():

@@ -81,7 +81,15 @@ class Study:
             return [control, config]
         if not self.gammas:
             raise TwincodeError(f"{name} needs at least one gamma; give some with --gammas")
-        return [control, *(config.replace(gamma=g) for g in self.gammas)]
+        return [control, *(_weighed(config, gamma, control) for gamma in self.gammas)]
+
+
+def _weighed(config: Config, gamma: float, control: Config) -> Config:
+    """A twin model at one gamma; at 0 the settings of its twin loss tell it from nothing."""
+    if gamma:
+        return config.replace(gamma=gamma)
+    silent = dataclasses.replace(config, objective=control.objective)
+    return silent.replace(upper_input=config.objective.upper_input)
 
 
 def _augmentation_alone(config: Config, settings: Mapping[str, Any]) -> Config:
