@@ -14,7 +14,7 @@ from benchmarks.reference import losses as plain_losses
 from benchmarks.reference import model as plain
 from benchmarks.timing import Work
 from twincode.config import EvaluationConfig
-from twincode.losses import barlow_twins_loss
+from twincode.losses import barlow_twins_loss, vicreg_loss
 from twincode.nets import count_downsamplings
 from twincode.recipes import recipe
 from twincode.train.loop import Learner, build_learner
@@ -38,6 +38,7 @@ class Case:
 
 
 CaseMaker = Callable[[], Case]
+TwinLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def series(length: int, n: int = BATCH, device: str = "cpu") -> Tensor:
@@ -47,13 +48,13 @@ def series(length: int, n: int = BATCH, device: str = "cpu") -> Tensor:
     return ((x - x.mean()) / x.std()).to(device)
 
 
-def twin_loss_case(device: str = "cpu") -> Case:
-    """The loss alone, forward and backward."""
+def twin_loss_case(name: str, plain_loss: TwinLoss, our_loss: TwinLoss, device: str) -> Case:
+    """A loss alone, forward and backward."""
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(BATCH, WIDTH, generator=generator).to(device) for _ in range(2))
     a, b = a.requires_grad_(), b.requires_grad_()
 
-    def run(loss: Callable[[Tensor, Tensor], Tensor]) -> Work:
+    def run(loss: TwinLoss) -> Work:
         def work() -> None:
             a.grad = b.grad = None
             loss(a, b).backward()
@@ -61,9 +62,9 @@ def twin_loss_case(device: str = "cpu") -> Case:
         return work
 
     return Case(
-        f"twin loss, P {WIDTH}",
-        run(plain_losses.barlow_twins),
-        run(barlow_twins_loss),
+        f"{name}, P {WIDTH}",
+        run(plain_loss),
+        run(our_loss),
         wanted=20,
         least=floor.twin_loss(BATCH, WIDTH),
         rounds=9,
@@ -195,7 +196,8 @@ def augmentation_case(length: int = 140, device: str = "cpu") -> Case:
 
 def all_cases(device: str) -> Iterator[CaseMaker]:
     """Every row of the table, made one at a time to keep memory low."""
-    yield lambda: twin_loss_case(device)
+    yield lambda: twin_loss_case("twin loss", plain_losses.barlow_twins, barlow_twins_loss, device)
+    yield lambda: twin_loss_case("VICReg loss", plain_losses.vicreg, vicreg_loss, device)
     yield lambda: augmentation_case(device=device)
     for precision in ("bfloat16", "float32"):
         for name, length, wanted in (

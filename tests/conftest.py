@@ -37,6 +37,8 @@ TINY = {
     "residual_blocks": 1,
     "codebook_size": 6,
     "projector_width": 16,
+    "predictor_width": 16,
+    "queue_size": 32,
     "kmeans_fits": 2,
     "evaluations": 2,
     "batch_size": 16,

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from benchmarks.reference.model import VQVAE, Projector
 
 EPSILON = 1e-5
+VICREG_EPSILON = 1e-4
 
 
 def barlow_twins(a: Tensor, b: Tensor, off_diagonal_weight: float = 0.005) -> Tensor:
@@ -17,6 +18,17 @@ def barlow_twins(a: Tensor, b: Tensor, off_diagonal_weight: float = 0.005) -> Te
     on_diagonal = (C.diagonal() - 1).pow(2).sum()
     off_diagonal = C.masked_select(~torch.eye(len(C), dtype=torch.bool, device=C.device)).pow(2)
     return (on_diagonal + off_diagonal_weight * off_diagonal.sum()) / len(C)
+
+
+def vicreg(a: Tensor, b: Tensor) -> Tensor:
+    """The loss with its two P x P matrices in full (Bardes et al., 2022, algorithm 1)."""
+    loss = 25 * F.mse_loss(a, b)
+    for view in (a, b):
+        std = (view.var(0) + VICREG_EPSILON).sqrt()
+        C = torch.cov(view.T)
+        off_diagonal = C.masked_select(~torch.eye(len(C), dtype=torch.bool, device=C.device))
+        loss = loss + 25 * F.relu(1 - std).mean() + off_diagonal.pow(2).sum() / len(C)
+    return loss
 
 
 def naive_losses(model: VQVAE, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -64,6 +64,7 @@ class ObjectiveConfig:
     """What is minimised: eq. 4.9 plus ``gamma`` times a twin loss (eq. 4.18).
 
     ``upper_input`` says what the reconstructing branch sees: ``clean`` or an augmented ``view``.
+    Which twin loss reads which of the other settings is in docs/twin-objectives.md.
     """
 
     twin_loss: str = "barlow_twins"
@@ -71,6 +72,16 @@ class ObjectiveConfig:
     off_diagonal_weight: float = 0.005
     projector_width: int = 4096
     upper_input: str = "clean"
+    invariance_weight: float = added(25.0, before=25.0)
+    variance_weight: float = added(25.0, before=25.0)
+    covariance_weight: float = added(1.0, before=1.0)
+    whitening_iterations: int = added(5, before=5)
+    whitening_width: int = added(64, before=64)
+    contrastive_temperature: float = added(0.5, before=0.5)
+    queue_size: int = added(256, before=256)
+    predictor_width: int = added(4096, before=4096)
+    teacher_momentum: float = added(0.996, before=0.996)
+    teacher_schedule: str = added("constant", before="constant")
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,51 @@ def cosine_vqvae() -> Config:
     return vqvae().replace(distance="cosine")
 
 
+def vicreg_vqvae() -> Config:
+    """The VQ-VAE whose encoder is also taught by VICReg (Bardes et al., 2022).
+
+    Twin losses differ in size, so equal gammas do not mean equal weight.
+    ``twincode train ECG5000 --recipe vicreg-vqvae --gamma 0.1``
+    """
+    return bt_vqvae().replace(twin_loss="vicreg")
+
+
+def vibcreg_vqvae() -> Config:
+    """The VQ-VAE whose encoder is also taught by VIbCReg (Lee and Aune, 2021)."""
+    return bt_vqvae().replace(twin_loss="vibcreg", covariance_weight=200.0)
+
+
+def simclr_vqvae() -> Config:
+    """The VQ-VAE whose encoder is also taught by SimCLR (Chen et al., 2020).
+
+    The temperature is the one the paper has for small images (CIFAR-10).
+    """
+    return bt_vqvae().replace(twin_loss="simclr")
+
+
+def moco_vqvae() -> Config:
+    """The VQ-VAE whose encoder is also taught by MoCo (He et al., 2020; settings of version 2)."""
+    return bt_vqvae().replace(twin_loss="moco", contrastive_temperature=0.2, teacher_momentum=0.999)
+
+
+def byol_vqvae() -> Config:
+    """The VQ-VAE whose encoder is also taught by BYOL (Grill et al., 2020)."""
+    return bt_vqvae().replace(twin_loss="byol", teacher_momentum=0.996, teacher_schedule="cosine")
+
+
+def alone(config: Config) -> Config:
+    """A twin objective alone: the encoder without codebook and decoder, features as they are.
+
+    Here gamma is a scale that AdamW hardly notices, and ``vqvae-augmented`` is the control too.
+    """
+    return config.replace(tokenizer="encoder", quantizer="identity")
+
+
+def is_alone(config: Config) -> bool:
+    """Whether there is nothing but a twin objective to learn from."""
+    return config.tokenizer.tokenizer == "encoder"
+
+
 def thesis_vqvae() -> Config:
     """``vqvae`` with the authors' budget: 1500 epochs. Hours on a CPU; meant for a GPU."""
     return vqvae().replace(epochs=THESIS_EPOCHS)
@@ -112,6 +157,17 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "residual-vqvae": residual_vqvae,
     "product-vqvae": product_vqvae,
     "cosine-vqvae": cosine_vqvae,
+    "vicreg-vqvae": vicreg_vqvae,
+    "vibcreg-vqvae": vibcreg_vqvae,
+    "simclr-vqvae": simclr_vqvae,
+    "moco-vqvae": moco_vqvae,
+    "byol-vqvae": byol_vqvae,
+    "barlow-twins": lambda: alone(bt_vqvae()),
+    "vicreg": lambda: alone(vicreg_vqvae()),
+    "vibcreg": lambda: alone(vibcreg_vqvae()),
+    "simclr": lambda: alone(simclr_vqvae()),
+    "moco": lambda: alone(moco_vqvae()),
+    "byol": lambda: alone(byol_vqvae()),
     "thesis-vqvae": thesis_vqvae,
     "thesis-vqvae-augmented": thesis_vqvae_augmented,
     "thesis-bt-vqvae": thesis_bt_vqvae,
@@ -128,6 +184,17 @@ _LABELS = {
     "residual-vqvae": "VQ-VAE, residual",
     "product-vqvae": "VQ-VAE, product",
     "cosine-vqvae": "VQ-VAE, cosine",
+    "vicreg-vqvae": "VICReg-VQVAE",
+    "vibcreg-vqvae": "VIbCReg-VQVAE",
+    "simclr-vqvae": "SimCLR-VQVAE",
+    "moco-vqvae": "MoCo-VQVAE",
+    "byol-vqvae": "BYOL-VQVAE",
+    "barlow-twins": "Barlow Twins",
+    "vicreg": "VICReg",
+    "vibcreg": "VIbCReg",
+    "simclr": "SimCLR",
+    "moco": "MoCo",
+    "byol": "BYOL",
     "random-encoder": "Random encoder",
     "raw-series": "Raw series",
 }
@@ -145,7 +212,11 @@ def recipe(name: str, **changes: Any) -> Config:
 
 
 def label(config: Config) -> str:
-    """The model's name for tables and figures, with gamma where a twin loss is at work."""
+    """The model's name for tables and figures, with gamma where it weighs a twin loss."""
     base = _LABELS.get(config.recipe.removeprefix("thesis-"), config.recipe)
-    gamma = config.objective.gamma
-    return f"{base} γ={gamma:g}" if gamma else base
+    gamma, twin_loss = config.objective.gamma, config.objective.twin_loss
+    if gamma and config.recipe in RECIPES:
+        named = RECIPES[config.recipe]().objective.twin_loss
+        base = base if twin_loss == named else f"{base} ({twin_loss})"
+    usual = 1.0 if is_alone(config) else 0.0
+    return base if gamma == usual else f"{base} γ={gamma:g}"

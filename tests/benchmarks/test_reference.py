@@ -19,7 +19,7 @@ from benchmarks.reference import model as plain
 from benchmarks.reference import probes as plain_probes
 from twincode.config import EvaluationConfig
 from twincode.evaluate.probes import probe
-from twincode.losses import barlow_twins_loss
+from twincode.losses import barlow_twins_loss, vicreg_loss
 from twincode.nets import count_downsamplings
 from twincode.recipes import recipe
 from twincode.tokenizers import build_tokenizer
@@ -78,12 +78,23 @@ def test_encoding_gives_the_same_codes(length):
         assert torch.equal(ours.encode(x), model.eval().encode(x))
 
 
-@given(batch=st.integers(2, 16), width=st.integers(1, 48), seed=st.integers(0, 99))
-def test_the_twin_loss_has_the_same_value_and_gradient(batch, width, seed):
+PAIRS = {
+    "barlow_twins": (barlow_twins_loss, plain_losses.barlow_twins),
+    "vicreg": (vicreg_loss, plain_losses.vicreg),
+}
+
+
+@given(
+    name=st.sampled_from(sorted(PAIRS)),
+    batch=st.integers(2, 16),
+    width=st.integers(2, 48),
+    seed=st.integers(0, 99),
+)
+def test_the_twin_losses_have_the_same_value_and_gradient(name, batch, width, seed):
     generator = torch.Generator().manual_seed(seed)
     a, b = (torch.randn(batch, width, generator=generator, dtype=torch.float64) for _ in range(2))
     gradients = []
-    for loss in (barlow_twins_loss, plain_losses.barlow_twins):
+    for loss in PAIRS[name]:
         c, d = (t.clone().requires_grad_() for t in (a, b))
         value = loss(c, d)
         value.backward()
@@ -92,11 +103,12 @@ def test_the_twin_loss_has_the_same_value_and_gradient(batch, width, seed):
         torch.testing.assert_close(one, other, atol=1e-8, rtol=1e-6)
 
 
-def test_the_twin_loss_agrees_to_five_digits_at_full_width():
+@pytest.mark.parametrize("name", sorted(PAIRS))
+def test_the_twin_losses_agree_to_five_digits_at_full_width(name):
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(128, 4096, generator=generator) for _ in range(2))
     results = []
-    for loss in (barlow_twins_loss, plain_losses.barlow_twins):
+    for loss in PAIRS[name]:
         c = a.clone().requires_grad_()
         value = loss(c, b)
         value.backward()

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twincode.losses.barlow_twins import EPSILON, barlow_twins_loss
+from twincode.losses import barlow_twins_loss
+from twincode.losses.correlation import EPSILON
 
 
 def projections(batch, width, seed=0, dtype=torch.float64):

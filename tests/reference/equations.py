@@ -28,6 +28,93 @@ def barlow_twins(a, b, off_diagonal_weight, epsilon):
     return total / P
 
 
+def variance_term(a, epsilon=1e-4):
+    """VICReg, equation 1: how far each feature's spread falls short of 1, feature by feature."""
+    a = np.asarray(a, np.float64)
+    short = [max(0.0, 1 - np.sqrt(np.var(column, ddof=1) + epsilon)) for column in a.T]
+    return sum(short) / len(short)
+
+
+def off_diagonal_squares(C):
+    """The sum of the squares of everything off the diagonal, entry by entry."""
+    P = len(C)
+    return sum(C[i, j] ** 2 for i in range(P) for j in range(P) if i != j)
+
+
+def vicreg(a, b, weights):
+    """VICReg, equation 6 in the form of algorithm 1."""
+    P = np.asarray(a).shape[1]
+    covariances = [np.cov(np.asarray(x, np.float64).T).reshape(P, P) for x in (a, b)]
+    terms = (
+        mean_squared_error(a, b),
+        variance_term(a) + variance_term(b),
+        sum(off_diagonal_squares(C) / P for C in covariances),
+    )
+    return float(np.dot(weights, terms))
+
+
+def vibcreg(a, b, weights, epsilon):
+    """VIbCReg: the same with correlations in place of covariances, averaged over P x P."""
+    P = np.asarray(a).shape[1]
+    terms = (
+        mean_squared_error(a, b),
+        variance_term(a) + variance_term(b),
+        sum(off_diagonal_squares(cross_correlation(x, x, epsilon)) / P**2 for x in (a, b)),
+    )
+    return float(np.dot(weights, terms))
+
+
+def cosine(x, y):
+    """The cosine of the angle between two vectors."""
+    return float(x @ y / (np.linalg.norm(x) * np.linalg.norm(y)))
+
+
+def nt_xent(a, b, temperature):
+    """SimCLR, equation 1, averaged over all 2B views, pair by pair."""
+    views = np.concatenate([np.asarray(a, np.float64), np.asarray(b, np.float64)])
+    B, total = len(a), 0.0
+    for i, view in enumerate(views):
+        twin = (i + B) % (2 * B)
+        others = [np.exp(cosine(view, views[k]) / temperature) for k in range(2 * B) if k != i]
+        total -= np.log(np.exp(cosine(view, views[twin]) / temperature) / sum(others))
+    return total / (2 * B)
+
+
+def info_nce(query, key, queue, temperature):
+    """MoCo, equation 1, averaged over the batch."""
+    total = 0.0
+    for q, k in zip(np.asarray(query, np.float64), np.asarray(key, np.float64), strict=True):
+        own = np.exp(cosine(q, k) / temperature)
+        total -= np.log(own / (own + sum(np.exp(cosine(q, n) / temperature) for n in queue)))
+    return total / len(query)
+
+
+def byol(prediction, target):
+    """BYOL, equation 2: the squared distance between the two vectors at length 1."""
+    rows = zip(np.asarray(prediction, np.float64), np.asarray(target, np.float64), strict=True)
+    units = [(p / np.linalg.norm(p), t / np.linalg.norm(t)) for p, t in rows]
+    return float(np.mean([np.sum((p - t) ** 2) for p, t in units]))
+
+
+def whiten(x, epsilon):
+    """x (B, P) times the inverse root of its covariance, by its eigenvectors."""
+    x = np.asarray(x, np.float64)
+    centred = x - x.mean(0)
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(x) + epsilon * np.eye(x.shape[1]))
+    return centred @ (vectors / np.sqrt(values)) @ vectors.T
+
+
+def newton_whiten(x, epsilon, iterations):
+    """The same by a few steps of Newton's iteration (Huang et al., 2019, algorithm 1)."""
+    x = np.asarray(x, np.float64)
+    centred = x - x.mean(0)
+    S = centred.T @ centred / len(x) + epsilon * np.eye(x.shape[1])
+    R = np.eye(len(S))
+    for _ in range(iterations):
+        R = 0.5 * (3 * R - R @ R @ R @ S / np.trace(S))
+    return centred @ R / np.sqrt(np.trace(S))
+
+
 def nearest_code(vector, codebook):
     """The arg min that defines z_q (thesis section 4.2.2)."""
     return min(range(len(codebook)), key=lambda k: np.linalg.norm(vector - codebook[k]))

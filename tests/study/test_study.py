@@ -102,9 +102,28 @@ def test_gammas_go_to_twin_losses_alone():
 
 
 def test_gamma_zero_is_the_augmented_model():
-    recipes = ("vqvae-augmented", "bt-vqvae")
+    recipes = ("vqvae-augmented", "bt-vqvae", "moco-vqvae")
     labels = [label(c) for c in planned(recipes=recipes, gammas=(0, 1, 1.0), seeds=1)]
-    assert labels == ["Raw series", "Random encoder", "VQ-VAE, augmented", "BT-VQVAE γ=1"]
+    assert labels == [
+        "Raw series", "Random encoder", "VQ-VAE, augmented", "BT-VQVAE γ=1", "MoCo-VQVAE γ=1",
+    ]  # fmt: skip
+
+
+def test_a_twin_loss_alone_runs_once_beside_augmentation_alone():
+    recipes = ("moco-vqvae", "moco", "vicreg")
+    assert names(planned(recipes=recipes, gammas=(1, 2), seeds=1)) == [
+        ("raw-series", 0, 0),
+        ("random-encoder", 0, 0),
+        ("vqvae-augmented", 0, 0),
+        ("moco-vqvae", 1, 0),
+        ("moco-vqvae", 2, 0),
+        ("moco", 1, 0),
+        ("vicreg", 1, 0),
+    ]
+    settings = {"latent_channels": 4, "projector_width": 8}
+    for name in ("moco-vqvae", "moco", "bt-vqvae"):
+        _, _, control, *_ = planned(recipes=(name,), settings=settings, seeds=1)
+        assert control == recipe("vqvae-augmented", **settings)
 
 
 def test_models_without_a_twin_loss_need_no_gammas():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twincode.errors import TwincodeError
 from twincode.tokenizers import TOKENIZERS, build_tokenizer
 
-RECIPES = ("vqvae", "raw-series")
+RECIPES = ("vqvae", "raw-series", "vicreg")
 SEVERAL_CODES = ("residual", "product")
 
 
@@ -41,12 +41,16 @@ def test_output_keeps_the_contract(name, batch, channels, length, constant, twin
     tokenizer = build_tokenizer(tiny(name), channels, length)
     x = torch.zeros(batch, channels, length) if constant else noise(batch, channels, length)
     output = tokenizer(x, x if twin else None)
-    assert output.reconstruction.shape == x.shape
     H, W = output.latents.shape[2:]
     assert (H, W * tokenizer.quantizer.codes_per_latent) == tokenizer.grid
     assert (output.twin_latents is not None) == twin
-    assert torch.equal(output.pairs["time"][0], x)
-    assert output.pairs["time"][1] is output.reconstruction
+    if tokenizer.has_decoder:
+        assert output.reconstruction.shape == x.shape
+        assert torch.equal(output.pairs["time"][0], x)
+        assert output.pairs["time"][1] is output.reconstruction
+    else:
+        assert output.reconstruction is None
+        assert output.pairs == {}
     assert all(t.isfinite().all() for pair in output.pairs.values() for t in pair)
     assert output.vq_loss.isfinite()
 
@@ -59,7 +63,8 @@ def test_using_a_tokenizer_changes_nothing_even_in_training_mode(name):
     x = noise(6, 2, 40)
     tokenizer.latents(x)
     tokenizer.embed(x)
-    tokenizer.reconstruct(x)
+    if tokenizer.has_decoder:
+        tokenizer.reconstruct(x)
     if tokenizer.quantizer.codebook_size:
         tokenizer.decode(tokenizer.encode(x))
     assert all(torch.equal(before[k], v) for k, v in tokenizer.state_dict().items())
@@ -100,6 +105,24 @@ def test_the_raw_series_is_its_own_latent_and_has_no_codes():
     assert torch.equal(tokenizer.embed(x).latents.flatten(1), x.flatten(1))
     with pytest.raises(TypeError, match="continuous"):
         tokenizer.encode(x)
+
+
+def test_an_encoder_alone_has_the_latents_of_the_vqvae_and_no_way_back():
+    x = noise(5, 1, 40)
+    alone, whole = (build_tokenizer(tiny(name), 1, 40) for name in ("vicreg", "vqvae"))
+    alone.encoder.load_state_dict(whole.encoder.state_dict())
+    assert torch.equal(alone.latents(x), whole.latents(x))
+    assert torch.equal(alone.embed(x).latents, alone.latents(x))
+    for use in (lambda: alone.reconstruct(x), lambda: alone.decode(torch.zeros(5, *alone.grid))):
+        with pytest.raises(TwincodeError, match="has no decoder"):
+            use()
+
+
+def test_an_encoder_alone_may_have_a_codebook():
+    tokenizer = build_tokenizer(tiny("vicreg", quantizer="vq"), 1, 40)
+    assert tokenizer.encode(noise(5, 1, 40)).shape == (5, *tokenizer.grid)
+    with pytest.raises(TwincodeError, match="has no decoder"):
+        tokenizer.decode(tokenizer.encode(noise(5, 1, 40)))
 
 
 @pytest.mark.parametrize(

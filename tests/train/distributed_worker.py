@@ -1,4 +1,7 @@
-"""Two epochs of training, alone or as one of several processes, and all that they reached."""
+"""Two epochs of training, alone or as one of several processes, and all that they reached.
+
+One case for every way in which processes have to come together.
+"""
 
 import json
 import sys
@@ -12,21 +15,25 @@ from twincode import distributed
 from twincode.train.loop import build_learner
 
 CPU = torch.device("cpu")
-
-
 CASES = {
-    "ema": {"codebook_update": "ema"},
-    "gradient": {"codebook_update": "gradient"},
-    "revived": {"quantizer": "residual", "revive_below": 0.12},
-    "gaussian": {"quantizer": "gaussian"},
+    "ema": ("bt-vqvae", {"codebook_update": "ema"}),
+    "gradient": ("bt-vqvae", {"codebook_update": "gradient"}),
+    "teacher and queue": ("moco-vqvae", {}),
+    "predictor": ("byol-vqvae", {}),
+    "whitening": ("vibcreg-vqvae", {}),
+    "revived": ("bt-vqvae", {"quantizer": "residual", "revive_below": 0.12}),
+    "gaussian": ("bt-vqvae", {"quantizer": "gaussian"}),
 }
 
 
 def train_two_epochs(case):
-    """The records of both epochs, the first step's gradients and the final tokenizer."""
+    """The records of both epochs, the first step's gradients and the final modules."""
+    name, changes = CASES[case]
     x = torch.from_numpy(make_waves(40).X_train)
-    learner = build_learner(tiny("bt-vqvae", batch_size=16, **CASES[case]), x, CPU)
-    named = {n: p for module in learner.modules.values() for n, p in module.named_parameters()}
+    learner = build_learner(tiny(name, batch_size=16, **changes), x, CPU)
+    named = {
+        n: p for part in (learner.tokenizer, learner.objective) for n, p in part.named_parameters()
+    }
     gradients = {}
     step = learner.optimizer.step
 
@@ -37,16 +44,21 @@ def train_two_epochs(case):
 
     learner.optimizer.step = remember
     records = [learner.train_epoch(x, epoch) for epoch in (1, 2)]
-    state = {f"state.{n}": t for n, t in learner.tokenizer.state_dict().items()}
+    state = {
+        f"state.{part}.{n}": t
+        for part, module in learner.modules.items()
+        for n, t in module.state_dict().items()
+    }
     return records, {**gradients, **state}
 
 
 if __name__ == "__main__":
-    folder, case = Path(sys.argv[1]), sys.argv[2]
+    folder = Path(sys.argv[1])
     distributed.join(CPU)
-    records, tensors = train_two_epochs(case)
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, folder / f"rank{distributed.rank()}.safetensors")
-    if distributed.rank() == 0:
-        (folder / "records.json").write_text(json.dumps(records))
+    for case in CASES:
+        records, tensors = train_two_epochs(case)
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, folder / f"{case}{distributed.rank()}.safetensors")
+        if distributed.rank() == 0:
+            (folder / f"{case}.json").write_text(json.dumps(records))
     distributed.leave()

@@ -127,7 +127,7 @@ def test_losses_are_means_over_series_not_over_batches(monkeypatch):
     one = learner("vqvae", series(6), batch_size=5)
     sizes = []
 
-    def known(output):
+    def known(output, _targets):
         sizes.append(len(output.latents))
         return {
             "reconstruction_time": 0 * output.reconstruction.sum() + (1.0 if sizes[1:] else 7.0)

@@ -3,7 +3,7 @@ import torch
 from conftest import tiny
 
 from twincode.errors import TwincodeError
-from twincode.losses import TWIN_LOSSES
+from twincode.losses import TWIN_LOSSES, barlow_twins_loss
 from twincode.tokenizers import build_tokenizer
 from twincode.train.objective import Objective
 
@@ -34,7 +34,7 @@ def test_total_is_equation_4_18():
         for target, reconstruction in output.pairs.values()
     ) + (output.vq_loss)
     a, b = (objective.projector(z) for z in (output.latents, output.twin_latents))
-    twin = TWIN_LOSSES["barlow_twins"](a, b, objective.config)
+    twin = barlow_twins_loss(a, b, objective.config.off_diagonal_weight)
     torch.testing.assert_close(objective.total(losses), vqvae + 0.7 * twin)
 
 
@@ -61,6 +61,20 @@ def test_without_gamma_there_is_no_projector_and_no_twin_loss():
     assert "barlow_twins" not in objective(tokenizer(*views()))
 
 
+@pytest.mark.parametrize("name", sorted(TWIN_LOSSES))
+def test_every_twin_loss_teaches_the_encoder_and_not_the_decoder(name):
+    tokenizer, objective = build(twin_loss=name)
+    twin = objective.twin
+    upper, lower = views()
+    student = tokenizer(upper, lower if objective.encodes_twin else None)
+    targets = [torch.randn(5, 16), torch.randn(5, 16)][: 2 if twin.symmetric else 1]
+    loss = objective(student, targets if objective.needs_teacher else [])[name]
+    loss.backward()
+    weights = [block.convolution.weight for block in tokenizer.encoder.blocks[:1]]
+    assert all(weight.grad.norm() > 0 for weight in weights)
+    assert all(parameter.grad is None for parameter in tokenizer.decoder.parameters())
+
+
 def test_a_batch_of_one_gives_finite_losses_and_gradients():
     tokenizer, objective = build()
     losses = objective(tokenizer(*views(1)))
@@ -78,6 +92,13 @@ def test_a_batch_of_one_gives_finite_losses_and_gradients():
         ({"gamma": -1}, "gamma must not be negative"),
         ({"gamma": float("nan")}, "gamma must be a finite number"),
         ({"projector_width": 0}, "projector_width must be at least 1"),
+        ({"predictor_width": 0}, "predictor_width must be at least 1"),
+        ({"queue_size": 0}, "queue_size must be at least 1"),
+        ({"whitening_iterations": 0}, "whitening_iterations must be at least 1"),
+        ({"variance_weight": -1}, "variance_weight must not be negative"),
+        ({"contrastive_temperature": 0}, "contrastive_temperature must be above 0"),
+        ({"teacher_momentum": 1.5}, "teacher_momentum must lie between 0 and 1"),
+        ({"teacher_schedule": "cosin"}, "did you mean 'cosine'"),
     ],
 )
 def test_settings_that_make_no_objective_are_errors(changes, message):

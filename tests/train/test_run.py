@@ -60,7 +60,9 @@ def test_every_recipe_trains_and_keeps_its_result(name, tmp_path, waves):
     assert {row["epoch"] for row in result["evaluations"]} == ({2, 4} if epochs else {0})
     assert all(np.isfinite(row["value"]) for row in result["evaluations"])
     with np.load(tmp_path / "exhibits.npz", allow_pickle=False) as exhibits:
-        assert exhibits["example_series"].shape == (3, 1, 33)
+        if model.tokenizer.has_decoder:
+            assert exhibits["example_series"].shape == (3, 1, 33)
+        assert ("example_series" in exhibits) == model.tokenizer.has_decoder
         assert exhibits["latents_2d"].shape == (20, 2)
         assert ("token_codes" in exhibits) == (model.tokenizer.quantizer.codebook_size > 0)
     assert not (tmp_path / "checkpoint.safetensors").exists()
@@ -73,6 +75,16 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, waves, moment, updat
     with pytest.raises(Killed):
         train(tmp_path / "b", waves, killer(*moment), codebook_update=update)
     resumed = train(tmp_path / "b", waves, codebook_update=update)
+    assert same(weights(undisturbed), weights(resumed))
+    assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["moco", "byol-vqvae"])
+def test_teacher_and_queue_are_resumed_too(tmp_path, waves, name):
+    undisturbed = train(tmp_path / "a", waves, name=name)
+    with pytest.raises(Killed):
+        train(tmp_path / "b", waves, killer(3), name=name)
+    resumed = train(tmp_path / "b", waves, name=name)
     assert same(weights(undisturbed), weights(resumed))
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
 
@@ -212,6 +224,20 @@ def test_a_continuous_model_is_judged_without_code_counts(waves):
     assert model.transform(waves.X_test).shape == (20, 8 * 5 * 8)
     with pytest.raises(TwincodeError, match="continuous"):
         model.encode(waves.X_test)
+
+
+def test_an_encoder_alone_is_judged_by_its_features(waves):
+    seen = []
+    model = train(None, waves, seen.append, name="barlow-twins")
+    rows = [m for r in seen if r["event"] == "evaluation" for m in r["measurements"]]
+    assert {row["readout"] for row in rows} == {"flatten", "mean"}
+    assert model.transform(waves.X_test).shape == (20, 8 * 5 * 8)
+    with pytest.raises(TwincodeError, match="has no decoder"):
+        model.reconstruct(waves.X_test)
+    with pytest.raises(TwincodeError, match="continuous"):
+        model.encode(waves.X_test)
+    with pytest.raises(TwincodeError, match="learns from its twin loss only; use --gamma 1"):
+        train(None, waves, name="barlow-twins", gamma=0)
 
 
 def test_an_unknown_device_is_explained(waves):

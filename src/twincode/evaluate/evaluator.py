@@ -62,7 +62,8 @@ def evaluate_tokenizer(
     """All probes under every readout, reconstruction, and codebook or posterior measures.
 
     The tokenizer's parameters and buffers, its mode and the random streams are left as they were.
-    Reconstruction is measured on the test part, and in time on the train part too.
+    Reconstruction is measured on the test part, and in time on the train part too; without a
+    decoder or a codebook, what needs one is left out.
     """
     train, train_codes = embed(tokenizer, split.x_train)
     test, test_codes = embed(tokenizer, split.x_test)
@@ -73,15 +74,18 @@ def evaluate_tokenizer(
         Z_test = readout_features(name, test, test_codes, size)
         scores = probe(Z_train, split.y_train, Z_test, split.y_test, config, split.n_classes)
         found += [Measurement(name, metric, value) for metric, value in scores.items()]
-    errors = reconstruction_errors(tokenizer, split.x_test)
-    errors["train_reconstruction_time"] = reconstruction_errors(tokenizer, split.x_train)[
-        "reconstruction_time"
-    ]
+    errors = _reconstruction(tokenizer, split) if tokenizer.has_decoder else {}
     if test_codes is not None and train_codes is not None:
         errors |= codebook_measures(tokenizer, torch.cat([train_codes, test_codes]))
     if tokenizer.quantizer.gaussian:
         errors["active_units"] = float(active_units(torch.cat([train, test])))
     return found + [Measurement("", metric, value) for metric, value in errors.items()]
+
+
+def _reconstruction(tokenizer: Tokenizer, split: Split) -> dict[str, float]:
+    errors = reconstruction_errors(tokenizer, split.x_test)
+    on_train = reconstruction_errors(tokenizer, split.x_train)
+    return {**errors, "train_reconstruction_time": on_train["reconstruction_time"]}
 
 
 def check_evaluation(config: EvaluationConfig) -> None:

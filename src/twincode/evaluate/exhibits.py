@@ -18,9 +18,12 @@ Exhibits = dict[str, np.ndarray]
 
 
 def make_exhibits(tokenizer: Tokenizer, split: Split) -> Exhibits:
-    """Reconstructions, token grids, code use and a plane of latents, all from the test part."""
+    """Reconstructions, token grids, code use and a plane of latents, all from the test part.
+
+    Without a decoder or a codebook, what needs one is left out.
+    """
     latents, codes = embed(tokenizer, split.x_test)
-    exhibits = _examples(tokenizer, split.x_test)
+    exhibits = _examples(tokenizer, split.x_test) if tokenizer.has_decoder else {}
     exhibits |= _plane(latents, split.y_test)
     if codes is not None:
         quantizer = tokenizer.quantizer

@@ -8,7 +8,7 @@ from typing import Any
 
 from twincode.config import Config
 from twincode.errors import TwincodeError
-from twincode.recipes import recipe
+from twincode.recipes import is_alone, recipe
 
 DEFAULT_RECIPES = ("vqvae", "vqvae-augmented", "bt-vqvae")
 DEFAULT_GAMMAS = (0.5, 1.0, 2.0)
@@ -27,9 +27,10 @@ _VARIED = {"gamma": "gammas", "seed": "seeds"}
 class Study:
     """A grid of data sets, models, gammas and seeds.
 
-    ``gammas`` apply to the recipes with a twin loss; ``settings`` are further fields of the
-    configuration, the same for every run. The controls belong to every study without being asked
-    for: the raw series, an untrained encoder and, beside a twin loss, augmentation alone.
+    ``gammas`` apply to the recipes with a twin loss beside others; a twin loss alone keeps the
+    recipe's gamma. ``settings`` are further fields of the configuration, the same for every run.
+    The controls belong to every study without being asked for: the raw series, an untrained
+    encoder and, beside a twin loss, augmentation alone.
     """
 
     datasets: tuple[str, ...]
@@ -71,16 +72,31 @@ class Study:
     def _models(self, name: str, seed: int) -> list[Config]:
         if name in _CONTROLS:
             return []  # there already
-        config = recipe(name, **{**self.settings, "seed": seed})
+        settings = {**self.settings, "seed": seed}
+        config = recipe(name, **settings)
         if not config.objective.gamma:
             return [config]
+        control = _augmentation_alone(config, settings)
+        if is_alone(config):
+            return [control, config]
         if not self.gammas:
             raise TwincodeError(f"{name} needs at least one gamma; give some with --gammas")
-        return [_augmentation_alone(config), *(config.replace(gamma=g) for g in self.gammas)]
+        return [control, *(_weighed(config, gamma, control) for gamma in self.gammas)]
 
 
-def _augmentation_alone(config: Config) -> Config:
-    """What a twin model is without its twin loss."""
+def _weighed(config: Config, gamma: float, control: Config) -> Config:
+    """A twin model at one gamma; at 0 the settings of its twin loss tell it from nothing."""
+    if gamma:
+        return config.replace(gamma=gamma)
+    silent = dataclasses.replace(config, objective=control.objective)
+    return silent.replace(upper_input=config.objective.upper_input)
+
+
+def _augmentation_alone(config: Config, settings: Mapping[str, Any]) -> Config:
+    """What a twin model is without its twin loss; for an encoder alone, the VQ-VAE of its size."""
     budget = "thesis-" if config.recipe.startswith("thesis-") else ""
-    alone = dataclasses.replace(config, recipe=f"{budget}vqvae-augmented")
-    return alone.replace(gamma=0.0, upper_input="view")
+    usual = recipe(f"{budget}vqvae-augmented", **settings)
+    control = dataclasses.replace(config, recipe=usual.recipe, objective=usual.objective)
+    if is_alone(config):
+        control = dataclasses.replace(control, tokenizer=usual.tokenizer, quantizer=usual.quantizer)
+    return control.replace(gamma=0.0, upper_input="view")

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from twincode.config import Config
 from twincode.errors import TwincodeError, unknown_name
 from twincode.tokenizers.contract import Output, Tokenizer
+from twincode.tokenizers.encoder import SpectralEncoder, build_spectral_encoder
 from twincode.tokenizers.raw import RawSeries, build_raw_series
 from twincode.tokenizers.vqvae import VQVAE, build_vqvae
 
 TOKENIZERS: dict[str, Callable[[Config, int, int], Tokenizer]] = {
     "vqvae": build_vqvae,
+    "encoder": build_spectral_encoder,
     "raw": build_raw_series,
 }
 
@@ -33,4 +35,12 @@ def build_tokenizer(config: Config, channels: int, length: int) -> Tokenizer:
     return TOKENIZERS[sizes.tokenizer](config, channels, length)
 
 
-__all__ = ["TOKENIZERS", "VQVAE", "Output", "RawSeries", "Tokenizer", "build_tokenizer"]
+__all__ = [
+    "TOKENIZERS",
+    "VQVAE",
+    "Output",
+    "RawSeries",
+    "SpectralEncoder",
+    "Tokenizer",
+    "build_tokenizer",
+]

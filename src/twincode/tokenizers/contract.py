@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from twincode.errors import TwincodeError
 from twincode.quantize import Quantized, Quantizer
 
 
@@ -16,10 +17,11 @@ class Output(NamedTuple):
     ``reconstruction`` (B, C, L) is x_hat; ``latents`` (B, D, H, W) is the continuous z of the upper
     branch and ``twin_latents`` that of the lower one, where there is one; ``codes``
     (B, H, W * codes_per_latent) may be None; ``vq_loss`` is the quantiser's scalar; ``pairs`` names
-    the (target, reconstruction) tensors that the reconstruction loss compares.
+    the (target, reconstruction) tensors that the reconstruction loss compares. Without a
+    decoder there is no reconstruction and there are no pairs.
     """
 
-    reconstruction: Tensor
+    reconstruction: Tensor | None
     latents: Tensor
     twin_latents: Tensor | None
     codes: Tensor | None
@@ -34,8 +36,11 @@ class Tokenizer(nn.Module):
     and the ``latent_channels`` D are fixed at construction. The grid of codes is wider than that of
     latents where a latent has several codes (see ``Quantizer``). ``embed``, ``encode``,
     ``decode`` and ``reconstruct`` always run in evaluation mode and change nothing, whatever mode
-    the tokenizer is in.
+    the tokenizer is in. Without a decoder
+    (``has_decoder``) the last two are errors.
     """
+
+    has_decoder: bool = True
 
     channels: int
     length: int
@@ -50,6 +55,10 @@ class Tokenizer(nn.Module):
     def view_latents(self, x: Tensor, twin: Tensor) -> tuple[Tensor, Tensor]:
         """Continuous latents (B, D, H, W) of two views in one pass, in the mode it is in."""
         raise NotImplementedError
+
+    def one_view_latents(self, x: Tensor) -> Tensor:
+        """Continuous latents (B, D, H, W) of one view, in the mode it is in."""
+        return self._latents(x)
 
     def _latents(self, x: Tensor) -> Tensor:
         """Continuous latents z (B, D, H, W) of x."""
@@ -78,13 +87,19 @@ class Tokenizer(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """The series (B, C, L) that codes (B, H, W) stand for."""
+        self._check_decoder()
         with frozen(self):
             return self._series(self.quantizer.lookup(codes))
 
     def reconstruct(self, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """The named (target, reconstruction) pairs of x, the series themselves under ``time``."""
+        self._check_decoder()
         with frozen(self):
             return self(x).pairs
+
+    def _check_decoder(self) -> None:
+        if not self.has_decoder:
+            raise TwincodeError("this model is an encoder alone: it has no decoder")
 
 
 @contextmanager

@@ -1,20 +1,22 @@
 """The naive VQ-VAE on the time-frequency plane (thesis section 4.3; after Lee et al., 2023)."""
 
-import torch
 from torch import Tensor
 
 from twincode.config import Config
 from twincode.nets import Decoder, Encoder, count_downsamplings, grid_width
 from twincode.quantize import Quantizer, build_quantizer
 from twincode.spectral import STFT
-from twincode.tokenizers.contract import Output, Tokenizer
+from twincode.tokenizers.contract import Output
+from twincode.tokenizers.encoder import SpectralEncoder
 
 
-class VQVAE(Tokenizer):
+class VQVAE(SpectralEncoder):
     """x -> STFT -> u -> encoder -> z -> quantiser -> z_q -> decoder -> u_hat -> ISTFT -> x_hat.
 
     BT-VQVAE is this tokenizer under another objective: the two views meet only in the loss.
     """
+
+    has_decoder = True
 
     def __init__(
         self,
@@ -26,32 +28,17 @@ class VQVAE(Tokenizer):
         grid: tuple[int, int],
         latent_channels: int,
     ) -> None:
-        super().__init__()
-        self.channels = channels
-        self.length = stft.length
-        self.grid = grid
-        self.latent_channels = latent_channels
-        self.stft = stft
-        self.encoder = encoder
-        self.quantizer = quantizer
+        super().__init__(channels, stft, encoder, quantizer, grid, latent_channels)
         self.decoder = decoder
 
     def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:
         """Encode both views in one pass; quantise and decode the upper one."""
-        z, twin_latents = (self._latents(x), None) if twin is None else self.view_latents(x, twin)
+        z, twin_latents = self._both_latents(x, twin)
         z_q, codes, vq_loss = self.quantizer(z)
         u_hat = self.decoder(z_q)
         x_hat = self.stft.inverse(u_hat)
         pairs = {"time": (x, x_hat), "frequency": (self.stft(x), u_hat)}
         return Output(x_hat, z, twin_latents, codes, vq_loss, pairs)
-
-    def view_latents(self, x: Tensor, twin: Tensor) -> tuple[Tensor, Tensor]:
-        """Both views through the encoder at once, batch statistics view by view."""
-        z, twin_z = self.encoder(self.stft(torch.cat([x, twin])), views=2).chunk(2)
-        return z, twin_z
-
-    def _latents(self, x: Tensor) -> Tensor:
-        return self.encoder(self.stft(x))
 
     def _series(self, latents: Tensor) -> Tensor:
         return self.stft.inverse(self.decoder(latents))

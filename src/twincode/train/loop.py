@@ -13,6 +13,7 @@ from twincode.augment import Augmenter
 from twincode.config import Config
 from twincode.errors import TwincodeError
 from twincode.evaluate.codebook import measure_codes, perplexity, used_codes
+from twincode.losses import Projections
 from twincode.precision import computing_in
 from twincode.spectral import STFT
 from twincode.tokenizers import Tokenizer, build_tokenizer
@@ -20,11 +21,15 @@ from twincode.tokenizers.contract import frozen
 from twincode.train.log import Record
 from twincode.train.objective import Objective
 from twincode.train.randomness import noise_stream, stream, stream_seed
+from twincode.train.teacher import Teacher, momentum_at
 
 
 @dataclass(frozen=True)
 class Learner:
-    """All that training changes (tokenizer, objective, optimiser) and all that makes the views."""
+    """All that training changes and all that makes the views.
+
+    A ``teacher`` is there only where the objective needs one.
+    """
 
     config: Config
     tokenizer: Tokenizer
@@ -32,11 +37,13 @@ class Learner:
     optimizer: torch.optim.Optimizer
     augmenter: Augmenter
     device: torch.device
+    teacher: Teacher | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
         """The parts a checkpoint holds."""
-        return {"tokenizer": self.tokenizer, "objective": self.objective}
+        parts: dict[str, nn.Module] = {"tokenizer": self.tokenizer, "objective": self.objective}
+        return parts if self.teacher is None else {**parts, "teacher": self.teacher}
 
     def train_epoch(self, x: Tensor, epoch: int) -> Record:
         """One pass over x (n, C, L), in an order and with views that follow from the epoch alone.
@@ -55,6 +62,7 @@ class Learner:
                 self._set_learning_rate(step, len(x))
                 upper, lower = self._views(x[chosen], generator)
                 losses, codes = self._step(upper, lower, len(upper) / len(chosen))
+                self._lead_teacher(step, len(x))
                 if codes is not None:
                     counts += torch.bincount(codes.flatten(), minlength=len(counts))
                 for name, value in losses.items():
@@ -74,8 +82,9 @@ class Learner:
     ) -> tuple[dict[str, Tensor], Tensor | None]:
         """One optimiser step on this process's share of a batch: its losses and its codes."""
         with computing_in(self.config.training.precision, self.device):
-            output = self.tokenizer(upper, lower)
-            losses = self.objective(output)
+            targets = self._targets(upper, lower)
+            output = self.tokenizer(upper, lower if self.objective.encodes_twin else None)
+            losses = self.objective(output, targets)
         losses = self.objective.portion(losses, share)
         losses["total"] = self.objective.total(losses)
         self.optimizer.zero_grad()
@@ -84,7 +93,20 @@ class Learner:
         self.optimizer.step()
         if output.codes is not None:
             self.tokenizer.quantizer.update(output.latents.detach(), output.codes)
+        self.objective.update(targets)
         return {name: value.detach() for name, value in losses.items()}, output.codes
+
+    def _targets(self, upper: Tensor, lower: Tensor | None) -> Projections:
+        """The teacher's projections, where there is one."""
+        if self.teacher is None or lower is None:
+            return ()
+        return self.teacher(upper, lower, symmetric=self.objective.encodes_twin)
+
+    def _lead_teacher(self, step: int, n: int) -> None:
+        """Let the teacher follow what an optimiser step has changed."""
+        if self.teacher is not None and self.objective.projector is not None:
+            momentum = momentum_at(self.config.objective, step, self._steps(n))
+            self.teacher.follow(self.tokenizer, self.objective.projector, momentum)
 
     def _order(self, n: int, epoch: int) -> Iterator[tuple[int, Tensor]]:
         """The optimiser steps of an epoch, counted over the whole run, and their series."""
@@ -116,10 +138,13 @@ class Learner:
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _set_learning_rate(self, step: int, n: int) -> None:
-        training = self.config.training
-        steps = training.epochs * math.ceil(n / training.batch_size)
+        peak = self.config.training.learning_rate
         for group in self.optimizer.param_groups:
-            group["lr"] = cosine_rate(training.learning_rate, step, steps)
+            group["lr"] = cosine_rate(peak, step, self._steps(n))
+
+    def _steps(self, n: int) -> int:
+        """The optimiser steps of the whole run on n series."""
+        return self.config.training.epochs * math.ceil(n / self.config.training.batch_size)
 
 
 def _code_use(counts: Tensor, codebook_sizes: tuple[int, ...]) -> Record:
@@ -167,6 +192,8 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
         raise TwincodeError(
             f"the {config.tokenizer.tokenizer} tokenizer has nothing to train; use --epochs 0"
         )
+    if config.training.epochs and not (tokenizer.has_decoder or config.objective.gamma):
+        raise TwincodeError("an encoder alone learns from its twin loss only; use --gamma 1")
     _place_codebook(config, tokenizer, x)
     sizes = config.tokenizer
     stft = STFT(length, sizes.n_fft, sizes.hop_length, sizes.window).to(device)
@@ -177,7 +204,14 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
         build_optimizer(config, tokenizer, objective),
         Augmenter(config.augmentation, stft),
         device,
+        _teacher(tokenizer, objective),
     )
+
+
+def _teacher(tokenizer: Tokenizer, objective: Objective) -> Teacher | None:
+    if objective.projector is None or not objective.needs_teacher:
+        return None
+    return Teacher(tokenizer, objective.projector)
 
 
 def build_optimizer(config: Config, *modules: nn.Module) -> torch.optim.Optimizer:

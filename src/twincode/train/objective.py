@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from twincode.config import ObjectiveConfig
 from twincode.distributed import processes
 from twincode.errors import TwincodeError, unknown_name
-from twincode.losses import TWIN_LOSSES, reconstruction_losses
-from twincode.nets import Projector
+from twincode.losses import TWIN_LOSSES, Projections, TwinObjective, reconstruction_losses
 from twincode.tokenizers import Output
+from twincode.train.teacher import SCHEDULES
 
 UPPER_INPUTS = ("clean", "view")
 
@@ -18,32 +18,48 @@ UPPER_INPUTS = ("clean", "view")
 class Objective(nn.Module):
     """Eq. 4.9, L_recon + L_codebook, plus gamma times a twin loss on the two latents (eq. 4.18).
 
-    It sees only Outputs, so any twin loss works on any tokenizer. It owns the projector, which is
-    there only where gamma is not 0.
+    It sees only Outputs and a teacher's projections, so any twin loss works on any tokenizer. It
+    owns the projector and the twin objective, which are there only where gamma is not 0.
     """
 
     def __init__(self, config: ObjectiveConfig, latent_channels: int) -> None:
         super().__init__()
         _check(config)
         self.config = config
-        self.projector: Projector | None = None
+        self.projector: nn.Module | None = None
+        self.twin: TwinObjective | None = None
         if config.gamma:
-            self.projector = Projector(latent_channels, config.projector_width)
+            self.twin = TWIN_LOSSES[config.twin_loss](config)
+            self.projector = self.twin.build_projector(latent_channels)
 
     @property
     def needs_twin(self) -> bool:
-        """Whether a second view has to be encoded at all."""
-        return self.projector is not None
+        """Whether there has to be a second view at all."""
+        return self.twin is not None
 
-    def forward(self, output: Output) -> dict[str, Tensor]:
-        """The losses by name, unweighted."""
+    @property
+    def encodes_twin(self) -> bool:
+        """Whether the tokenizer that is trained has to encode the second view."""
+        return self.twin is not None and self.twin.symmetric
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether a teacher has to see the views."""
+        return self.twin is not None and self.twin.needs_teacher
+
+    def forward(self, output: Output, targets: Projections = ()) -> dict[str, Tensor]:
+        """The losses by name, unweighted; ``targets`` are the teacher's projections."""
         losses = {**reconstruction_losses(output.pairs), "codebook": output.vq_loss}
-        if self.projector is not None and output.twin_latents is not None:
-            both = self.projector(torch.cat([output.latents, output.twin_latents]), views=2)
-            upper, lower = both.chunk(2)
-            twin_loss = TWIN_LOSSES[self.config.twin_loss]
-            losses[self.config.twin_loss] = twin_loss(upper, lower, self.config)
+        if self.twin is not None and self.projector is not None:
+            views = [z for z in (output.latents, output.twin_latents) if z is not None]
+            projections = self.projector(torch.cat(views), views=len(views)).chunk(len(views))
+            losses[self.config.twin_loss] = self.twin(projections, targets)
         return losses
+
+    def update(self, targets: Projections) -> None:
+        """Move what the twin objective remembers, after an optimiser step."""
+        if self.twin is not None:
+            self.twin.update(targets)
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum that is minimised."""
@@ -63,12 +79,34 @@ class Objective(nn.Module):
         }
 
 
+_AT_LEAST_ONE = (
+    *("projector_width", "predictor_width", "queue_size"),
+    *("whitening_iterations", "whitening_width"),
+)
+_NOT_NEGATIVE = (
+    *("gamma", "off_diagonal_weight"),
+    *("invariance_weight", "variance_weight", "covariance_weight"),
+)
+
+
 def _check(config: ObjectiveConfig) -> None:
     if config.twin_loss not in TWIN_LOSSES:
         raise unknown_name("twin_loss", config.twin_loss, TWIN_LOSSES)
     if config.upper_input not in UPPER_INPUTS:
         raise unknown_name("upper_input", config.upper_input, UPPER_INPUTS)
-    if not config.gamma >= 0:
-        raise TwincodeError(f"gamma must not be negative, not {config.gamma}")
-    if config.projector_width < 1:
-        raise TwincodeError(f"projector_width must be at least 1, not {config.projector_width}")
+    if config.teacher_schedule not in SCHEDULES:
+        raise unknown_name("teacher_schedule", config.teacher_schedule, SCHEDULES)
+    for name in _NOT_NEGATIVE:
+        if not getattr(config, name) >= 0:
+            raise TwincodeError(f"{name} must not be negative, not {getattr(config, name)}")
+    for name in _AT_LEAST_ONE:
+        if getattr(config, name) < 1:
+            raise TwincodeError(f"{name} must be at least 1, not {getattr(config, name)}")
+    if not config.contrastive_temperature > 0:
+        raise TwincodeError(
+            f"contrastive_temperature must be above 0, not {config.contrastive_temperature}"
+        )
+    if not 0 <= config.teacher_momentum <= 1:
+        raise TwincodeError(
+            f"teacher_momentum must lie between 0 and 1, not {config.teacher_momentum}"
+        )

@@ -1,0 +1,60 @@
+"""MoCo: a queue of keys from a teacher (He et al., 2020; with the head of version 2, Chen 2020)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from twincode.config import ObjectiveConfig
+from twincode.distributed import whole_batch
+from twincode.losses.contract import Projections, TwinObjective, two_layers
+from twincode.precision import in_full_precision
+
+
+@in_full_precision
+def info_nce_loss(query: Tensor, key: Tensor, queue: Tensor, temperature: float = 0.2) -> Tensor:
+    """The InfoNCE loss (He et al., 2020, equation 1).
+
+    Each query (B, P) has to be told its own key (B, P) from those in ``queue`` (Q, P), whose rows
+    have length 1, by cosine over ``temperature``. Among several processes the batch is that of all
+    of them. Invariant to the length of any row of query and key.
+    """
+    query, key = (F.normalize(whole_batch(rows), dim=1) for rows in (query, key))
+    own = (query * key).sum(dim=1, keepdim=True)
+    logits = torch.cat([own, query @ queue.T], dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.int64, device=query.device))
+
+
+class MoCo(TwinObjective):
+    """The upper view asks, the teacher's key of the lower view answers, earlier keys distract.
+
+    The queue holds the latest ``queue_size`` keys, each of length 1, and begins with random ones.
+    The paper's 65536 belong to 1.28 million images; the default is about as many negatives as
+    SimCLR has in a batch of 128. The paper shuffles images among processes so that batch
+    statistics give nothing away; here they are those of the whole batch in every process, which
+    no shuffling changes.
+    """
+
+    needs_teacher = True
+    symmetric = False
+
+    def __init__(self, config: ObjectiveConfig) -> None:
+        super().__init__(config)
+        queue = F.normalize(torch.randn(config.queue_size, config.projector_width), dim=1)
+        self.register_buffer("queue", queue)
+        self.queue: Tensor
+
+    def build_projector(self, latent_channels: int) -> nn.Module:
+        """Two layers with a ReLU between them, as in version 2."""
+        return two_layers(latent_channels, self.config)
+
+    def forward(self, student: Projections, teacher: Projections = ()) -> Tensor:
+        """InfoNCE of the student's upper view among keys."""
+        (query,), (key,) = student, teacher
+        return info_nce_loss(query, key, self.queue, self.config.contrastive_temperature)
+
+    @torch.no_grad()
+    def update(self, teacher: Projections) -> None:
+        """The newest keys come first, the oldest fall out."""
+        (key,) = teacher
+        keys = F.normalize(whole_batch(key).to(self.queue.dtype), dim=1)
+        self.queue.copy_(torch.cat([keys, self.queue])[: len(self.queue)])

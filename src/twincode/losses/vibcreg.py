@@ -1,0 +1,56 @@
+"""The VIbCReg loss (Lee and Aune, 2021, arXiv 2109.00783): VICReg with a better covariance term."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from twincode.config import ObjectiveConfig
+from twincode.distributed import whole_batch
+from twincode.losses.correlation import standardise, sum_of_squares
+from twincode.losses.vicreg import variance_term
+from twincode.nets import WhitenedProjector
+from twincode.precision import in_full_precision
+
+
+@in_full_precision
+def vibcreg_loss(
+    a: Tensor,
+    b: Tensor,
+    invariance_weight: float = 25.0,
+    variance_weight: float = 25.0,
+    covariance_weight: float = 200.0,
+) -> Tensor:
+    """lambda s(a, b) + mu [v(a) + v(b)] + nu [c(a) + c(b)] for projections a, b (B, P).
+
+    s and v are VICReg's. c is the mean square of the off-diagonal of the normalised covariance,
+    so that it lies between 0 and 1 whatever P and the scale of the features. The weights are
+    those of the authors' code. Among several processes the batch is that of all of them.
+    Invariant to swapping a and b, and to shifting both alike.
+    """
+    a, b = whole_batch(a), whole_batch(b)
+    return (
+        invariance_weight * F.mse_loss(a, b)
+        + variance_weight * (variance_term(a) + variance_term(b))
+        + covariance_weight * (correlation_term(a) + correlation_term(b))
+    )
+
+
+def correlation_term(a: Tensor) -> Tensor:
+    """1/P^2 sum_i sum_{j != i} C_ij^2 with C the correlation of the features of a (B, P).
+
+    The authors divide each centred feature by its length; here, as in the Barlow Twins loss,
+    EPSILON is added to its variance, so that a constant feature counts as uncorrelated.
+    """
+    batch, width = a.shape
+    A = standardise(a)
+    diagonal = A.square().mean(dim=0)
+    return (sum_of_squares(A, A, scale=batch) - diagonal.square().sum()) / width**2
+
+
+def whitened(latent_channels: int, config: ObjectiveConfig) -> WhitenedProjector:
+    """The projector of VIbCReg, whose projections are whitened."""
+    return WhitenedProjector(
+        latent_channels,
+        config.projector_width,
+        config.whitening_width,
+        config.whitening_iterations,
+    )

@@ -1,0 +1,135 @@
+import math
+
+import pytest
+import torch
+from conftest import make_waves, tiny
+
+from twincode.config import ObjectiveConfig
+from twincode.train.loop import build_learner
+from twincode.train.teacher import momentum_at
+
+TAUGHT = ("moco-vqvae", "byol-vqvae", "moco", "byol")
+
+
+def series(n=20):
+    return torch.from_numpy(make_waves(n).X_train)
+
+
+def same(some, others):
+    return all(torch.equal(*pair) for pair in zip(some, others, strict=True))
+
+
+def learner(name, **changes):
+    return build_learner(tiny(name, **changes), series(), torch.device("cpu"))
+
+
+def parameters(module):
+    return {name: parameter.clone() for name, parameter in module.named_parameters()}
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_the_teacher_begins_as_the_student_and_gets_no_gradient(name):
+    one = learner(name)
+    teacher = one.teacher
+    for mine, theirs in (
+        (teacher.tokenizer, one.tokenizer),
+        (teacher.projector, one.objective.projector),
+    ):
+        assert mine is not theirs
+        assert same(mine.parameters(), theirs.parameters())
+    one.train_epoch(series(), 1)
+    held = {id(p) for group in one.optimizer.param_groups for p in group["params"]}
+    for parameter in teacher.parameters():
+        assert parameter.grad is None
+        assert not parameter.requires_grad
+        assert id(parameter) not in held
+
+
+@pytest.mark.parametrize("name", [*TAUGHT, "vicreg-vqvae", "vibcreg-vqvae", "simclr-vqvae"])
+def test_every_parameter_of_the_student_is_optimised_and_gets_a_gradient(name):
+    one = learner(name)
+    one.train_epoch(series(), 1)
+    named = dict(one.tokenizer.named_parameters()) | dict(one.objective.named_parameters())
+    assert [key for key, parameter in named.items() if parameter.grad is None] == []
+    held = {id(p) for group in one.optimizer.param_groups for p in group["params"]}
+    assert held == {id(parameter) for parameter in named.values()}
+    assert any(key.startswith("projector") for key in named)
+    assert any(key.startswith("twin.predictor") for key in named) == name.startswith("byol")
+
+
+def test_the_teacher_follows_every_step():
+    """Two steps of one batch each: m (m t + (1 - m) s_1) + (1 - m) s_2."""
+    one = learner("moco", teacher_momentum=0.9, batch_size=20)
+    expected = parameters(one.teacher.tokenizer)
+    for epoch in (1, 2):
+        one.train_epoch(series(), epoch)
+        student = parameters(one.tokenizer)
+        expected = {name: 0.9 * t + 0.1 * student[name] for name, t in expected.items()}
+    for name, parameter in one.teacher.tokenizer.named_parameters():
+        torch.testing.assert_close(parameter, expected[name])
+
+
+def test_targets_are_what_the_student_would_project_in_training_mode():
+    one = learner("byol")
+    upper, lower = series(), series().flip(-1)
+    found = one.teacher(upper, lower, symmetric=True)
+    one.tokenizer.train()
+    for view, target in zip((upper, lower), found, strict=True):
+        latents = one.tokenizer(view).latents
+        torch.testing.assert_close(one.objective.projector(latents), target, atol=1e-5, rtol=1e-4)
+    (alone,) = one.teacher(upper, lower, symmetric=False)
+    torch.testing.assert_close(alone, found[1], atol=1e-5, rtol=1e-4)
+
+
+def test_the_queue_is_filled_with_the_teachers_keys():
+    one = learner("moco", batch_size=20, queue_size=20)
+    before = one.objective.twin.queue.clone()
+    one.train_epoch(series(), 1)
+    after = one.objective.twin.queue
+    assert not torch.isclose(before, after).all(dim=1).any()
+    torch.testing.assert_close(after.norm(dim=1), torch.ones(20))
+
+
+@pytest.mark.parametrize("name", ["vqvae", "bt-vqvae", "vicreg-vqvae", "simclr"])
+def test_objectives_that_need_no_teacher_have_none(name):
+    one = learner(name)
+    assert one.teacher is None
+    assert set(one.modules) == {"tokenizer", "objective"}
+
+
+def test_momentum_is_constant_or_rises_to_one():
+    constant = ObjectiveConfig(teacher_momentum=0.9)
+    cosine = ObjectiveConfig(teacher_momentum=0.9, teacher_schedule="cosine")
+    assert [momentum_at(constant, k, 8) for k in (0, 4, 8)] == pytest.approx([0.9, 0.9, 0.9])
+    for k in range(9):
+        expected = 1 - (1 - 0.9) * (math.cos(math.pi * k / 8) + 1) / 2
+        assert momentum_at(cosine, k, 8) == pytest.approx(expected)
+    assert [momentum_at(cosine, k, 8) for k in (0, 8)] == pytest.approx([0.9, 1.0])
+
+
+@pytest.mark.parametrize("name", ["moco-vqvae", "byol-vqvae", "simclr-vqvae"])
+def test_without_gamma_it_is_the_augmented_model(name):
+    silent, augmented = learner(name, gamma=0), learner("vqvae-augmented")
+    assert silent.teacher is None
+    for epoch in (1, 2):
+        losses = [one.train_epoch(series(), epoch)["losses"] for one in (silent, augmented)]
+        assert losses[0] == losses[1]
+    states = [one.tokenizer.state_dict().values() for one in (silent, augmented)]
+    assert same(*states)
+
+
+@pytest.mark.parametrize("name", ["vibcreg-vqvae", "moco-vqvae", "byol-vqvae"])
+def test_half_precision_trains(name):
+    record = learner(name, precision="bfloat16").train_epoch(series(), 1)
+    assert all(math.isfinite(value) for value in record["losses"].values())
+
+
+@pytest.mark.parametrize("name", ["vicreg", "vibcreg", "simclr", "moco", "byol"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_tiny_batches_and_constant_series_train_without_nan(name, batch_size):
+    x = torch.ones(4, 1, 20)
+    one = build_learner(tiny(name, batch_size=batch_size), x, torch.device("cpu"))
+    record = one.train_epoch(x, 1)
+    assert all(math.isfinite(value) for value in record["losses"].values())
+    for module in one.modules.values():
+        assert all(tensor.isfinite().all() for tensor in module.state_dict().values())
