@@ -57,14 +57,16 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.size = size
-        self.blocks = nn.Sequential(
-            *[ResidualBlock(latent_channels) for _ in range(residual_blocks)],
-            *[UpsamplingBlock(latent_channels) for _ in range(upsamplings)],
+        self.blocks = nn.ModuleList(
+            [ResidualBlock(latent_channels) for _ in range(residual_blocks)]
+            + [UpsamplingBlock(latent_channels) for _ in range(upsamplings)]
         )
         self.last = nn.ConvTranspose2d(
             latent_channels, out_channels, (3, 4), (1, 2), padding=(1, 1)
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Decode a grid of latents."""
-        return F.interpolate(self.last(self.blocks(z)), size=self.size, mode="bilinear")
+    def forward(self, z: Tensor, views: int = 1) -> Tensor:
+        """Decode ``views`` views of a grid of latents at once."""
+        for block in self.blocks:
+            z = block(z, views)
+        return F.interpolate(self.last(z), size=self.size, mode="bilinear")

@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from twincode.errors import TwincodeError
 from twincode.quantize import Quantized, Quantizer
+
+Pairs = dict[str, tuple[Tensor, Tensor]]
 
 
 class Output(NamedTuple):
@@ -26,7 +28,7 @@ class Output(NamedTuple):
     twin_latents: Tensor | None
     codes: Tensor | None
     vq_loss: Tensor
-    pairs: dict[str, tuple[Tensor, Tensor]]
+    pairs: Pairs
 
 
 class Tokenizer(nn.Module):
@@ -91,11 +93,15 @@ class Tokenizer(nn.Module):
         with frozen(self):
             return self._series(self.quantizer.lookup(codes))
 
-    def reconstruct(self, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    def reconstruct(self, x: Tensor) -> Pairs:
         """The named (target, reconstruction) pairs of x, the series themselves under ``time``."""
         self._check_decoder()
         with frozen(self):
             return self(x).pairs
+
+    def initialise(self, x: Tensor, generator: Generator) -> None:
+        """Place the codes with the help of series x (B, C, L), once, before training."""
+        self.quantizer.initialise(self.latents(x), generator)
 
     def _check_decoder(self) -> None:
         if not self.has_decoder:

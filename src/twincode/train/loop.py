@@ -17,7 +17,6 @@ from twincode.losses import Projections
 from twincode.precision import computing_in
 from twincode.spectral import STFT
 from twincode.tokenizers import Tokenizer, build_tokenizer
-from twincode.tokenizers.contract import frozen
 from twincode.train.log import Record
 from twincode.train.objective import Objective
 from twincode.train.randomness import noise_stream, stream, stream_seed
@@ -243,8 +242,7 @@ def _place_codebook(config: Config, tokenizer: Tokenizer, x: Tensor) -> None:
         tokenizer.train()(distributed.share(batch))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    with frozen(tokenizer):
-        tokenizer.quantizer.initialise(tokenizer.latents(batch), generator)
+    tokenizer.initialise(batch, generator)
 
 
 def _check_training(config: Config, n: int) -> None:
