@@ -29,7 +29,10 @@ def added(default: Any, before: Any) -> Any:
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """The map from a series to a grid of latents and back."""
+    """The map from a series to a grid of latents and back.
+
+    ``top_width`` belongs to ``vqvae2``, ``bands`` and ``band_widths`` to ``bands``.
+    """
 
     tokenizer: str = "vqvae"
     n_fft: int = 8
@@ -38,6 +41,9 @@ class TokenizerConfig:
     latent_channels: int = 64
     residual_blocks: int = 4
     downsampled_width: int = 8
+    top_width: int = added(4, before=4)
+    bands: tuple[int, ...] = added((), before=())
+    band_widths: tuple[int, ...] = added((), before=())
 
 
 @dataclass(frozen=True)

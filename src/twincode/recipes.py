@@ -76,6 +76,20 @@ def cosine_vqvae() -> Config:
     ``twincode train ECG5000 --recipe cosine-vqvae``
     """
     return vqvae().replace(distance="cosine")
+def vqvae2() -> Config:
+    """VQ-VAE-2 (Razavi et al., 2019): codes on two levels, the fine ones knowing the coarse.
+
+    ``twincode train ECG5000 --recipe vqvae2``
+    """
+    return vqvae().replace(tokenizer="vqvae2")
+
+
+def bands() -> Config:
+    """Codes by frequency band, the lowest row and the rest (TimeVQVAE, Lee et al., 2023).
+
+    ``twincode train ECG5000 --recipe bands --bands 1,3 --band-widths 8,16,32``
+    """
+    return vqvae().replace(tokenizer="bands", bands=(1,), band_widths=(8, 32))
 
 
 def vicreg_vqvae() -> Config:
@@ -157,6 +171,8 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "residual-vqvae": residual_vqvae,
     "product-vqvae": product_vqvae,
     "cosine-vqvae": cosine_vqvae,
+    "vqvae2": vqvae2,
+    "bands": bands,
     "vicreg-vqvae": vicreg_vqvae,
     "vibcreg-vqvae": vibcreg_vqvae,
     "simclr-vqvae": simclr_vqvae,
@@ -184,6 +200,8 @@ _LABELS = {
     "residual-vqvae": "VQ-VAE, residual",
     "product-vqvae": "VQ-VAE, product",
     "cosine-vqvae": "VQ-VAE, cosine",
+    "vqvae2": "VQ-VAE-2",
+    "bands": "Bands",
     "vicreg-vqvae": "VICReg-VQVAE",
     "vibcreg-vqvae": "VIbCReg-VQVAE",
     "simclr-vqvae": "SimCLR-VQVAE",

@@ -9,6 +9,7 @@ from twincode.quantize.finite_scalar import FiniteScalarQuantizer
 from twincode.quantize.gaussian import GaussianBottleneck
 from twincode.quantize.identity import Identity
 from twincode.quantize.product import ProductQuantizer
+from twincode.quantize.regions import Regions
 from twincode.quantize.residual import ResidualQuantizer
 from twincode.quantize.side_by_side import SideBySide, check_codes, join_codes, split_codes
 from twincode.quantize.vector import VectorQuantizer
@@ -38,6 +39,7 @@ __all__ = [
     "ProductQuantizer",
     "Quantized",
     "Quantizer",
+    "Regions",
     "ResidualQuantizer",
     "SideBySide",
     "VectorQuantizer",
