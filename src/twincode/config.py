@@ -31,7 +31,8 @@ def added(default: Any, before: Any) -> Any:
 class TokenizerConfig:
     """The map from a series to a grid of latents and back.
 
-    ``top_width`` belongs to ``vqvae2``, ``bands`` and ``band_widths`` to ``bands``.
+    ``top_width`` belongs to ``vqvae2``, ``bands`` and ``band_widths`` to ``bands``,
+    ``background_classes``, names of classes, to ``contrastive``.
     """
 
     tokenizer: str = "vqvae"
@@ -44,6 +45,7 @@ class TokenizerConfig:
     top_width: int = added(4, before=4)
     bands: tuple[int, ...] = added((), before=())
     band_widths: tuple[int, ...] = added((), before=())
+    background_classes: tuple[str, ...] = added((), before=())
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,14 @@ def bands() -> Config:
     return vqvae().replace(tokenizer="bands", bands=(1,), band_widths=(8, 32))
 
 
+def contrastive_vae() -> Config:
+    """The contrastive VAE (Abid and Zou, 2019): what target series have and background has not.
+
+    ``twincode train ArrowHead --recipe contrastive-vae --background-classes 0``
+    """
+    return vqvae().replace(tokenizer="contrastive", quantizer="gaussian")
+
+
 def vicreg_vqvae() -> Config:
     """The VQ-VAE whose encoder is also taught by VICReg (Bardes et al., 2022).
 
@@ -173,6 +181,7 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "cosine-vqvae": cosine_vqvae,
     "vqvae2": vqvae2,
     "bands": bands,
+    "contrastive-vae": contrastive_vae,
     "vicreg-vqvae": vicreg_vqvae,
     "vibcreg-vqvae": vibcreg_vqvae,
     "simclr-vqvae": simclr_vqvae,
@@ -202,6 +211,7 @@ _LABELS = {
     "cosine-vqvae": "VQ-VAE, cosine",
     "vqvae2": "VQ-VAE-2",
     "bands": "Bands",
+    "contrastive-vae": "Contrastive VAE",
     "vicreg-vqvae": "VICReg-VQVAE",
     "vibcreg-vqvae": "VIbCReg-VQVAE",
     "simclr-vqvae": "SimCLR-VQVAE",

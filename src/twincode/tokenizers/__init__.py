@@ -6,6 +6,7 @@ from twincode.config import Config
 from twincode.errors import TwincodeError, unknown_name
 from twincode.tokenizers.bands import Bands, build_bands
 from twincode.tokenizers.contract import Output, Tokenizer
+from twincode.tokenizers.contrastive import ContrastiveVAE, build_contrastive_vae
 from twincode.tokenizers.encoder import SpectralEncoder, build_spectral_encoder
 from twincode.tokenizers.raw import RawSeries, build_raw_series
 from twincode.tokenizers.vqvae import VQVAE, build_vqvae
@@ -15,6 +16,7 @@ TOKENIZERS: dict[str, Callable[[Config, int, int], Tokenizer]] = {
     "vqvae": build_vqvae,
     "vqvae2": build_vqvae2,
     "bands": build_bands,
+    "contrastive": build_contrastive_vae,
     "encoder": build_spectral_encoder,
     "raw": build_raw_series,
 }
@@ -44,6 +46,7 @@ __all__ = [
     "VQVAE",
     "VQVAE2",
     "Bands",
+    "ContrastiveVAE",
     "Output",
     "RawSeries",
     "SpectralEncoder",

@@ -38,11 +38,13 @@ class Tokenizer(nn.Module):
     and the ``latent_channels`` D are fixed at construction. The grid of codes is wider than that of
     latents where a latent has several codes (see ``Quantizer``). ``embed``, ``encode``,
     ``decode`` and ``reconstruct`` always run in evaluation mode and change nothing, whatever mode
-    the tokenizer is in. Without a decoder
-    (``has_decoder``) the last two are errors.
+    the tokenizer is in. Without a decoder (``has_decoder``) the last two of ``encode``, ``decode``
+    and ``reconstruct`` are errors. One that ``takes_background`` may be told in training which
+    series are background, as a third argument of ``forward``, (B,) and boolean.
     """
 
     has_decoder: bool = True
+    takes_background: bool = False
 
     channels: int
     length: int

@@ -29,15 +29,21 @@ class PlaneTokenizer(Tokenizer):
 
     def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:
         """Encode both views in one pass; quantise and decode the upper one."""
-        z, twin_latents, (z_q, codes, vq_loss) = self._quantised(x, twin)
-        u_hat = self._decode(z_q)
-        x_hat = self.stft.inverse(u_hat)
-        return Output(x_hat, z, twin_latents, codes, vq_loss, self._pairs(x, x_hat, u_hat))
+        return self._output(x, *self._quantised(x, twin))
 
     def view_latents(self, x: Tensor, twin: Tensor) -> tuple[Tensor, Tensor]:
         """Both views through the encoder at once, batch statistics view by view."""
         z, twin_z = self._encode(self.stft(torch.cat([x, twin])), views=2).chunk(2)
         return z, twin_z
+
+    def _output(
+        self, x: Tensor, z: Tensor, twin_latents: Tensor | None, quantized: Quantized
+    ) -> Output:
+        """What a pass over x yields, once its latents z are quantised."""
+        u_hat = self._decode(quantized.latents)
+        x_hat = self.stft.inverse(u_hat)
+        pairs = self._pairs(x, x_hat, u_hat)
+        return Output(x_hat, z, twin_latents, quantized.codes, quantized.loss, pairs)
 
     def _encode(self, u: Tensor, views: int = 1) -> Tensor:
         """Continuous latents (views * B, D, H, W) of planes u (views * B, 2C, F, T)."""
@@ -49,8 +55,12 @@ class PlaneTokenizer(Tokenizer):
 
     def _quantised(self, x: Tensor, twin: Tensor | None) -> tuple[Tensor, Tensor | None, Quantized]:
         """Latents of x, those of its twin where there is one, and x's quantised."""
-        z, twin_z = (self._latents(x), None) if twin is None else self.view_latents(x, twin)
+        z, twin_z = self._one_or_two(x, twin)
         return z, twin_z, self.quantizer(z)
+
+    def _one_or_two(self, x: Tensor, twin: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Latents of x, and those of its twin where there is one."""
+        return (self._latents(x), None) if twin is None else self.view_latents(x, twin)
 
     def _pairs(self, x: Tensor, x_hat: Tensor, u_hat: Tensor) -> Pairs:
         """What the reconstruction loss compares (eq. 4.12)."""

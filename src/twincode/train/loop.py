@@ -44,9 +44,10 @@ class Learner:
         parts: dict[str, nn.Module] = {"tokenizer": self.tokenizer, "objective": self.objective}
         return parts if self.teacher is None else {**parts, "teacher": self.teacher}
 
-    def train_epoch(self, x: Tensor, epoch: int) -> Record:
+    def train_epoch(self, x: Tensor, epoch: int, background: Tensor | None = None) -> Record:
         """One pass over x (n, C, L), in an order and with views that follow from the epoch alone.
 
+        ``background`` (n,) is for a tokenizer that takes it: which series are background.
         Returns the mean of every loss, how the codebooks were used over the epoch, and the seconds
         it took. Raises TwincodeError when a loss stops being finite.
         """
@@ -60,7 +61,8 @@ class Learner:
             for step, chosen in self._order(len(x), epoch):
                 self._set_learning_rate(step, len(x))
                 upper, lower = self._views(x[chosen], generator)
-                losses, codes = self._step(upper, lower, len(upper) / len(chosen))
+                groups = () if background is None else (distributed.share(background[chosen]),)
+                losses, codes = self._step(upper, lower, len(upper) / len(chosen), *groups)
                 self._lead_teacher(step, len(x))
                 if codes is not None:
                     counts += torch.bincount(codes.flatten(), minlength=len(counts))
@@ -77,12 +79,12 @@ class Learner:
         }
 
     def _step(
-        self, upper: Tensor, lower: Tensor | None, share: float
+        self, upper: Tensor, lower: Tensor | None, share: float, *groups: Tensor
     ) -> tuple[dict[str, Tensor], Tensor | None]:
         """One optimiser step on this process's share of a batch: its losses and its codes."""
         with computing_in(self.config.training.precision, self.device):
             targets = self._targets(upper, lower)
-            output = self.tokenizer(upper, lower if self.objective.encodes_twin else None)
+            output = self.tokenizer(upper, lower if self.objective.encodes_twin else None, *groups)
             losses = self.objective(output, targets)
         losses = self.objective.portion(losses, share)
         losses["total"] = self.objective.total(losses)

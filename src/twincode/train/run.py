@@ -25,6 +25,7 @@ from twincode.evaluate import (
 )
 from twincode.files import cannot_write, make_folder, read_json, write_json, write_whole
 from twincode.model import Model, Source, choose_device, describe, load_model
+from twincode.train.background import background_rows
 from twincode.train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from twincode.train.health import last_notice, notice
 from twincode.train.interrupt import PatientInterrupt
@@ -144,6 +145,10 @@ class _Run:
         self.scaling = Scaling.fit(self.dataset.X_train)
         self.split: Split = prepare(self.dataset, self.scaling, self.device)
         self.learner: Learner = build_learner(self.config, self.split.x_train, self.device)
+        takes_background = self.learner.tokenizer.takes_background
+        self.background = (
+            background_rows(self.config, self.dataset, self.device) if takes_background else None
+        )
         # Of several processes one keeps the records; all read the same checkpoint.
         self.keeps = rank() == 0
         path = self.folder / LOG if self.folder and self.keeps else None
@@ -177,7 +182,8 @@ class _Run:
         saved = time.monotonic()
         with PatientInterrupt(self._tell_stopping) as interrupt:
             for epoch in range(self.epoch + 1, epochs + 1):
-                self.log.write("epoch", **self.learner.train_epoch(self.split.x_train, epoch))
+                record = self.learner.train_epoch(self.split.x_train, epoch, self.background)
+                self.log.write("epoch", **record)
                 self.epoch = epoch
                 if epoch in due:
                     self._evaluate()
