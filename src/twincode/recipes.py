@@ -76,6 +76,8 @@ def cosine_vqvae() -> Config:
     ``twincode train ECG5000 --recipe cosine-vqvae``
     """
     return vqvae().replace(distance="cosine")
+
+
 def vqvae2() -> Config:
     """VQ-VAE-2 (Razavi et al., 2019): codes on two levels, the fine ones knowing the coarse.
 

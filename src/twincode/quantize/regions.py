@@ -20,6 +20,7 @@ class Regions(SideBySide):
         super().__init__(parts)
         self.widths = tuple(widths)
         self.codes_per_latent = parts[0].codes_per_latent
+        self.gaussian = parts[0].gaussian
 
     @property
     def code_width(self) -> int:
@@ -33,6 +34,13 @@ class Regions(SideBySide):
     def split(self, z: Tensor) -> tuple[Tensor, ...]:
         """The regions (B, D, H, W_i) of latents z (B, D, H, W)."""
         return z.split(self.widths, dim=-1)
+
+    def cut(
+        self, latents: Tensor, codes: Tensor | None, region: int
+    ) -> tuple[Tensor, Tensor | None, Quantizer]:
+        """One region of a grid of latents and codes, its codes counted from 0, and its part."""
+        own = None if codes is None else self._split(codes)[region]
+        return self.split(latents)[region], own, self.part(region)
 
     def join(self, quantized: Sequence[Quantized]) -> Quantized:
         """One grid of the regions, each quantised by its part."""

@@ -38,9 +38,9 @@ def check_codes(grids: Iterable[Tensor], sizes: Iterable[int]) -> None:
 
 
 class SideBySide(Quantizer):
-    """Quantisers that give each latent a code apiece; how they share it is for a subclass to say.
+    """Several quantisers, each with codebooks of its own, whose codes stand side by side.
 
-    Every part has codebooks of its own and the same grid of latents.
+    How they share a latent, each giving it a code, or a grid of latents is for a subclass to say.
     """
 
     def __init__(self, parts: Sequence[Quantizer]) -> None:

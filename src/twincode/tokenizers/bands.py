@@ -38,6 +38,7 @@ class Bands(PlaneTokenizer):
         self.encoders = nn.ModuleList(encoders)
         self.quantizer: Regions = quantizer
         self.decoders = nn.ModuleList(decoders)
+        self.region_names = tuple(f"band{band}" for band in range(1, len(edges)))
         self.masks: Tensor
         self.register_buffer("masks", _masks(edges), persistent=False)
 
@@ -64,11 +65,10 @@ class Bands(PlaneTokenizer):
         series = [self.stft.inverse(plane) for plane in planes[:-1]]
         series.append(x - torch.stack(series).sum(0))
         pairs: Pairs = {}
-        for band, (target, plane, plane_hat) in enumerate(
-            zip(series, planes, planes_hat, strict=True), start=1
-        ):
-            pairs[f"time_band{band}"] = (target, self.stft.inverse(plane_hat))
-            pairs[f"frequency_band{band}"] = (plane, plane_hat)
+        bands = zip(self.region_names, series, planes, planes_hat, strict=True)
+        for name, target, plane, plane_hat in bands:
+            pairs[f"time_{name}"] = (target, self.stft.inverse(plane_hat))
+            pairs[f"frequency_{name}"] = (plane, plane_hat)
         return pairs
 
 

@@ -23,6 +23,7 @@ class ContrastiveVAE(PlaneTokenizer):
     """
 
     takes_background = True
+    region_names = ("shared", "salient")
 
     def __init__(
         self,

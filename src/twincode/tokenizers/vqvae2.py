@@ -24,6 +24,8 @@ class VQVAE2(PlaneTokenizer):
     every frequency.
     """
 
+    region_names = ("top", "bottom")
+
     def __init__(
         self,
         channels: int,
