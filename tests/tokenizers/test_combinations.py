@@ -16,7 +16,7 @@ from twincode.data import Scaling
 from twincode.losses import TWIN_LOSSES
 from twincode.model import Model, Source, load_model
 from twincode.quantize import QUANTIZERS
-from twincode.tokenizers import TOKENIZERS
+from twincode.tokenizers import TOKENIZERS, build_tokenizer
 from twincode.train.loop import build_learner
 
 SMALL = {
@@ -44,8 +44,11 @@ def cases(draw):
 
 
 def build(tokenizer, quantizer, twin, x):
-    twins = {"twin_loss": twin, "gamma": 1.0} if twin else {}
-    config = tiny("vqvae", **SMALL, **twins, tokenizer=tokenizer, quantizer=quantizer, bands=(1, 3))
+    config = tiny("vqvae", **SMALL, tokenizer=tokenizer, quantizer=quantizer, bands=(1, 3))
+    if twin is None and not build_tokenizer(config, *x.shape[1:]).has_decoder:
+        twin = "barlow_twins"  # there is nothing else to learn from
+    if twin is not None:
+        config = config.replace(twin_loss=twin, gamma=1.0)
     return build_learner(config, x, CPU)
 
 
@@ -68,6 +71,8 @@ def test_a_combination_trains_judges_and_comes_back(tokenizer, quantizer, case, 
 def check_gradients(learner):
     for module in (learner.tokenizer, learner.objective):
         for name, parameter in module.named_parameters():
+            if name.startswith("quantizer") and not learner.tokenizer.has_decoder:
+                continue  # a way back from the codes that nobody goes
             assert parameter.grad is not None, f"no gradient reaches {name}"
             assert parameter.grad.isfinite().all(), name
 
@@ -76,12 +81,14 @@ def check_use(tokenizer, x):
     before = {name: tensor.clone() for name, tensor in tokenizer.state_dict().items()}
     random = torch.get_rng_state()
     found = tokenizer.embed(x)
-    target, reconstruction = tokenizer.reconstruct(x)["time"]
-    assert torch.equal(target, x)
-    assert reconstruction.shape == x.shape
     if found.codes is not None:
         assert found.codes.shape == (len(x), *tokenizer.grid)
-        torch.testing.assert_close(tokenizer.decode(found.codes), reconstruction)
+    if tokenizer.has_decoder:
+        target, reconstruction = tokenizer.reconstruct(x)["time"]
+        assert torch.equal(target, x)
+        assert reconstruction.shape == x.shape
+        if found.codes is not None:
+            torch.testing.assert_close(tokenizer.decode(found.codes), reconstruction)
     assert all(torch.equal(before[name], t) for name, t in tokenizer.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
 

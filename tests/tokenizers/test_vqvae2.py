@@ -77,3 +77,12 @@ def test_the_bottom_level_is_told_what_the_top_level_says():
     after = tokenizer.quantizer.split(tokenizer.latents(x))
     assert torch.equal(before[0], after[0])
     assert not torch.allclose(before[1], after[1])
+
+
+def test_a_teacher_conditions_on_the_codes_of_the_student():
+    x = torch.from_numpy(make_waves(12).X_train)
+    config = tiny("moco-vqvae", tokenizer="vqvae2")
+    learner = build_learner(config, x, torch.device("cpu"))
+    learner.train_epoch(x, 1)
+    mine, theirs = (one.tokenizer.quantizer.parts[0].codebook for one in (learner.teacher, learner))
+    assert torch.equal(mine, theirs)

@@ -8,6 +8,7 @@ from twincode.tokenizers.bands import Bands, build_bands
 from twincode.tokenizers.contract import Output, Tokenizer
 from twincode.tokenizers.contrastive import ContrastiveVAE, build_contrastive_vae
 from twincode.tokenizers.encoder import SpectralEncoder, build_spectral_encoder
+from twincode.tokenizers.plane import PlaneTokenizer, build_stft
 from twincode.tokenizers.raw import RawSeries, build_raw_series
 from twincode.tokenizers.vqvae import VQVAE, build_vqvae
 from twincode.tokenizers.vqvae2 import VQVAE2, build_vqvae2
@@ -48,8 +49,10 @@ __all__ = [
     "Bands",
     "ContrastiveVAE",
     "Output",
+    "PlaneTokenizer",
     "RawSeries",
     "SpectralEncoder",
     "Tokenizer",
+    "build_stft",
     "build_tokenizer",
 ]
