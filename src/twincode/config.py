@@ -29,7 +29,11 @@ def added(default: Any, before: Any) -> Any:
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """The map from a series to a grid of latents and back."""
+    """The map from a series to a grid of latents and back.
+
+    ``top_width`` belongs to ``vqvae2``, ``bands`` and ``band_widths`` to ``bands``,
+    ``background_classes``, names of classes, to ``contrastive``.
+    """
 
     tokenizer: str = "vqvae"
     n_fft: int = 8
@@ -38,11 +42,15 @@ class TokenizerConfig:
     latent_channels: int = 64
     residual_blocks: int = 4
     downsampled_width: int = 8
+    top_width: int = added(4, before=4)
+    bands: tuple[int, ...] = added((), before=())
+    band_widths: tuple[int, ...] = added((), before=())
+    background_classes: tuple[str, ...] = added((), before=())
 
 
 @dataclass(frozen=True)
 class QuantizerConfig:
-    """The codebook and how it moves (eq. 4.13)."""
+    """The codebook and how it moves (eq. 4.13), or what stands in its place."""
 
     quantizer: str = "vq"
     codebook_size: int = 32
@@ -51,6 +59,12 @@ class QuantizerConfig:
     commitment_weight: float = 1.0
     ema_decay: float = 0.8
     ema_epsilon: float = 1e-5
+    distance: str = added("euclidean", before="euclidean")
+    revive_below: float = added(0.0, before=0.0)
+    quantizer_depth: int = added(2, before=2)
+    codebook_groups: int = added(2, before=2)
+    fsq_levels: tuple[int, ...] = added((8, 4), before=(8, 4))
+    kl_weight: float = added(1.0, before=1.0)
 
 
 @dataclass(frozen=True)

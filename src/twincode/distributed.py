@@ -81,6 +81,16 @@ def sum_in_place(tensors: Iterable[Tensor]) -> None:
             dist.all_reduce(tensor)
 
 
+def normal_like(x: Tensor) -> Tensor:
+    """Standard normal noise from torch's default generator for a share x (B_i, ...) of a batch.
+
+    Every process draws for the whole batch and keeps its rows.
+    """
+    sizes = _sizes(x) if processes() > 1 else [len(x)]
+    noise = torch.randn((sum(sizes), *x.shape[1:]), dtype=x.dtype, device=x.device)
+    return noise.split(sizes)[rank()]
+
+
 def total(x: Tensor) -> Tensor:
     """The sum of x over all processes, with its gradient."""
     return _Total.apply(x) if processes() > 1 else x

@@ -95,10 +95,19 @@ class Model:
         ]
         return self.scaling.invert(torch.cat(parts).numpy())
 
-    def transform(self, X: ArrayLike, readout: str = "flatten") -> NDArray[np.float32]:
-        """Features (n, features) of series X, one row each, ready for any classifier."""
+    def transform(
+        self, X: ArrayLike, readout: str = "flatten", region: str | None = None
+    ) -> NDArray[np.float32]:
+        """Features (n, features) of series X, one row each, ready for any classifier.
+
+        ``region`` asks for one level or band alone: ``top`` or ``bottom``, ``band1``, ``shared`` or
+        ``salient``. Raises TwincodeError for a readout or region that is not there.
+        """
         latents, codes = embed(self.tokenizer, self._tensor(X))
-        return readout_features(readout, latents, codes, self.tokenizer.quantizer.codebook_size)
+        quantizer = self.tokenizer.quantizer
+        if region is not None:
+            latents, codes, quantizer = self.tokenizer.region(latents, codes, region)
+        return readout_features(readout, latents, codes, quantizer.codebook_size)
 
     def evaluate(self, dataset: Dataset) -> list[Measurement]:
         """Every probe on a data set of the same length and channels as the model's own."""

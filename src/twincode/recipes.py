@@ -38,6 +38,70 @@ def bt_vqvae() -> Config:
     return vqvae_augmented().replace(gamma=1.0)
 
 
+def vae() -> Config:
+    """A VAE on the same encoder and decoder (thesis section 4.2.1): Gaussian latents, no codes.
+
+    ``twincode train ECG5000 --recipe vae --kl-weight 1``
+    """
+    return vqvae().replace(quantizer="gaussian")
+
+
+def fsq_vqvae() -> Config:
+    """``vqvae`` with finite scalar quantisation: as many codes, but no codebook that could die.
+
+    ``twincode train ECG5000 --recipe fsq-vqvae --fsq-levels 8,6,5``
+    """
+    return vqvae().replace(quantizer="fsq")
+
+
+def residual_vqvae() -> Config:
+    """``vqvae`` with a second codebook for what the first leaves over: two codes a latent.
+
+    ``twincode train ECG5000 --recipe residual-vqvae --quantizer-depth 3``
+    """
+    return vqvae().replace(quantizer="residual")
+
+
+def product_vqvae() -> Config:
+    """``vqvae`` with a codebook for each half of the channels: two codes a latent.
+
+    ``twincode train ECG5000 --recipe product-vqvae --codebook-groups 4``
+    """
+    return vqvae().replace(quantizer="product")
+
+
+def cosine_vqvae() -> Config:
+    """``vqvae`` whose latents and codes have unit length: nearest by angle alone.
+
+    ``twincode train ECG5000 --recipe cosine-vqvae``
+    """
+    return vqvae().replace(distance="cosine")
+
+
+def vqvae2() -> Config:
+    """VQ-VAE-2 (Razavi et al., 2019): codes on two levels, the fine ones knowing the coarse.
+
+    ``twincode train ECG5000 --recipe vqvae2``
+    """
+    return vqvae().replace(tokenizer="vqvae2")
+
+
+def bands() -> Config:
+    """Codes by frequency band, the lowest row and the rest (TimeVQVAE, Lee et al., 2023).
+
+    ``twincode train ECG5000 --recipe bands --bands 1,3 --band-widths 8,16,32``
+    """
+    return vqvae().replace(tokenizer="bands", bands=(1,), band_widths=(8, 32))
+
+
+def contrastive_vae() -> Config:
+    """The contrastive VAE (Abid and Zou, 2019): what target series have and background has not.
+
+    ``twincode train ArrowHead --recipe contrastive-vae --background-classes 0``
+    """
+    return vqvae().replace(tokenizer="contrastive", quantizer="gaussian")
+
+
 def vicreg_vqvae() -> Config:
     """The VQ-VAE whose encoder is also taught by VICReg (Bardes et al., 2022).
 
@@ -112,6 +176,14 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "vqvae": vqvae,
     "vqvae-augmented": vqvae_augmented,
     "bt-vqvae": bt_vqvae,
+    "vae": vae,
+    "fsq-vqvae": fsq_vqvae,
+    "residual-vqvae": residual_vqvae,
+    "product-vqvae": product_vqvae,
+    "cosine-vqvae": cosine_vqvae,
+    "vqvae2": vqvae2,
+    "bands": bands,
+    "contrastive-vae": contrastive_vae,
     "vicreg-vqvae": vicreg_vqvae,
     "vibcreg-vqvae": vibcreg_vqvae,
     "simclr-vqvae": simclr_vqvae,
@@ -134,6 +206,14 @@ _LABELS = {
     "vqvae": "VQ-VAE",
     "vqvae-augmented": "VQ-VAE, augmented",
     "bt-vqvae": "BT-VQVAE",
+    "vae": "VAE",
+    "fsq-vqvae": "VQ-VAE, finite scalar",
+    "residual-vqvae": "VQ-VAE, residual",
+    "product-vqvae": "VQ-VAE, product",
+    "cosine-vqvae": "VQ-VAE, cosine",
+    "vqvae2": "VQ-VAE-2",
+    "bands": "Bands",
+    "contrastive-vae": "Contrastive VAE",
     "vicreg-vqvae": "VICReg-VQVAE",
     "vibcreg-vqvae": "VIbCReg-VQVAE",
     "simclr-vqvae": "SimCLR-VQVAE",

@@ -45,6 +45,7 @@ class STFT(nn.Module):
         self.hop_length = hop_length
         self.frequencies = n_fft // 2 + 1
         self.frames = length // hop_length + 1
+        self.size = (self.frequencies, self.frames)
         taper = WINDOWS[window](n_fft, dtype=torch.float64)
         analysis, synthesis = _bases(taper)
         envelope = self._overlap_add((taper**2).repeat(self.frames, 1).T[None])

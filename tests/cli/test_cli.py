@@ -72,6 +72,24 @@ def test_training_leaves_a_model_and_says_how_good_it_is(twincode, waves_file, t
     assert result["command"][0] == "twincode"
 
 
+def test_a_collapse_that_lasts_is_told_after_a_run_and_after_a_study(
+    twincode, waves_file, tmp_path, monkeypatch
+):
+    # No codebook is used so evenly that this would not count as collapsed.
+    monkeypatch.setattr("twincode.train.health.COLLAPSED_SHARE", 1.0)
+    small = options(epochs=6, evaluations=1)
+    words = ["train", waves_file, "--recipe", "vqvae", "--out", tmp_path / "run", *small]
+    told = "to the end: only"
+    first, again = twincode(*words), twincode(*words)
+    assert f"twincode: Waves, VQ-VAE: {told}" in first.err
+    assert "Waves  VQ-VAE: only" in first.err
+    assert again.err.count(told) == first.err.count(told) == 1
+    study = ["study", "--datasets", waves_file, "--recipes", "vqvae", "--seeds", "1"]
+    answer = twincode(*study, "--out", tmp_path / "study", *small)
+    assert answer.err.count(f"twincode: Waves VQ-VAE seed 0: {told}") == 1
+    assert answer.status == 0
+
+
 def test_a_piped_progress_is_one_plain_line_for_each_evaluation(twincode, waves_file, tmp_path):
     words = ["train", waves_file, "--out", tmp_path / "run", *options(epochs=4, evaluations=2)]
     lines = twincode(*words).err.splitlines()

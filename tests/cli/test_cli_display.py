@@ -76,6 +76,19 @@ def test_a_continuous_model_has_no_perplexity(terminal):
     assert terminal.lines()[0] == "Waves  epoch 4/4  loss 1.25  last evaluation"
 
 
+def test_dead_codes_and_what_goes_wrong_are_told_as_it_happens(terminal):
+    with RunProgress("Waves", 9) as progress:
+        progress.watch(epoch(5, dead_codes=30.0))
+        message = "only 2 of 32 codes are in use"
+        progress.watch({"event": "health", "epoch": 5, "collapsed": True, "message": message})
+        progress.watch(epoch(9, dead_codes=30.0))
+        progress.watch({"event": "health", "epoch": 9, "collapsed": True, "message": "to the end"})
+    told, now, *_ = terminal.lines()
+    assert told == "Waves: only 2 of 32 codes are in use"
+    assert now.startswith("Waves  epoch 9/9  loss 1.25  perplexity 3.5  30 dead codes  last")
+    assert not any("to the end" in line for line in terminal.lines())
+
+
 def test_a_failure_before_the_first_epoch_leaves_the_terminal_clean(terminal):
     with pytest.raises(TwincodeError), RunProgress("Waves", 4):
         raise TwincodeError("no")

@@ -10,6 +10,7 @@ from twincode.evaluate.codebook import (
     code_counts,
     dead_codes,
     mean_absolute_cosine,
+    measure_codes,
     perplexity,
     used_codes,
 )
@@ -26,6 +27,14 @@ def test_counts_used_and_dead_codes(codes, spare):
     assert used_codes(counts) == len(set(codes))
     assert used_codes(counts) + dead_codes(counts) == K
     assert 1 <= perplexity(counts) <= len(set(codes)) + 1e-9
+
+
+def test_several_codebooks_are_measured_one_by_one():
+    counts = torch.tensor([5, 5, 0, 7, 0])
+    expected = {"perplexity": 1.5, "used_codes": 1.5, "dead_codes": 1.0}
+    assert measure_codes(counts, (3, 2)) == pytest.approx(expected)
+    one = {"perplexity": perplexity(counts), "used_codes": 3, "dead_codes": 2}
+    assert measure_codes(counts, (5,)) == pytest.approx(one)
 
 
 def test_counts_take_grids():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twincode.config import QuantizerConfig
 from twincode.errors import TwincodeError
 from twincode.quantize import Identity, VectorQuantizer, build_quantizer
+from twincode.quantize.nearest import KMEANS_ITERATIONS, kmeans
 
 
 def latents(*shape, seed=0):
@@ -101,8 +102,128 @@ def test_data_initialisation_draws_codes_from_the_latents(update):
     vq, z = quantizer(codebook_update=update, codebook_size=8), latents(1, 4, 1, 5)
     vq.initialise(z, torch.Generator().manual_seed(0))
     vectors = z.permute(0, 2, 3, 1).reshape(-1, 4)
-    assert all((code == vectors).all(dim=1).any() for code in vq.vectors())
-    assert len(vq.vectors().unique(dim=0)) == 5
+    assert all((code == vectors).all(dim=1).any() for code in vq.codebooks()[0])
+    assert len(vq.codebooks()[0].unique(dim=0)) == 5
+
+
+@given(n=st.integers(1, 12), K=st.integers(1, 8), D=st.integers(1, 3), seed=st.integers(0, 20))
+def test_kmeans_is_lloyds_algorithm(n, K, D, seed):
+    """Fewer vectors than codes included."""
+    vectors, centres = latents(n, D, seed=seed), latents(K, D, seed=seed + 1)
+    expected = equations.lloyd(vectors.double().numpy(), centres.numpy(), KMEANS_ITERATIONS)
+    torch.testing.assert_close(
+        kmeans(vectors.double(), centres.double()), torch.from_numpy(expected)
+    )
+
+
+@pytest.mark.parametrize("update", ["gradient", "ema"])
+@pytest.mark.parametrize("cells", [2, 300])
+def test_kmeans_initialisation_lies_closer_than_drawn_latents(update, cells):
+    z, errors = latents(2, 4, 1, cells), {}
+    for init in ("data", "kmeans"):
+        vq = quantizer(codebook_update=update, codebook_size=8, codebook_init=init)
+        vq.initialise(z, torch.Generator().manual_seed(0))
+        assert vq.codebook.isfinite().all()
+        errors[init] = (vq(z).latents - z).square().mean().item()
+    assert errors["kmeans"] <= errors["data"] * (0.9 if cells > 8 else 1)
+
+
+@given(
+    grid=st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 4)),
+    K=st.integers(1, 6),
+    D=st.integers(1, 4),
+    update=st.sampled_from(["gradient", "ema"]),
+)
+def test_cosine_codes_are_those_of_the_smallest_angle(grid, K, D, update):
+    B, H, W = grid
+    vq = quantizer(D, codebook_size=K, distance="cosine", codebook_update=update)
+    z = latents(B, D, H, W)
+    z_q, codes, loss = vq(z)
+    codebook = [equations.unit(code) for code in vq.codebook.detach().double().numpy()]
+    total = 0.0
+    for b, h, w in np.ndindex(grid):
+        vector = equations.unit(z[b, :, h, w].double().numpy())
+        # In one dimension many angles are equal.
+        assert vector @ codebook[codes[b, h, w]] == pytest.approx(
+            max(vector @ code for code in codebook), abs=1e-6
+        )
+        np.testing.assert_allclose(
+            z_q[b, :, h, w].detach(), codebook[codes[b, h, w]], rtol=1e-5, atol=1e-6
+        )
+        total += np.mean((vector - codebook[codes[b, h, w]]) ** 2) / codes.numel()
+    assert loss.item() == pytest.approx(total * (2 if update == "gradient" else 1), abs=1e-5)
+    torch.testing.assert_close(vq.lookup(codes), z_q)
+
+
+def test_cosine_codes_do_not_feel_the_length_of_latents():
+    vq, z = quantizer(distance="cosine", codebook_size=5), latents(3, 4, 2, 6)
+    for ours, expected in zip(vq(100 * z), vq(z), strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_unused_cosine_codes_keep_their_direction():
+    vq, z = quantizer(codebook_size=4, distance="cosine"), latents(1, 4, 1, 1)
+    codes = vq(z).codes
+    unused = [k for k in range(4) if k != codes.item()]
+    before = vq.codebooks()[0].clone()
+    for _ in range(2000):
+        vq.update(z, vq(z).codes)
+    lengths = vq.codebooks()[0].norm(dim=1)
+    torch.testing.assert_close(lengths, torch.ones(4))
+    torch.testing.assert_close(vq.codebooks()[0][unused], before[unused], atol=1e-3, rtol=1e-3)
+
+
+def far(vq):
+    """Put all codes but the first where no latent ever is."""
+    with torch.no_grad():
+        vq.codebook[1:] = 1e3
+        if vq.config.codebook_update == "ema":
+            vq.sums.copy_(vq.codebook)
+
+
+@pytest.mark.parametrize("update", ["gradient", "ema"])
+def test_revived_codes_stay_in_use(update):
+    """Of codes that win nothing, none is left after a while, and they do not fall back."""
+    used = {}
+    for revive_below in (0.0, 0.02):
+        vq = quantizer(codebook_size=8, codebook_update=update, revive_below=revive_below)
+        far(vq)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            for step in range(60):
+                z = latents(4, 4, 3, 5, seed=step)
+                vq.update(z, vq(z).codes)
+        used[revive_below] = len(vq(latents(20, 4, 3, 5)).codes.unique())
+    assert used[0.0] == 1 or update == "ema"
+    assert used[0.02] == 8
+
+
+def test_a_revived_code_starts_at_a_latent_with_an_even_share():
+    vq, z = quantizer(codebook_size=4, revive_below=0.1, ema_decay=0.0), latents(3, 4, 2, 6)
+    far(vq)
+    vq.update(z, vq(z).codes)
+    vectors = z.permute(0, 2, 3, 1).reshape(-1, 4)
+    torch.testing.assert_close(vq.codebook[0], vectors.mean(0), rtol=1e-4, atol=1e-5)
+    assert all((code == vectors).all(dim=1).any() for code in vq.codebook[1:])
+    torch.testing.assert_close(vq.counts, torch.tensor([36.0, 9.0, 9.0, 9.0]))
+    torch.testing.assert_close(vq.sums[1:], 9 * vq.codebook[1:])
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+def test_revival_makes_do_with_fewer_latents_than_codes(cells):
+    vq, z = quantizer(codebook_size=8, revive_below=0.1), latents(1, 4, 1, cells)
+    for _ in range(20):
+        vq.update(z, vq(z).codes)
+    assert vq.codebook.isfinite().all()
+    torch.testing.assert_close(vq(z).latents, z, atol=1e-2, rtol=1e-2)
+
+
+def test_without_revival_the_codebook_keeps_nothing_more_than_before():
+    names = {"ema": {"codebook", "counts", "sums"}, "gradient": {"codebook"}}
+    for update, expected in names.items():
+        assert set(quantizer(codebook_update=update).state_dict()) == expected
+    revived = quantizer(codebook_update="gradient", revive_below=0.01)
+    assert set(revived.state_dict()) == {"codebook", "counts"}
 
 
 def test_uniform_initialisation_leaves_the_codes_alone():
@@ -134,6 +255,9 @@ def test_identity_does_nothing():
         ({"codebook_size": 0}, "codebook_size must be at least 1"),
         ({"codebook_update": "em"}, "did you mean 'ema'"),
         ({"codebook_init": "dat"}, "did you mean 'data'"),
+        ({"distance": "cosin"}, "did you mean 'cosine'"),
+        ({"revive_below": 0.5}, "below an even share, 1 / codebook_size = 0.03125, not 0.5"),
+        ({"revive_below": -0.1}, "revive_below must be at least 0"),
         ({"ema_decay": 1.0}, "ema_decay must lie between"),
         ({"ema_epsilon": 0.0}, "ema_epsilon must be above 0"),
         ({"quantizer": "vqq"}, "did you mean 'vq'"),

@@ -150,3 +150,53 @@ def ema_codebook(codebook, counts, sums, vectors, codes, decay, epsilon):
     total = counts.sum()
     smoothed = [(counts[k] + epsilon) / (total + K * epsilon) * total for k in range(K)]
     return np.stack([sums[k] / smoothed[k] for k in range(K)]), counts, sums
+
+
+def residual_codes(vector, codebooks):
+    """Algorithm 1 of Zeghidour et al. (2021): the codes, and what is left after each."""
+    codes, residuals = [], []
+    for codebook in codebooks:
+        codes.append(nearest_code(vector, codebook))
+        vector = vector - codebook[codes[-1]]
+        residuals.append(vector)
+    return codes, residuals
+
+
+def lloyd(vectors, centres, rounds):
+    """K-means by Lloyd's algorithm; a centre without vectors stays."""
+    centres = np.array(centres, np.float64)
+    for _ in range(rounds):
+        codes = np.array([nearest_code(vector, centres) for vector in vectors])
+        for k in range(len(centres)):
+            if (codes == k).any():
+                centres[k] = vectors[codes == k].mean(0)
+    return centres
+
+
+def unit(vector):
+    """A vector scaled to length 1."""
+    return vector / np.linalg.norm(vector)
+
+
+def finite_scalar(z, levels, margin=1e-3):
+    """The bounded value of appendix A.1 of Mentzer et al. (2023), channel by channel."""
+    bounded = []
+    for value, L in zip(z, levels, strict=True):
+        half_range = (L - 1) * (1 - margin) / 2
+        offset = 0.0 if L % 2 else 0.5
+        bounded.append(np.tanh(value + np.tan(offset / half_range)) * half_range - offset)
+    return bounded
+
+
+def normal_log_density(value, mean, variance):
+    """Log of the density of N(mean, variance)."""
+    return -((value - mean) ** 2 / variance + np.log(2 * np.pi * variance)) / 2
+
+
+def kl_to_standard_normal(mean, variance):
+    """KL(N(mean, variance) || N(0, 1)): the expectation of the log ratio, by numerical integral."""
+    deviations = np.linspace(-12, 12, 20001)
+    value = mean + np.sqrt(variance) * deviations
+    log_q = normal_log_density(value, mean, variance)
+    integrand = np.exp(log_q) * (log_q - normal_log_density(value, 0.0, 1.0))
+    return float((integrand[1:] + integrand[:-1]) @ np.diff(value)) / 2

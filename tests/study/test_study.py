@@ -303,7 +303,7 @@ def test_two_data_sets_of_one_name_are_an_error(study, tmp_path):
     [
         ({}, "tpu9", "device 'tpu9' is not available"),
         ({"datasets": ("GunPiont",)}, "cpu", "unknown data set 'GunPiont'"),
-        ({"recipes": ("vae",)}, "cpu", "unknown recipe"),
+        ({"recipes": ("vqvea",)}, "cpu", "unknown recipe"),
     ],
 )
 def test_a_study_that_cannot_start_leaves_nothing(study, tmp_path, changes, device, message):

@@ -21,6 +21,8 @@ CASES = {
     "teacher and queue": ("moco-vqvae", {}),
     "predictor": ("byol-vqvae", {}),
     "whitening": ("vibcreg-vqvae", {}),
+    "revived": ("bt-vqvae", {"quantizer": "residual", "revive_below": 0.12}),
+    "gaussian": ("bt-vqvae", {"quantizer": "gaussian"}),
 }
 
 

@@ -48,7 +48,7 @@ def same(a, b):
 
 @pytest.mark.parametrize("name", sorted(n for n in RECIPES if not n.startswith("thesis-")))
 def test_every_recipe_trains_and_keeps_its_result(name, tmp_path, waves):
-    model = train(tmp_path, waves, name=name)
+    model = train(tmp_path, waves, name=name, background_classes="a")
     result = json.loads((tmp_path / "result.json").read_text())
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[0]["event"] == "start"
@@ -79,12 +79,13 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, waves, moment, updat
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
 
 
-@pytest.mark.parametrize("name", ["moco", "byol-vqvae"])
-def test_teacher_and_queue_are_resumed_too(tmp_path, waves, name):
-    undisturbed = train(tmp_path / "a", waves, name=name)
+@pytest.mark.parametrize("name", ["moco", "byol-vqvae", "vqvae2", "bands", "contrastive-vae"])
+def test_teacher_queue_levels_and_groups_are_resumed_too(tmp_path, waves, name):
+    changes = {"name": name, "background_classes": "a"}
+    undisturbed = train(tmp_path / "a", waves, **changes)
     with pytest.raises(Killed):
-        train(tmp_path / "b", waves, killer(3), name=name)
-    resumed = train(tmp_path / "b", waves, name=name)
+        train(tmp_path / "b", waves, killer(3), **changes)
+    resumed = train(tmp_path / "b", waves, **changes)
     assert same(weights(undisturbed), weights(resumed))
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
 

@@ -111,7 +111,9 @@ def train(
         return
     if not progress.seen_anything:
         typer.echo(f"{out} holds this model already; nothing was run again")
-    _show_final(out, f"{data.name}, {label(config)}, {config.training.epochs} epochs")
+    title = f"{data.name}, {label(config)}"
+    _show_final(out, f"{title}, {config.training.epochs} epochs")
+    _tell_health([(title, out)])
     typer.echo(f"model: {out}   page: twincode report {out}")
 
 
@@ -251,6 +253,7 @@ def study(
     _tell_failures(outcome)
     if outcome.failed and not outcome.trained + outcome.present:
         raise typer.Exit(FAILED)
+    _tell_health([(run.title, run.folder) for run in progress.runs if run.done])
     page = write_report(out)
     title = "{}: mean ± standard deviation over seeds"
     show_by(summary_table(load_results(out)), "data set", title)
@@ -315,6 +318,17 @@ def _tell_failures(outcome: "Outcome") -> None:
         titles = [title for title, found in outcome.failed.items() if found == reason]
         more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
         complain(f"failed: {titles[0]}{more}: {reason}")
+
+
+def _tell_health(runs: Sequence[tuple[str, Path]]) -> None:
+    """One line for each run, of a title and a folder, that ended with a collapse."""
+    from twincode.files import read_json
+    from twincode.train.result import RESULT
+
+    for title, folder in runs:
+        notices = read_json(folder / RESULT, "result").get("health") or []
+        if notices and notices[-1]["collapsed"]:
+            complain(f"{title}: {notices[-1]['message']}")
 
 
 def _command() -> list[str]:

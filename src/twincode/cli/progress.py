@@ -85,6 +85,10 @@ class _Display:
             self._bar.update(self._task, description=title, note=note)
         elif record["event"] == "evaluation" and self._bar.disable:
             self._print(title)
+        elif record["event"] == "health" and record["epoch"] < epochs:
+            # What holds at the end is said there.
+            line = f"{title}: {record['message']}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         elif record["event"] == "stopping":
             self._console.print(STOPPING)
         self.seen_anything = True
@@ -120,9 +124,11 @@ class StudyProgress(_Display):
         super().__init__()
         self._titles: dict[Path, str] = {}
         self._before: dict[Path, int] = {}
+        self.runs: list[PlannedRun] = []
 
     def announce(self, runs: list[PlannedRun]) -> None:
         """Learn what there is to do."""
+        self.runs = runs
         total = 0
         for number, run in enumerate(runs, start=1):
             self._titles[run.folder] = f"[{number}/{len(runs)}] {run.title}"
@@ -141,6 +147,7 @@ def _note(record: Record, epochs: int) -> str:
     epoch, perplexity = record["epoch"], record["perplexity"]
     parts = [f"epoch {epoch}/{epochs}", f"loss {record['losses']['total']:.4g}"]
     parts += [f"perplexity {perplexity:.1f}"] if perplexity is not None else []
+    parts += [f"{dead:.3g} dead codes"] if (dead := record.get("dead_codes")) else []
     parts += ["last evaluation"] if epoch == epochs else []
     return "  ".join(parts)
 

@@ -1,7 +1,21 @@
 """How a codebook is used, and how alike its codes are."""
 
+from collections.abc import Sequence
+from statistics import fmean
+
 import torch
 from torch import Tensor
+
+
+def measure_codes(counts: Tensor, codebook_sizes: Sequence[int]) -> dict[str, float]:
+    """Perplexity, used and dead codes of counts (K,), where K is the sum of ``codebook_sizes``.
+
+    With several codebooks each is measured by itself and the mean is given: a perplexity, say,
+    stays comparable with that of a model with one codebook of the same size.
+    """
+    parts = counts.split(list(codebook_sizes))
+    measures = {"perplexity": perplexity, "used_codes": used_codes, "dead_codes": dead_codes}
+    return {name: fmean(measure(part) for part in parts) for name, measure in measures.items()}
 
 
 def code_counts(codes: Tensor, codebook_size: int) -> Tensor:

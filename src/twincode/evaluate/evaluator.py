@@ -1,6 +1,7 @@
 """Everything a frozen tokenizer is judged by, as (readout, metric, value)."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +11,8 @@ from torch import Tensor
 from twincode.config import EvaluationConfig
 from twincode.data import Dataset, Scaling
 from twincode.errors import TwincodeError, unknown_name
-from twincode.evaluate.codebook import (
-    code_counts,
-    dead_codes,
-    mean_absolute_cosine,
-    perplexity,
-    used_codes,
-)
+from twincode.evaluate.codebook import code_counts, mean_absolute_cosine, measure_codes
+from twincode.evaluate.posterior import active_units
 from twincode.evaluate.probes import check_settings, probe
 from twincode.evaluate.readout import READOUTS, READOUTS_OF_CODES, readout_features
 from twincode.evaluate.reconstruction import batches, reconstruction_errors
@@ -63,7 +59,7 @@ def embed(tokenizer: Tokenizer, x: Tensor) -> tuple[Tensor, Tensor | None]:
 def evaluate_tokenizer(
     tokenizer: Tokenizer, split: Split, config: EvaluationConfig
 ) -> list[Measurement]:
-    """All probes under every readout, reconstruction and codebook measures.
+    """All probes under every readout, reconstruction, and codebook or posterior measures.
 
     The tokenizer's parameters and buffers, its mode and the random streams are left as they were.
     Reconstruction is measured on the test part, and in time on the train part too; without a
@@ -81,6 +77,8 @@ def evaluate_tokenizer(
     errors = _reconstruction(tokenizer, split) if tokenizer.has_decoder else {}
     if test_codes is not None and train_codes is not None:
         errors |= codebook_measures(tokenizer, torch.cat([train_codes, test_codes]))
+    if tokenizer.quantizer.gaussian:
+        errors["active_units"] = float(active_units(torch.cat([train, test])))
     return found + [Measurement("", metric, value) for metric, value in errors.items()]
 
 
@@ -106,14 +104,14 @@ def _applicable(readouts: Sequence[str], codes: Tensor | None) -> list[str]:
 
 
 def codebook_measures(tokenizer: Tokenizer, codes: Tensor) -> dict[str, float]:
-    """Perplexity and used codes over ``codes`` (n, H, W), and how alike the code vectors are."""
-    counts = code_counts(codes, tokenizer.quantizer.codebook_size)
-    measures = {
-        "perplexity": perplexity(counts),
-        "used_codes": float(used_codes(counts)),
-        "dead_codes": float(dead_codes(counts)),
-    }
-    vectors = tokenizer.quantizer.vectors()
-    if vectors is not None:
-        measures["codebook_cosine"] = mean_absolute_cosine(vectors)
+    """Perplexity and used codes over ``codes`` (n, H, W), and how alike the code vectors are.
+
+    Several codebooks are measured one by one; each number is the mean over them.
+    """
+    quantizer = tokenizer.quantizer
+    counts = code_counts(codes, quantizer.codebook_size)
+    measures = measure_codes(counts, quantizer.codebook_sizes)
+    codebooks = quantizer.codebooks()
+    if codebooks:
+        measures["codebook_cosine"] = fmean(mean_absolute_cosine(each) for each in codebooks)
     return measures

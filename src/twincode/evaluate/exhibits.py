@@ -26,7 +26,9 @@ def make_exhibits(tokenizer: Tokenizer, split: Split) -> Exhibits:
     exhibits = _examples(tokenizer, split.x_test) if tokenizer.has_decoder else {}
     exhibits |= _plane(latents, split.y_test)
     if codes is not None:
-        exhibits["code_counts"] = code_counts(codes, tokenizer.quantizer.codebook_size).numpy()
+        quantizer = tokenizer.quantizer
+        exhibits["code_counts"] = code_counts(codes, quantizer.codebook_size).numpy()
+        exhibits["codebook_sizes"] = np.array(quantizer.codebook_sizes)
         exhibits |= _token_grids(split, codes)
     return exhibits
 

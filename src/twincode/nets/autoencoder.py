@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -57,14 +58,36 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.size = size
-        self.blocks = nn.Sequential(
-            *[ResidualBlock(latent_channels) for _ in range(residual_blocks)],
-            *[UpsamplingBlock(latent_channels) for _ in range(upsamplings)],
+        self.blocks = nn.ModuleList(
+            [ResidualBlock(latent_channels) for _ in range(residual_blocks)]
+            + [UpsamplingBlock(latent_channels) for _ in range(upsamplings)]
         )
         self.last = nn.ConvTranspose2d(
             latent_channels, out_channels, (3, 4), (1, 2), padding=(1, 1)
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Decode a grid of latents."""
-        return F.interpolate(self.last(self.blocks(z)), size=self.size, mode="bilinear")
+    def forward(self, z: Tensor, views: int = 1) -> Tensor:
+        """Decode ``views`` views of a grid of latents at once."""
+        for block in self.blocks:
+            z = block(z, views)
+        return F.interpolate(self.last(z), size=self.size, mode="bilinear")
+
+
+class Merge(nn.Module):
+    """Coarse latents (B, D, H, W') and fine ones (B, D, H, W) -> latents of both (B, D, H, W).
+
+    The coarse ones are decoded to the fine grid; a 1x1 convolution mixes the two.
+    """
+
+    def __init__(
+        self, latent_channels: int, upsamplings: int, residual_blocks: int, size: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.decoder = Decoder(
+            latent_channels, latent_channels, upsamplings - 1, residual_blocks, size
+        )
+        self.mix = nn.Conv2d(2 * latent_channels, latent_channels, 1)
+
+    def forward(self, coarse: Tensor, fine: Tensor, views: int = 1) -> Tensor:
+        """Merge ``views`` views of both grids at once."""
+        return self.mix(torch.cat([self.decoder(coarse, views), fine], dim=1))

@@ -98,6 +98,6 @@ class UpsamplingBlock(nn.Module):
         self.convolution = nn.ConvTranspose2d(channels, channels, (3, 4), (1, 2), padding=(1, 1))
         self.norm = ViewBatchNorm(channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, views: int = 1) -> Tensor:
         """Transposed convolution, normalisation, activation."""
-        return F.leaky_relu(self.norm(self.convolution(x)))
+        return F.leaky_relu(self.norm(self.convolution(x), views))

@@ -5,13 +5,17 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from twincode.config import QuantizerConfig
-from twincode.distributed import sum_in_place
+from twincode.distributed import sum_in_place, whole_batch
 from twincode.errors import TwincodeError, unknown_name
 from twincode.precision import in_full_precision
 from twincode.quantize.contract import Quantized, Quantizer
+from twincode.quantize.nearest import count_and_sum, kmeans, nearest_codes
 
 UPDATES = ("gradient", "ema")
-INITIALISATIONS = ("data", "uniform")
+INITIALISATIONS = ("data", "kmeans", "uniform")
+DISTANCES = ("euclidean", "cosine")
+# A shorter vector has no direction worth the name.
+SHORTEST = 1e-6
 
 
 def codebook_loss(z: Tensor, z_q: Tensor) -> Tensor:
@@ -32,13 +36,20 @@ class VectorQuantizer(Quantizer):
     left out, and ``update`` moves them to exponential moving averages of the latents they won,
     with Laplace-smoothed counts (van den Oord et al., 2017, appendix A.1). A code that goes on
     winning nothing fades towards the origin.
+
+    With ``distance="cosine"`` latents and codes are scaled to unit length first, in the loss and in
+    z_q too (Yu et al., 2022, section 3.2); an unused code then keeps its direction.
+
+    With ``revive_below`` above 0, a code whose moving-average share of the latents falls below it
+    starts anew at a latent drawn from the batch, with an even share of the counts, as in Dhariwal
+    et al. (2020, section 3.1), so that the averages do not pull it back.
     """
 
     def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
         super().__init__()
         _check(config)
         self.config = config
-        self.codebook_size = config.codebook_size
+        self.codebook_sizes = (config.codebook_size,)
         # Uniform within the square root of 6 / D: as long as typical activations.
         codebook = torch.empty(config.codebook_size, latent_channels)
         nn.init.kaiming_uniform_(codebook)
@@ -47,19 +58,22 @@ class VectorQuantizer(Quantizer):
             self.codebook = nn.Parameter(codebook)
         else:
             self.register_buffer("codebook", codebook)
+        if config.codebook_update == "ema" or config.revive_below:
             self.register_buffer("counts", torch.ones(config.codebook_size))
+        if config.codebook_update == "ema":
             self.register_buffer("sums", codebook.clone())
         self.counts: Tensor
         self.sums: Tensor
 
-    def vectors(self) -> Tensor:
-        """The codebook (K, D)."""
-        return self.codebook.detach()
+    def codebooks(self) -> tuple[Tensor, ...]:
+        """The one codebook (K, D)."""
+        return (self._codes().detach(),)
 
     @in_full_precision
     def forward(self, z: Tensor) -> Quantized:
         """Snap each latent vector of z (B, D, H, W) to its nearest code."""
-        codes = self._nearest(z.detach())
+        z = self._scaled(z)
+        codes = nearest_codes(z.detach().permute(0, 2, 3, 1), self._codes())
         z_q = self.lookup(codes)
         loss = self.config.commitment_weight * commitment_loss(z, z_q)
         if self.config.codebook_update == "gradient":
@@ -69,43 +83,87 @@ class VectorQuantizer(Quantizer):
 
     def lookup(self, codes: Tensor) -> Tensor:
         """The latents (B, D, H, W) of codes (B, H, W)."""
-        return F.embedding(codes, self.codebook).permute(0, 3, 1, 2)
-
-    def _nearest(self, z: Tensor) -> Tensor:
-        """Codes (B, H, W): ||z - e||^2 is smallest where z.e - ||e||^2 / 2 is largest."""
-        score = z.permute(0, 2, 3, 1) @ self.codebook.T - self.codebook.square().sum(1) / 2
-        return score.argmax(dim=-1)
+        return F.embedding(codes, self._codes()).permute(0, 3, 1, 2)
 
     @torch.no_grad()
     @in_full_precision
     def initialise(self, z: Tensor, generator: Generator) -> None:
-        """With ``codebook_init="data"``, start each code at a latent vector drawn from z."""
+        """Start each code at a latent vector drawn from z, or at a k-means centre from there.
+
+        With ``codebook_init="uniform"`` nothing happens.
+        """
         if self.config.codebook_init == "uniform":
             return
-        vectors = z.permute(0, 2, 3, 1).flatten(0, 2)
-        draws = torch.randperm(len(vectors), generator=generator)
-        # Fewer latents than codes: go round again, so that every code has a place in the data.
-        draws = draws.repeat(-(-self.codebook_size // len(draws)))[: self.codebook_size]
-        self.codebook.copy_(vectors[draws.to(vectors.device)])
+        vectors = self._rows(z)
+        order = torch.randperm(len(vectors), generator=generator).to(vectors.device)
+        codebook = vectors[_first(order, self.codebook_size)]
+        if self.config.codebook_init == "kmeans":
+            codebook = kmeans(vectors, codebook)
+        self.codebook.copy_(codebook)
         if self.config.codebook_update == "ema":
             self.sums.copy_(self.codebook)
 
     @torch.no_grad()
     @in_full_precision
     def update(self, z: Tensor, codes: Tensor) -> None:
-        """Move the codes to the moving averages of their latents; nothing with ``"gradient"``."""
-        if self.config.codebook_update == "gradient":
+        """Move the codes to the moving averages of their latents, and revive rare ones.
+
+        With ``codebook_update="gradient"`` only the second. What is drawn comes from torch's
+        default generator.
+        """
+        ema, revives = self.config.codebook_update == "ema", self.config.revive_below > 0
+        if not (ema or revives):
             return
-        vectors = z.permute(0, 2, 3, 1).flatten(0, 2)
-        won = F.one_hot(codes.flatten(), self.codebook_size).to(vectors.dtype)
-        counts, sums = won.sum(0), won.T @ vectors
+        vectors = self._rows(z)
+        counts, sums = count_and_sum(vectors, codes.flatten(), self.codebook_size)
         sum_in_place([counts, sums])
         self.counts.lerp_(counts, 1 - self.config.ema_decay)
+        if ema:
+            self._follow(sums)
+        if revives:
+            self._revive(vectors)
+
+    def _follow(self, sums: Tensor) -> None:
         self.sums.lerp_(sums, 1 - self.config.ema_decay)
         total = self.counts.sum()
         epsilon = self.config.ema_epsilon
         smoothed = (self.counts + epsilon) / (total + self.codebook_size * epsilon) * total
-        self.codebook.copy_(self.sums / smoothed[:, None])
+        means = self.sums / smoothed[:, None]
+        if self.config.distance == "cosine":
+            lengths = means.norm(dim=1, keepdim=True)
+            means = torch.where(lengths > SHORTEST, means / lengths, self.codebook)
+        self.codebook.copy_(means)
+
+    def _revive(self, vectors: Tensor) -> None:
+        """Put rare codes at latents of the whole batch, the same ones in every process."""
+        vectors = whole_batch(vectors)
+        # Drawn where the latents are: the host waits for nothing.
+        order = torch.rand(len(vectors), device=vectors.device).argsort()
+        drawn = vectors[_first(order, self.codebook_size)]
+        total = self.counts.sum()
+        rare = self.counts < self.config.revive_below * total
+        even = total / self.codebook_size
+        self.counts.copy_(torch.where(rare, even, self.counts))
+        self.codebook.copy_(torch.where(rare[:, None], drawn, self.codebook))
+        if self.config.codebook_update == "ema":
+            self.sums.copy_(torch.where(rare[:, None], drawn * even, self.sums))
+
+    def _rows(self, z: Tensor) -> Tensor:
+        """z (B, D, H, W) as vectors (B * H * W, D), at the length that codes have."""
+        return self._scaled(z.permute(0, 2, 3, 1).flatten(0, 2))
+
+    def _codes(self) -> Tensor:
+        return self._scaled(self.codebook)
+
+    def _scaled(self, vectors: Tensor) -> Tensor:
+        if self.config.distance == "euclidean":
+            return vectors
+        return F.normalize(vectors, dim=1, eps=SHORTEST)
+
+
+def _first(order: Tensor, wanted: int) -> Tensor:
+    """The first ``wanted`` of ``order``, going round again where there are fewer."""
+    return order.repeat(-(-wanted // len(order)))[:wanted]
 
 
 def _check(config: QuantizerConfig) -> None:
@@ -115,7 +173,14 @@ def _check(config: QuantizerConfig) -> None:
         raise unknown_name("codebook_update", config.codebook_update, UPDATES)
     if config.codebook_init not in INITIALISATIONS:
         raise unknown_name("codebook_init", config.codebook_init, INITIALISATIONS)
+    if config.distance not in DISTANCES:
+        raise unknown_name("distance", config.distance, DISTANCES)
     if config.ema_epsilon <= 0 or config.commitment_weight < 0:
         raise TwincodeError("ema_epsilon must be above 0 and commitment_weight at least 0")
     if not 0 <= config.ema_decay < 1:
         raise TwincodeError(f"ema_decay must lie between 0 and 1, not {config.ema_decay}")
+    if not 0 <= config.revive_below < 1 / config.codebook_size:
+        raise TwincodeError(
+            f"revive_below must be at least 0 and below an even share, 1 / codebook_size = "
+            f"{1 / config.codebook_size:g}, not {config.revive_below}"
+        )

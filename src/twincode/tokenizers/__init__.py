@@ -4,18 +4,25 @@ from collections.abc import Callable
 
 from twincode.config import Config
 from twincode.errors import TwincodeError, unknown_name
+from twincode.tokenizers.bands import Bands, build_bands
 from twincode.tokenizers.contract import Output, Tokenizer
+from twincode.tokenizers.contrastive import ContrastiveVAE, build_contrastive_vae
 from twincode.tokenizers.encoder import SpectralEncoder, build_spectral_encoder
+from twincode.tokenizers.plane import PlaneTokenizer, build_stft
 from twincode.tokenizers.raw import RawSeries, build_raw_series
 from twincode.tokenizers.vqvae import VQVAE, build_vqvae
+from twincode.tokenizers.vqvae2 import VQVAE2, build_vqvae2
 
 TOKENIZERS: dict[str, Callable[[Config, int, int], Tokenizer]] = {
     "vqvae": build_vqvae,
+    "vqvae2": build_vqvae2,
+    "bands": build_bands,
+    "contrastive": build_contrastive_vae,
     "encoder": build_spectral_encoder,
     "raw": build_raw_series,
 }
 
-_SIZES = ("latent_channels", "downsampled_width")
+_SIZES = ("latent_channels", "downsampled_width", "top_width")
 
 
 def build_tokenizer(config: Config, channels: int, length: int) -> Tokenizer:
@@ -38,9 +45,14 @@ def build_tokenizer(config: Config, channels: int, length: int) -> Tokenizer:
 __all__ = [
     "TOKENIZERS",
     "VQVAE",
+    "VQVAE2",
+    "Bands",
+    "ContrastiveVAE",
     "Output",
+    "PlaneTokenizer",
     "RawSeries",
     "SpectralEncoder",
     "Tokenizer",
+    "build_stft",
     "build_tokenizer",
 ]

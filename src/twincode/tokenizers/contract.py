@@ -5,20 +5,22 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from twincode.errors import TwincodeError
-from twincode.quantize import Quantized, Quantizer
+from twincode.errors import TwincodeError, unknown_name
+from twincode.quantize import Quantized, Quantizer, Regions
+
+Pairs = dict[str, tuple[Tensor, Tensor]]
 
 
 class Output(NamedTuple):
     """All that one training pass yields; an objective sees nothing else.
 
     ``reconstruction`` (B, C, L) is x_hat; ``latents`` (B, D, H, W) is the continuous z of the upper
-    branch and ``twin_latents`` that of the lower one, where there is one; ``codes`` (B, H, W) may
-    be None; ``vq_loss`` is the quantiser's scalar; ``pairs`` names the (target, reconstruction)
-    tensors that the reconstruction loss compares. Without a decoder there is no reconstruction and
-    there are no pairs.
+    branch and ``twin_latents`` that of the lower one, where there is one; ``codes``
+    (B, H, W * codes_per_latent) may be None; ``vq_loss`` is the quantiser's scalar; ``pairs`` names
+    the (target, reconstruction) tensors that the reconstruction loss compares. Without a decoder
+    there is no reconstruction and there are no pairs.
     """
 
     reconstruction: Tensor | None
@@ -26,19 +28,25 @@ class Output(NamedTuple):
     twin_latents: Tensor | None
     codes: Tensor | None
     vq_loss: Tensor
-    pairs: dict[str, tuple[Tensor, Tensor]]
+    pairs: Pairs
 
 
 class Tokenizer(nn.Module):
     """Series (B, C, L) to a grid of codes (B, H, W) and back.
 
-    The sizes of a series (``channels``, ``length``) and of its grid (``grid`` = (H, W), with
-    ``latent_channels`` D) are fixed at construction. ``embed``, ``encode``, ``decode`` and
-    ``reconstruct`` always run in evaluation mode and change nothing, whatever mode the tokenizer
-    is in. Without a decoder (``has_decoder``) the last two are errors.
+    The sizes of a series (``channels``, ``length``) and of its grid of codes (``grid`` = (H, W)),
+    and the ``latent_channels`` D are fixed at construction. The grid of codes is wider than that of
+    latents where a latent has several codes (see ``Quantizer``). ``embed``, ``encode``,
+    ``decode`` and ``reconstruct`` always run in evaluation mode and change nothing, whatever mode
+    the tokenizer is in; without a decoder (``has_decoder``) the last two are errors. A tokenizer
+    that ``takes_background`` may be told in training which series are background, as a third
+    argument of ``forward``, (B,) and boolean. Where levels or bands stand side by side in the grid,
+    ``region_names`` says from left to right what they are.
     """
 
     has_decoder: bool = True
+    takes_background: bool = False
+    region_names: tuple[str, ...] = ()
 
     channels: int
     length: int
@@ -76,6 +84,19 @@ class Tokenizer(nn.Module):
         with frozen(self):
             return self.quantizer(self._latents(x))
 
+    def region(
+        self, latents: Tensor, codes: Tensor | None, name: str
+    ) -> tuple[Tensor, Tensor | None, Quantizer]:
+        """One level or band of latents and codes, its codes counted from 0, and its quantiser.
+
+        Raises TwincodeError for a name that is not among ``region_names``.
+        """
+        if not isinstance(self.quantizer, Regions):
+            raise TwincodeError(f"this model has one grid and no region {name!r}")
+        if name not in self.region_names:
+            raise unknown_name("region", name, self.region_names)
+        return self.quantizer.cut(latents, codes, self.region_names.index(name))
+
     def encode(self, x: Tensor) -> Tensor:
         """Codes (B, H, W) of x."""
         codes = self.embed(x).codes
@@ -89,11 +110,15 @@ class Tokenizer(nn.Module):
         with frozen(self):
             return self._series(self.quantizer.lookup(codes))
 
-    def reconstruct(self, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    def reconstruct(self, x: Tensor) -> Pairs:
         """The named (target, reconstruction) pairs of x, the series themselves under ``time``."""
         self._check_decoder()
         with frozen(self):
             return self(x).pairs
+
+    def initialise(self, x: Tensor, generator: Generator) -> None:
+        """Place the codes with the help of series x (B, C, L), once, before training."""
+        self.quantizer.initialise(self.latents(x), generator)
 
     def _check_decoder(self) -> None:
         if not self.has_decoder:

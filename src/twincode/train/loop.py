@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -13,15 +12,14 @@ from twincode import distributed
 from twincode.augment import Augmenter
 from twincode.config import Config
 from twincode.errors import TwincodeError
-from twincode.evaluate.codebook import perplexity
+from twincode.evaluate.codebook import measure_codes, perplexity, used_codes
 from twincode.losses import Projections
 from twincode.precision import computing_in
 from twincode.spectral import STFT
 from twincode.tokenizers import Tokenizer, build_tokenizer
-from twincode.tokenizers.contract import frozen
 from twincode.train.log import Record
 from twincode.train.objective import Objective
-from twincode.train.randomness import stream, stream_seed
+from twincode.train.randomness import noise_stream, stream, stream_seed
 from twincode.train.teacher import Teacher, momentum_at
 
 
@@ -46,22 +44,25 @@ class Learner:
         parts: dict[str, nn.Module] = {"tokenizer": self.tokenizer, "objective": self.objective}
         return parts if self.teacher is None else {**parts, "teacher": self.teacher}
 
-    def train_epoch(self, x: Tensor, epoch: int) -> Record:
+    def train_epoch(self, x: Tensor, epoch: int, background: Tensor | None = None) -> Record:
         """One pass over x (n, C, L), in an order and with views that follow from the epoch alone.
 
-        Returns the mean of every loss, the codebook perplexity over the epoch, and the seconds it
-        took. Raises TwincodeError when a loss stops being finite.
+        ``background`` (n,) is for a tokenizer that takes it: which series are background.
+        Returns the mean of every loss, how the codebooks were used over the epoch, and the seconds
+        it took. Raises TwincodeError when a loss stops being finite.
         """
         began = time.perf_counter()
         self.tokenizer.train()
         generator = stream(self.config.training.seed, "views", epoch, self.device)
         sums: dict[str, Tensor] = {}
-        counts = torch.zeros(self.tokenizer.quantizer.codebook_size, device=self.device)
-        with self._noise(epoch):
+        sizes = self.tokenizer.quantizer.codebook_sizes
+        counts = torch.zeros(sum(sizes), device=self.device)
+        with noise_stream(self.config.training.seed, epoch, self.device):
             for step, chosen in self._order(len(x), epoch):
                 self._set_learning_rate(step, len(x))
                 upper, lower = self._views(x[chosen], generator)
-                losses, codes = self._step(upper, lower, len(upper) / len(chosen))
+                groups = () if background is None else (distributed.share(background[chosen]),)
+                losses, codes = self._step(upper, lower, len(upper) / len(chosen), *groups)
                 self._lead_teacher(step, len(x))
                 if codes is not None:
                     counts += torch.bincount(codes.flatten(), minlength=len(counts))
@@ -73,17 +74,17 @@ class Learner:
         return {
             "epoch": epoch,
             "losses": means,
-            "perplexity": perplexity(counts.cpu()) if len(counts) else None,
+            **_code_use(counts.cpu(), sizes),
             "seconds": time.perf_counter() - began,
         }
 
     def _step(
-        self, upper: Tensor, lower: Tensor | None, share: float
+        self, upper: Tensor, lower: Tensor | None, share: float, *groups: Tensor
     ) -> tuple[dict[str, Tensor], Tensor | None]:
         """One optimiser step on this process's share of a batch: its losses and its codes."""
         with computing_in(self.config.training.precision, self.device):
             targets = self._targets(upper, lower)
-            output = self.tokenizer(upper, lower if self.objective.encodes_twin else None)
+            output = self.tokenizer(upper, lower if self.objective.encodes_twin else None, *groups)
             losses = self.objective(output, targets)
         losses = self.objective.portion(losses, share)
         losses["total"] = self.objective.total(losses)
@@ -107,18 +108,6 @@ class Learner:
         if self.teacher is not None and self.objective.projector is not None:
             momentum = momentum_at(self.config.objective, step, self._steps(n))
             self.teacher.follow(self.tokenizer, self.objective.projector, momentum)
-
-    @contextmanager
-    def _noise(self, epoch: int) -> Iterator[None]:
-        """Let layers that draw noise draw it from the epoch's own stream; others do not notice."""
-        seed = stream_seed(self.config.training.seed, "noise", epoch)
-        accelerated = self.device.type == "cuda"
-        with torch.random.fork_rng(devices=[self.device] if accelerated else []):
-            torch.default_generator.manual_seed(seed)
-            if accelerated:
-                with torch.cuda.device(self.device):
-                    torch.cuda.manual_seed(seed)
-            yield
 
     def _order(self, n: int, epoch: int) -> Iterator[tuple[int, Tensor]]:
         """The optimiser steps of an epoch, counted over the whole run, and their series."""
@@ -157,6 +146,27 @@ class Learner:
     def _steps(self, n: int) -> int:
         """The optimiser steps of the whole run on n series."""
         return self.config.training.epochs * math.ceil(n / self.config.training.batch_size)
+
+
+def _code_use(counts: Tensor, codebook_sizes: tuple[int, ...]) -> Record:
+    """Perplexity and dead codes, means over the codebooks, and the use of each of these.
+
+    ``counts`` (K,) are over all codebooks. Without any, perplexity and dead codes are None.
+    """
+    measures = measure_codes(counts, codebook_sizes) if codebook_sizes else {}
+    return {
+        "perplexity": measures.get("perplexity"),
+        "dead_codes": measures.get("dead_codes"),
+        "codebooks": [
+            {
+                "size": len(part),
+                "used": used_codes(part),
+                "perplexity": perplexity(part),
+                "tokens": int(part.sum()),
+            }
+            for part in counts.split(list(codebook_sizes))
+        ],
+    }
 
 
 def cosine_rate(peak: float, step: int, steps: int) -> float:
@@ -230,12 +240,11 @@ def _place_codebook(config: Config, tokenizer: Tokenizer, x: Tensor) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
-    with torch.no_grad():
+    with torch.no_grad(), noise_stream(config.training.seed, 0, x.device):
         tokenizer.train()(distributed.share(batch))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    with frozen(tokenizer):
-        tokenizer.quantizer.initialise(tokenizer.latents(batch), generator)
+    tokenizer.initialise(batch, generator)
 
 
 def _check_training(config: Config, n: int) -> None:

@@ -4,6 +4,9 @@ No stream is carried from one epoch to the next: a resumed run draws what an und
 and whatever else uses random numbers in between changes nothing.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -26,3 +29,16 @@ def stream(
 ) -> torch.Generator:
     """A generator at the start of one stream, on ``device``."""
     return torch.Generator(device=device).manual_seed(stream_seed(seed, purpose, epoch))
+
+
+@contextmanager
+def noise_stream(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Let layers that draw noise draw it from the epoch's own stream; others do not notice."""
+    drawn = stream_seed(seed, "noise", epoch)
+    accelerated = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if accelerated else []):
+        torch.default_generator.manual_seed(drawn)
+        if accelerated:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(drawn)
+        yield

@@ -59,6 +59,7 @@ def compose_result(run: str, config: Config, log: RunLog, parameters: int) -> di
         for record in log.of("evaluation")
         for row in record["measurements"]
     ]
+    health = [{k: v for k, v in record.items() if k != "event"} for record in log.of("health")]
     return {
         "format": FORMAT,
         "run": run,
@@ -71,6 +72,7 @@ def compose_result(run: str, config: Config, log: RunLog, parameters: int) -> di
         "parameters": parameters,
         "history": history,
         "evaluations": evaluations,
+        "health": health,
     }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,11 @@ from twincode.evaluate import (
 )
 from twincode.files import cannot_write, make_folder, read_json, write_json, write_whole
 from twincode.model import Model, Source, choose_device, describe, load_model
+from twincode.train.background import background_rows
 from twincode.train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from twincode.train.health import last_notice, notice
 from twincode.train.interrupt import PatientInterrupt
-from twincode.train.log import RunLog, Watch
+from twincode.train.log import Record, RunLog, Watch
 from twincode.train.loop import Learner, build_learner
 from twincode.train.randomness import stream
 from twincode.train.result import EXHIBITS, RESULT, compose_result, describe_start
@@ -143,6 +145,10 @@ class _Run:
         self.scaling = Scaling.fit(self.dataset.X_train)
         self.split: Split = prepare(self.dataset, self.scaling, self.device)
         self.learner: Learner = build_learner(self.config, self.split.x_train, self.device)
+        takes_background = self.learner.tokenizer.takes_background
+        self.background = (
+            background_rows(self.config, self.dataset, self.device) if takes_background else None
+        )
         # Of several processes one keeps the records; all read the same checkpoint.
         self.keeps = rank() == 0
         path = self.folder / LOG if self.folder and self.keeps else None
@@ -176,10 +182,12 @@ class _Run:
         saved = time.monotonic()
         with PatientInterrupt(self._tell_stopping) as interrupt:
             for epoch in range(self.epoch + 1, epochs + 1):
-                self.log.write("epoch", **self.learner.train_epoch(self.split.x_train, epoch))
+                record = self.learner.train_epoch(self.split.x_train, epoch, self.background)
+                self.log.write("epoch", **record)
                 self.epoch = epoch
                 if epoch in due:
                     self._evaluate()
+                self._tell_health(notice)
                 stop = agreed(interrupt.pending, self.device)
                 if stop or time.monotonic() - saved >= self.checkpoint_seconds:
                     self._save_checkpoint()
@@ -199,6 +207,13 @@ class _Run:
         found = evaluate_tokenizer(self.learner.tokenizer, self.split, self.config.evaluation)
         self.log.write("evaluation", epoch=self.epoch, measurements=describe(found))
 
+    def _tell_health(self, find: Callable[[RunLog, Config, int], Record | None]) -> None:
+        tokenizer = self.learner.tokenizer
+        H, W = tokenizer.grid
+        found = find(self.log, self.config, tokenizer.latent_channels * H * W)
+        if found is not None:
+            self.log.write("health", **found)
+
     def _save_checkpoint(self) -> None:
         if self.checkpoint is None or not self.keeps:
             return
@@ -215,6 +230,7 @@ class _Run:
         """Keep the model, its exhibits and, last, its result, which marks the run as done."""
         tokenizer = self.learner.tokenizer.eval()
         model = Model(tokenizer, self.scaling, self.config, Source.of(self.dataset))
+        self._tell_health(last_notice)
         self.log.write("end")
         if self.folder is not None and self.keeps:
             model.save(self.folder)

@@ -40,6 +40,10 @@ class Teacher(nn.Module):
         for own, learnt in ((self.tokenizer, tokenizer), (self.projector, projector)):
             for mine, theirs in zip(own.parameters(), learnt.parameters(), strict=True):
                 mine.lerp_(theirs, 1 - momentum)
+        # Latents may depend on codes; a codebook that is a running mean already is taken as it is.
+        codes, learnt_codes = self.tokenizer.quantizer.buffers(), tokenizer.quantizer.buffers()
+        for kept, moved in zip(codes, learnt_codes, strict=True):
+            kept.copy_(moved)
 
 
 def momentum_at(config: ObjectiveConfig, step: int, steps: int) -> float:

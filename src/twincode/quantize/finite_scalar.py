@@ -1,0 +1,72 @@
+"""Finite scalar quantisation: a few channels, each rounded to a few levels."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from twincode.config import QuantizerConfig
+from twincode.errors import TwincodeError
+from twincode.precision import in_full_precision
+from twincode.quantize.contract import Quantized, Quantizer
+
+# The part by which the range stops short of its ends; epsilon in the paper.
+BOUND_MARGIN = 1e-3
+
+
+def bound(z: Tensor, levels: Tensor) -> Tensor:
+    """z (B, d, H, W) squeezed so that rounding channel i gives one of ``levels[i]`` whole numbers.
+
+    As in appendix A.1 of Mentzer et al. (2023), which centres an even number of levels with the
+    tangent of the offset, where tanh would ask for its own inverse. ``levels`` is (d, 1, 1).
+    """
+    half_range = (levels - 1) * (1 - BOUND_MARGIN) / 2
+    offset = torch.where(levels % 2 == 0, 0.5, 0.0)
+    shift = torch.tan(offset / half_range)
+    return torch.tanh(z + shift) * half_range - offset
+
+
+class FiniteScalarQuantizer(Quantizer):
+    """z is projected to one channel per entry of ``fsq_levels``, bounded, rounded, projected back.
+
+    The product of the levels is the number of codes, all of them given by the rounding: there is no
+    codebook to learn, to lose, or to pay a loss for. Gradients pass straight through the rounding.
+    The paper advises at least five levels a channel.
+    """
+
+    levels: Tensor
+    half_width: Tensor
+    basis: Tensor
+
+    def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
+        super().__init__()
+        levels = config.fsq_levels
+        _check(levels)
+        self.codebook_sizes = (math.prod(levels),)
+        self.contract = nn.Conv2d(latent_channels, len(levels), kernel_size=1)
+        self.expand = nn.Conv2d(len(levels), latent_channels, kernel_size=1)
+        column = torch.tensor(levels)[:, None, None]
+        place_values = torch.cat([torch.ones_like(column[:1]), column.cumprod(0)[:-1]])
+        self.register_buffer("levels", column, persistent=False)
+        self.register_buffer("half_width", column // 2, persistent=False)
+        self.register_buffer("basis", place_values, persistent=False)
+
+    @in_full_precision
+    def forward(self, z: Tensor) -> Quantized:
+        """Round each latent vector of z (B, D, H, W) to the nearest point of the grid of levels."""
+        bounded = bound(self.contract(z), self.levels)
+        rounded = bounded.detach().round()
+        codes = ((rounded.long() + self.half_width) * self.basis).sum(1)
+        z_q = self.expand((rounded + (bounded - bounded.detach())) / self.half_width)
+        return Quantized(z_q, codes, z.new_zeros(()))
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """The latents (B, D, H, W) of codes (B, H, W), read as numbers with mixed bases."""
+        digits = codes[:, None] // self.basis % self.levels
+        return self.expand((digits - self.half_width) / self.half_width)
+
+
+def _check(levels: Sequence[int]) -> None:
+    if not levels or min(levels) < 2:
+        raise TwincodeError(f"fsq_levels must be numbers of at least 2, such as 8,5, not {levels}")

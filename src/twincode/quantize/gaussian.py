@@ -1,0 +1,51 @@
+"""The Gaussian bottleneck that makes a tokenizer a variational autoencoder."""
+
+import torch
+from torch import Tensor, nn
+
+from twincode.config import QuantizerConfig
+from twincode.distributed import normal_like
+from twincode.errors import TwincodeError
+from twincode.precision import in_full_precision
+from twincode.quantize.contract import Quantized, Quantizer
+
+
+def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, variance) || N(0, 1)) of each latent value, in nats (Kingma and Welling, 2014)."""
+    return (mean.square() + log_variance.exp() - log_variance - 1) / 2
+
+
+class GaussianBottleneck(Quantizer):
+    """A normal posterior for each latent value: drawn from in training, its mean elsewhere.
+
+    A 1 x 1 convolution gives means and log-variances (thesis section 4.2.1); the draw is
+    reparameterised. The loss is ``kl_weight`` times the KL term of the evidence lower bound
+    (eq. 7.1, 7.2), a mean over latent values as the other terms are means. With reconstruction
+    terms that are means too, weight 1 is the bound of a decoder whose variance is about the ratio
+    of series values to twice the latent values. Latents stay continuous: there are no codes.
+    """
+
+    gaussian = True
+
+    def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
+        super().__init__()
+        if config.kl_weight < 0:
+            raise TwincodeError(f"kl_weight must not be negative, not {config.kl_weight}")
+        self.kl_weight = config.kl_weight
+        self.project = nn.Conv2d(latent_channels, 2 * latent_channels, kernel_size=1)
+
+    @in_full_precision
+    def posterior(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance, (B, D, H, W) each."""
+        mean, log_variance = self.project(z).chunk(2, dim=1)
+        return mean, log_variance
+
+    @in_full_precision
+    def forward(self, z: Tensor) -> Quantized:
+        """Draw from the posterior of z (B, D, H, W), from torch's default generator."""
+        mean, log_variance = self.posterior(z)
+        loss = self.kl_weight * kl_to_standard_normal(mean, log_variance).mean()
+        if not self.training:
+            return Quantized(mean, None, loss)
+        drawn = mean + torch.exp(log_variance / 2) * normal_like(mean)
+        return Quantized(drawn, None, loss)

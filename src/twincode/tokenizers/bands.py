@@ -1,0 +1,121 @@
+"""Frequency bands, each with its own codes (TimeVQVAE, Lee, Malacarne and Aune, 2023)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from twincode.config import Config
+from twincode.errors import TwincodeError
+from twincode.nets import Decoder, Encoder, count_downsamplings, grid_width
+from twincode.quantize import Regions, build_quantizer
+from twincode.spectral import STFT
+from twincode.tokenizers.contract import Pairs, frozen
+from twincode.tokenizers.plane import PlaneTokenizer, build_stft
+
+
+class Bands(PlaneTokenizer):
+    """The rows of the plane cut into bands, each encoded, quantised and decoded by itself.
+
+    A band is the whole plane with the rows of the others set to zero, so the planes of all bands
+    sum to u, and the series they stand for to x. What a decoder writes into rows of other bands is
+    dropped. ``edges`` are 0, the first row of each further band, and F. The bands stand side by
+    side in one grid, lowest first, each with its own codebook and width.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        stft: STFT,
+        edges: Sequence[int],
+        encoders: Sequence[Encoder],
+        quantizer: Regions,
+        decoders: Sequence[Decoder],
+        latent_channels: int,
+    ) -> None:
+        super().__init__(channels, stft, (stft.frequencies, quantizer.code_width), latent_channels)
+        self.encoders = nn.ModuleList(encoders)
+        self.quantizer: Regions = quantizer
+        self.decoders = nn.ModuleList(decoders)
+        self.region_names = tuple(f"band{band}" for band in range(1, len(edges)))
+        self.masks: Tensor
+        self.register_buffer("masks", _masks(edges), persistent=False)
+
+    def reconstruct(self, x: Tensor) -> Pairs:
+        """The whole series and the whole plane, whatever the bands: comparable between models."""
+        with frozen(self):
+            u_hat = self._decode(self._quantised(x, None)[2].latents)
+            return super()._pairs(x, self.stft.inverse(u_hat), u_hat)
+
+    def _encode(self, u: Tensor, views: int = 1) -> Tensor:
+        bands = zip(self.encoders, self.masks, strict=True)
+        return torch.cat([encoder(u * mask, views) for encoder, mask in bands], dim=-1)
+
+    def _decode(self, z_q: Tensor) -> Tensor:
+        bands = zip(self.decoders, self.quantizer.split(z_q), self.masks, strict=True)
+        return torch.stack([decoder(region) * mask for decoder, region, mask in bands]).sum(0)
+
+    def _pairs(self, x: Tensor, x_hat: Tensor, u_hat: Tensor) -> Pairs:
+        """Each band in time and in frequency; the last band's series is what is left of x."""
+        if len(self.masks) == 1:
+            return super()._pairs(x, x_hat, u_hat)
+        masks = self.masks[:, None, None]  # (bands, B, 2C, F, T)
+        planes, planes_hat = self.stft(x) * masks, u_hat * masks
+        series = [self.stft.inverse(plane) for plane in planes[:-1]]
+        series.append(x - torch.stack(series).sum(0))
+        pairs: Pairs = {}
+        bands = zip(self.region_names, series, planes, planes_hat, strict=True)
+        for name, target, plane, plane_hat in bands:
+            pairs[f"time_{name}"] = (target, self.stft.inverse(plane_hat))
+            pairs[f"frequency_{name}"] = (plane, plane_hat)
+        return pairs
+
+
+def build_bands(config: Config, channels: int, length: int) -> Bands:
+    """The bands a configuration describes, for series of C channels and L steps.
+
+    ``bands`` names the first row of every band but the lowest: (1,) is the lowest row and the
+    rest, () one band. ``band_widths`` says how wide the grid of each is to be, as nearly as
+    halving allows; () means ``downsampled_width`` for all. Raises TwincodeError where the rows are
+    not in the plane or the widths are not as many as the bands.
+    """
+    sizes = config.tokenizer
+    stft = build_stft(sizes, length)
+    edges = [0, *sizes.bands, stft.frequencies]
+    _check_edges(edges, sizes.n_fft)
+    wanted = sizes.band_widths or (sizes.downsampled_width,) * (len(edges) - 1)
+    _check_widths(wanted, len(edges) - 1)
+    D, blocks = sizes.latent_channels, sizes.residual_blocks
+    encoders, parts, decoders, widths = [], [], [], []
+    for width in wanted:
+        halvings = count_downsamplings(stft.frames, width)
+        encoders.append(Encoder(2 * channels, D, halvings, blocks))
+        parts.append(build_quantizer(config.quantizer, D))
+        decoders.append(Decoder(2 * channels, D, halvings, blocks, stft.size))
+        widths.append(grid_width(stft.frames, halvings))
+    return Bands(channels, stft, edges, encoders, Regions(parts, widths), decoders, D)
+
+
+def _masks(edges: Sequence[int]) -> Tensor:
+    """One for every band (bands, F, 1): ones in its rows, zeros elsewhere."""
+    masks = torch.zeros(len(edges) - 1, edges[-1], 1)
+    for mask, (first, after) in zip(masks, pairwise(edges), strict=True):
+        mask[first:after] = 1
+    return masks
+
+
+def _check_edges(edges: Sequence[int], n_fft: int) -> None:
+    if any(first >= after for first, after in pairwise(edges)):
+        raise TwincodeError(
+            f"bands must be rows between 1 and {edges[-1] - 1} (n_fft {n_fft} gives {edges[-1]} "
+            f"rows, from 0), each above the one before, not {','.join(map(str, edges[1:-1]))}"
+        )
+
+
+def _check_widths(widths: Sequence[int], bands: int) -> None:
+    if len(widths) != bands or min(widths) < 1:
+        raise TwincodeError(
+            f"band_widths must hold {bands} numbers from 1 up, one a band, "
+            f"not {','.join(map(str, widths))}"
+        )

@@ -1,0 +1,120 @@
+"""Whether a codebook, or a posterior, has collapsed: found in the log and said in plain words.
+
+A notice is a record of the log, written when a collapse is found, when it is over, and at the end
+of a run that it lasted to. Nothing is kept beside the log, so a resumed run says what an
+undisturbed one says.
+"""
+
+from dataclasses import dataclass
+
+from twincode.config import Config
+from twincode.train.log import Record, RunLog
+
+# Evenly used, so small a share of its codes would do the same work as a collapsed codebook.
+COLLAPSED_SHARE = 0.1
+# So many epochs in a row decide, so that neither a slow start nor one odd epoch does.
+PATIENCE = 5
+# Of the latent values of a Gaussian posterior; most may rest, but hardly all.
+COLLAPSED_UNITS_SHARE = 0.01
+# What to try for revive_below, as a part of an even share.
+REVIVAL_PART = 0.25
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """How things stand after ``epoch``, and both sentences. Undecided, ``collapsed`` is None."""
+
+    epoch: int
+    collapsed: bool | None
+    collapse: str
+    recovery: str
+
+
+def notice(log: RunLog, config: Config, units: int) -> Record | None:
+    """What is new since the last notice, if anything: ``epoch``, ``collapsed`` and ``message``.
+
+    ``units`` is the number of latent values of a series, D * H * W.
+    """
+    found = _find(log, config, units)
+    if found is None or found.collapsed in (None, _told(log)):
+        return None
+    message = found.collapse if found.collapsed else found.recovery
+    return {"epoch": found.epoch, "collapsed": found.collapsed, "message": message}
+
+
+def last_notice(log: RunLog, config: Config, units: int) -> Record | None:
+    """Said at the end of a run that a collapse lasted to, unless it was said just now."""
+    found = _find(log, config, units)
+    if found is None or not _told(log) or log.of("health")[-1]["epoch"] == found.epoch:
+        return None
+    return {"epoch": found.epoch, "collapsed": True, "message": f"to the end: {found.collapse}"}
+
+
+def codebook_collapsed(codebook: Record) -> bool:
+    """Whether a codebook's ``perplexity`` is no more than a tenth of what it could be, or than 1.
+
+    It could be its ``size``, or the number of ``tokens`` where there are fewer.
+    """
+    possible = min(codebook["size"], codebook["tokens"])
+    return possible > 1 and codebook["perplexity"] <= max(1, COLLAPSED_SHARE * possible)
+
+
+def _told(log: RunLog) -> bool:
+    """Whether the last notice was of a collapse."""
+    told = log.of("health")
+    return bool(told) and bool(told[-1]["collapsed"])
+
+
+def _find(log: RunLog, config: Config, units: int) -> _Finding | None:
+    epochs = log.of("epoch")[-PATIENCE:]
+    if epochs and epochs[-1]["codebooks"]:
+        return _of_codebooks(epochs, config)
+    evaluations = [each for each in log.of("evaluation") if each["epoch"] > 0]
+    return _of_posterior(evaluations[-1], units) if evaluations else None
+
+
+def _of_codebooks(epochs: list[Record], config: Config) -> _Finding:
+    last = epochs[-1]
+    verdicts = {any(map(codebook_collapsed, each["codebooks"])) for each in epochs}
+    decided = len(epochs) == PATIENCE and len(verdicts) == 1
+    books = last["codebooks"]
+    worst = min(range(len(books)), key=lambda i: float(books[i]["perplexity"] / books[i]["size"]))
+    name = f"codebook {worst + 1} of {len(books)}" if len(books) > 1 else "the codebook"
+    use = (
+        f"{books[worst]['used']} of {books[worst]['size']} codes are in use (perplexity "
+        f"{books[worst]['perplexity']:.1f}) after {last['epoch']} epochs"
+    )
+    return _Finding(
+        last["epoch"],
+        verdicts.pop() if decided else None,
+        f"only {use}: {name} has collapsed; try {_remedies(config, books[worst]['size'])}",
+        f"{use}: {name} has recovered",
+    )
+
+
+def _remedies(config: Config, size: int) -> str:
+    """What is left to try with these settings."""
+    quantizer = config.quantizer
+    if quantizer.quantizer == "fsq":
+        return "other fsq_levels or a smaller learning_rate"
+    possible = {
+        f"revive_below={REVIVAL_PART / size:.2g}": not quantizer.revive_below,
+        "a smaller ema_decay": quantizer.codebook_update == "ema" and quantizer.ema_decay > 0,
+        "codebook_init=kmeans": quantizer.codebook_init != "kmeans",
+    }
+    return ", ".join([*(remedy for remedy, left in possible.items() if left), "another seed"])
+
+
+def _of_posterior(evaluation: Record, units: int) -> _Finding | None:
+    rows = evaluation["measurements"]
+    active = [int(row["value"]) for row in rows if row["metric"] == "active_units"]
+    if not active:
+        return None
+    epoch, share = evaluation["epoch"], f"{active[0]} of {units} latent values"
+    return _Finding(
+        epoch,
+        active[0] < COLLAPSED_UNITS_SHARE * units,
+        f"only {share} still depend on the series after {epoch} epochs: the posterior has "
+        "collapsed; try a smaller kl_weight",
+        f"{share} depend on the series again after {epoch} epochs",
+    )

@@ -1,0 +1,44 @@
+"""The how-to page is true: its code runs, its commands and settings exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from twincode.cli.settings import parse_settings
+from twincode.config import QuantizerConfig
+from twincode.quantize import QUANTIZERS
+from twincode.recipes import recipe
+from twincode.tokenizers import build_tokenizer
+
+PAGE = (Path(__file__).parents[2] / "docs" / "quantisers.md").read_text(encoding="utf-8")
+
+
+def test_the_quantiser_of_the_page_trains():
+    code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+    small = code.replace("epochs=50", "epochs=1, evaluations=1, projector_width=8, kmeans_fits=1")
+    assert small != code
+    names = {}
+    try:
+        exec(small, names)
+    finally:
+        QUANTIZERS.pop("signs", None)
+    tokenizer = names["model"].tokenizer
+    x = torch.randn(3, 1, tokenizer.length, generator=torch.Generator().manual_seed(0))
+    codes = tokenizer.encode(x)
+    assert 0 <= codes.min() < codes.max() < 16
+    torch.testing.assert_close(tokenizer.decode(codes), tokenizer.reconstruct(x)["time"][1])
+
+
+@pytest.mark.parametrize("command", re.findall(r"`twincode train \w+ ([^`]+)`", PAGE))
+def test_the_commands_of_the_page_make_a_model(command):
+    settings = parse_settings(shlex.split(command))
+    tokenizer = build_tokenizer(recipe(settings.pop("recipe"), **settings), 1, 40)
+    assert tokenizer.grid[0] == 5
+
+
+def test_every_quantiser_and_every_setting_is_on_the_page():
+    named = set(re.findall(r"`([a-z_]+)`", PAGE))
+    assert set(QUANTIZERS) | set(QuantizerConfig.__dataclass_fields__) <= named
