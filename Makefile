@@ -27,7 +27,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	THP_MEM_ALLOC_ENABLE=1 $(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -36,7 +36,7 @@ def equal(a, b):
 @pytest.mark.parametrize("update", ["gradient", "ema"])
 def test_every_parameter_is_in_the_optimiser_the_projector_included(update):
     one = learner(codebook_update=update)
-    held = {id(p) for group in one.optimizer.param_groups for p in group["params"]}
+    held = {id(p) for p in one.optimizer.parameters}
     named = dict(one.tokenizer.named_parameters()) | dict(one.objective.named_parameters())
     assert held == {id(p) for p in named.values()}
     assert any(name.startswith("projector") for name in named)
@@ -147,7 +147,7 @@ def test_learning_rate_follows_a_cosine_over_all_steps():
     one = learner(epochs=4, batch_size=8)  # 3 steps an epoch, 12 in all
     for epoch in range(1, 5):
         one.train_epoch(series(), epoch)
-    assert one.optimizer.param_groups[0]["lr"] == pytest.approx(cosine_rate(1e-3, 11, 12))
+    assert one.optimizer.learning_rate == pytest.approx(cosine_rate(1e-3, 11, 12))
 
 
 def test_a_loss_that_is_no_number_is_an_error_not_a_result():

@@ -140,8 +140,7 @@ def test_evaluation_changes_nothing(waves):
 
     def everything():
         parts = [m.state_dict() for m in learner.modules.values()]
-        optimizer = learner.optimizer.state_dict()["state"]
-        tensors = [t.clone() for part in [*parts, *optimizer.values()] for t in part.values()]
+        tensors = [t.clone() for part in [*parts, *learner.optimizer.state] for t in part.values()]
         modes = [m.training for part in learner.modules.values() for m in part.modules()]
         legacy = np.random.get_state()[1]  # noqa: NPY002
         return [*tensors, torch.get_rng_state(), torch.tensor(modes), torch.from_numpy(legacy)]

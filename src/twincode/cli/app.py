@@ -1,6 +1,5 @@
 """The commands. Heavy imports wait until a command needs them."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from twincode.cli.errors import (
 )
 from twincode.cli.settings import describe_settings, listed, numbers, parse_settings
 from twincode.errors import TwincodeError
+from twincode.memory import keep_freed_memory
 from twincode.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -325,8 +325,7 @@ def _command() -> list[str]:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line, by default the program's own; returns the exit status."""
     tolerate_any_encoding()
-    # Large pages for large tensors, if torch is still to be imported: less time in page faults.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    keep_freed_memory()
     arguments = list(sys.argv[1:] if words is None else words)
     try:
         status = app(arguments or ["--help"], prog_name="twincode", standalone_mode=False)

@@ -12,7 +12,7 @@ suffix      what the file holds
 ``.npz``    such an array named ``X``, and labels named ``y`` if there are any.
 ``.parquet``  one series a row: the numeric columns are the time steps in order; a column named
             ``label`` or ``class``, if there is one, holds labels.
-``.ts``     the format of the UEA archive, read by aeon: any number of channels, unequal lengths.
+``.ts``     the format of the UEA archive: any number of channels, unequal lengths.
 ==========  =====================================================================================
 
 Nothing pickled is ever loaded. Labels are text; those that are numbers are written plainly, so
@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twincode.data.policy import SeriesArray
+from twincode.data.ts import parse_ts, ts_header
 from twincode.errors import TwincodeError
 
 LabelledSeries = tuple[list[SeriesArray], list[str] | None]
@@ -143,19 +144,6 @@ def load_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
             f"{path} has no array {' or '.join(names)}; it holds: {', '.join(present) or 'nothing'}"
         )
     return found
-
-
-def ts_header(path: Path) -> dict[str, list[str]]:
-    """The ``@`` lines before ``@data`` of a ``.ts`` file: lower-case key to the words after it."""
-    header: dict[str, list[str]] = {}
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            words = line.lower().split()
-            if words and words[0] == "@data":
-                break
-            if words and words[0].startswith("@"):
-                header[words[0][1:]] = words[1:]
-    return header
 
 
 def one_line(error: BaseException) -> str:
@@ -309,17 +297,13 @@ def _read_parquet(path: Path) -> LabelledSeries:
 
 
 def _read_ts(path: Path) -> LabelledSeries:
-    # aeon loses the sign of values that carry time stamps, so such files are refused.
     if ts_header(path).get("timestamps") == ["true"]:
         raise TwincodeError(f"{path} has time stamps, which are not supported; save it without")
-    from aeon.datasets import load_from_ts_file
-
     try:
-        series, labels, header = load_from_ts_file(str(path), return_meta_data=True)
-    except (OSError, ValueError, IndexError) as error:
+        series, labels = parse_ts(path)
+    except (OSError, ValueError) as error:
         raise TwincodeError(f"{path} is not a valid .ts file: {one_line(error)}") from error
-    arrays: list[SeriesArray] = [np.asarray(array, dtype=np.float64) for array in series]
-    return arrays, plain_labels(labels.tolist(), path) if header["classlabel"] else None
+    return list(series), None if labels is None else plain_labels(labels, path)
 
 
 _READERS: dict[str, Callable[[Path], LabelledSeries]] = {

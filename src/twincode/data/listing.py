@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from twincode.data.archive import SPLIT_ARRAYS, split_sizes
-from twincode.data.files import array_labels, load_arrays, one_line, plain_label, ts_header
+from twincode.data.files import array_labels, load_arrays, one_line, plain_label
 from twincode.data.sources import Source, local_sources
+from twincode.data.ts import ts_header
 from twincode.errors import TwincodeError
 
 _TSV_PADDING = b"\tNan "

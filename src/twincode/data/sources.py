@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from twincode.data.files import KNOWN_SUFFIXES, ts_header
+from twincode.data.files import KNOWN_SUFFIXES
+from twincode.data.ts import ts_header
 from twincode.errors import TwincodeError
 
 DATA_VARIABLE = "TWINCODE_DATA"

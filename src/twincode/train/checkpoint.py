@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from twincode.errors import TwincodeError
 from twincode.model import restore, write_tensors
+from twincode.train.optimizer import AdamW
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
@@ -23,7 +23,7 @@ PROGRESS = {"epoch": int, "log_position": int, "config": dict, "data": str}
 def save_checkpoint(
     path: Path,
     modules: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     progress: dict[str, Any],
 ) -> None:
     """Write modules, optimiser and ``progress`` (plain values) to ``path``, whole or not at all."""
@@ -32,8 +32,8 @@ def save_checkpoint(
         for name, module in modules.items()
         for key, tensor in module.state_dict().items()
     }
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(v) for key, v in state.items()}
+    for index, state in enumerate(optimizer.state):
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
     metadata = {"twincode": json.dumps({"format": FORMAT, **progress})}
     write_tensors(path, tensors, metadata)
 
@@ -46,19 +46,17 @@ class Checkpoint:
     progress: dict[str, Any]
     tensors: dict[str, Tensor]
 
-    def restore(self, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
+    def restore(self, modules: dict[str, nn.Module], optimizer: AdamW) -> None:
         """Put the state into modules and optimiser; TwincodeError where it does not fit them."""
         for name, module in modules.items():
             restore(module, _below(name, self.tensors), self.path)
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         try:
             for key, tensor in _below("optimizer", self.tensors).items():
                 index, _, field = key.partition(".")
-                like = parameters[int(index)]
-                state.setdefault(int(index), {})[field] = _laid_out_like(like, tensor)
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-        except (IndexError, ValueError) as error:
+                state.setdefault(int(index), {})[field] = tensor
+            optimizer.load_state(state)
+        except ValueError as error:
             raise TwincodeError(f"{self.path} does not fit its model; {REMEDY}") from error
 
 
@@ -75,13 +73,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if any(not isinstance(progress.get(name), kind) for name, kind in PROGRESS.items()):
         raise TwincodeError(f"{path} does not say how far its run had come; {REMEDY}")
     return Checkpoint(path, progress, tensors)
-
-
-def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """``tensor`` in the memory order of ``parameter``; the fused optimiser takes it for granted."""
-    if tensor.shape != parameter.shape:
-        return tensor
-    return torch.empty_like(parameter, device=tensor.device, requires_grad=False).copy_(tensor)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

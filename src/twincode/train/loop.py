@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from twincode import distributed
 from twincode.augment import Augmenter
 from twincode.config import Config
 from twincode.errors import TwincodeError
-from twincode.evaluate.codebook import perplexity
+from twincode.evaluate.codebook import code_counts, perplexity
 from twincode.losses import Projections
 from twincode.precision import computing_in
 from twincode.spectral import STFT
@@ -21,7 +22,9 @@ from twincode.tokenizers import Tokenizer, build_tokenizer
 from twincode.tokenizers.contract import frozen
 from twincode.train.log import Record
 from twincode.train.objective import Objective
+from twincode.train.optimizer import AdamW
 from twincode.train.randomness import stream, stream_seed
+from twincode.train.recording import RecordedStep, Recorder, Step, StepResult, recorder_for
 from twincode.train.teacher import Teacher, momentum_at
 
 
@@ -29,16 +32,18 @@ from twincode.train.teacher import Teacher, momentum_at
 class Learner:
     """All that training changes and all that makes the views.
 
-    A ``teacher`` is there only where the objective needs one.
+    A ``teacher`` is there only where the objective needs one. With a ``recorder``, steps are
+    recorded and played again where that is faster.
     """
 
     config: Config
     tokenizer: Tokenizer
     objective: Objective
-    optimizer: torch.optim.Optimizer
+    optimizer: AdamW
     augmenter: Augmenter
     device: torch.device
     teacher: Teacher | None = None
+    recorder: Recorder | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -61,10 +66,10 @@ class Learner:
             for step, chosen in self._order(len(x), epoch):
                 self._set_learning_rate(step, len(x))
                 upper, lower = self._views(x[chosen], generator)
-                losses, codes = self._step(upper, lower, len(upper) / len(chosen))
+                losses, codes = self._take_step(upper, lower, len(upper) / len(chosen))
                 self._lead_teacher(step, len(x))
                 if codes is not None:
-                    counts += torch.bincount(codes.flatten(), minlength=len(counts))
+                    counts += code_counts(codes, len(counts))
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0) + value * len(chosen)
         distributed.sum_in_place([*sums.values(), counts])
@@ -77,19 +82,24 @@ class Learner:
             "seconds": time.perf_counter() - began,
         }
 
-    def _step(
-        self, upper: Tensor, lower: Tensor | None, share: float
-    ) -> tuple[dict[str, Tensor], Tensor | None]:
-        """One optimiser step on this process's share of a batch: its losses and its codes."""
+    @cached_property
+    def _take_step(self) -> Step:
+        return self._step if self.recorder is None else RecordedStep(self._step, self.recorder)
+
+    def _step(self, upper: Tensor, lower: Tensor | None, share: float) -> StepResult:
+        """One optimiser step on this process's share of a batch: its losses and its codes.
+
+        Nothing in it waits for a result on the host, so that it can be recorded.
+        """
+        self.optimizer.zero_grad()
         with computing_in(self.config.training.precision, self.device):
             targets = self._targets(upper, lower)
             output = self.tokenizer(upper, lower if self.objective.encodes_twin else None)
             losses = self.objective(output, targets)
         losses = self.objective.portion(losses, share)
         losses["total"] = self.objective.total(losses)
-        self.optimizer.zero_grad()
         losses["total"].backward()
-        distributed.sum_in_place(p.grad for p in self._parameters if p.grad is not None)
+        distributed.sum_in_place(p.grad for p in self.optimizer.parameters if p.grad is not None)
         self.optimizer.step()
         if output.codes is not None:
             self.tokenizer.quantizer.update(output.latents.detach(), output.codes)
@@ -145,14 +155,9 @@ class Learner:
             return self.augmenter(x, generator), None
         return x, self.augmenter(x, generator) if twin else None
 
-    @property
-    def _parameters(self) -> list[Tensor]:
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
-
     def _set_learning_rate(self, step: int, n: int) -> None:
         peak = self.config.training.learning_rate
-        for group in self.optimizer.param_groups:
-            group["lr"] = cosine_rate(peak, step, self._steps(n))
+        self.optimizer.set_learning_rate(cosine_rate(peak, step, self._steps(n)))
 
     def _steps(self, n: int) -> int:
         """The optimiser steps of the whole run on n series."""
@@ -196,6 +201,7 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
         Augmenter(config.augmentation, stft),
         device,
         _teacher(tokenizer, objective),
+        recorder_for(device, (tokenizer, objective)),
     )
 
 
@@ -205,17 +211,11 @@ def _teacher(tokenizer: Tokenizer, objective: Objective) -> Teacher | None:
     return Teacher(tokenizer, objective.projector)
 
 
-def build_optimizer(config: Config, *modules: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(config: Config, *modules: nn.Module) -> AdamW:
     """AdamW over every parameter of ``modules``."""
     parameters = [parameter for module in modules for parameter in module.parameters()]
     training = config.training
-    # A control without parameters is never stepped, but AdamW insists on something to hold.
-    return torch.optim.AdamW(
-        parameters or [nn.Parameter(torch.empty(0))],
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
+    return AdamW(parameters, training.learning_rate, training.weight_decay)
 
 
 def _place_codebook(config: Config, tokenizer: Tokenizer, x: Tensor) -> None:
