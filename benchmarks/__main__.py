@@ -3,8 +3,8 @@
 import argparse
 import os
 import platform
-import resource
 import statistics
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,32 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cases import Case, CaseMaker, all_cases
+from benchmarks.accelerator import launches, sharing
+from benchmarks.cases import Case, all_cases
+from benchmarks.encoding import agreements
 from benchmarks.floor import Machine
-from benchmarks.scaling import Point, curves
-from benchmarks.startup import Wait, waits
-from benchmarks.timing import Comparison, compare
+from benchmarks.paths import RESULTS
+from benchmarks.scaling import curves
+from benchmarks.startup import waits
+from benchmarks.timing import Side, clock_name, compare
+from twincode.errors import TwincodeError
 from twincode.files import write_json, write_text
+from twincode.memory import keep_freed_memory
+from twincode.model import choose_device
 from twincode.train.result import commit, device_name
 
-RESULTS = Path("results/benchmarks")
 
-
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads for both sides")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the CSV files")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
-    arguments = parser.parse_args()
+def main() -> int:
+    """Measure, print, write; returns the exit status."""
+    arguments = _arguments()
+    try:
+        device = choose_device(arguments.device)
+    except TwincodeError as error:
+        print(error, file=sys.stderr)
+        return 1
     torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
+    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # for the processes still to start
+    keep_freed_memory()
     console = Console()
     machine = Machine.measure(device)
     console.print(
@@ -42,23 +47,44 @@ def main() -> None:
         f"{machine.float32:.0f} (float32) and {machine.bfloat16:.0f} (bfloat16) x 1e9 operations a "
         f"second, copy {machine.copy:.0f} GB/s"
     )
-    cases = all_cases(device.type)
-    rows = [row for make in cases if (row := _measure(make, arguments.only, machine))]
+    with Side(keep_memory=False) as plain, Side(keep_memory=True) as ours:
+        cases = [case for case in all_cases(device.type) if arguments.only in case.name]
+        rows = [_row(case, plain, ours, machine) for case in cases]
     _show(console, rows)
     if not arguments.only:
-        points = list(curves("bfloat16", arguments.device))
-        _write(arguments.out, device, arguments.threads, machine, rows, points, list(waits()))
+        tables = {"ratios": pd.DataFrame(rows), **_further_tables(device.type)}
+        _write(arguments.out, device, arguments.threads, machine, tables)
         console.print(f"written: {arguments.out}")
+    return 0
 
 
-def _measure(make: CaseMaker, only: str, machine: Machine) -> dict[str, Any] | None:
-    case = make()
-    if only not in case.name:
-        return None
-    return _row(case, compare(case.plain, case.ours, case.rounds, case.warm), machine)
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads for both sides")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the CSV files")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    return parser.parse_args()
 
 
-def _row(case: Case, found: Comparison, machine: Machine) -> dict[str, Any]:
+def _further_tables(device: str) -> dict[str, pd.DataFrame]:
+    """What is measured beside the ratios, by the name of its file."""
+    tables = {"scaling": pd.DataFrame(curves("bfloat16", device))}
+    if device == "cpu":
+        return {
+            **tables,
+            "startup": pd.DataFrame(waits()),
+            "encoding": pd.DataFrame(agreements()),
+        }
+    return {
+        **tables,
+        "launches": pd.DataFrame(launches(device)),
+        "sharing": pd.DataFrame(sharing(device)),
+    }
+
+
+def _row(case: Case, plain: Side, our: Side, machine: Machine) -> dict[str, Any]:
+    found = compare(plain, our, (case.plain, case.ours), case.rounds, case.warm)
     ours = statistics.median(found.ours)
     floor = case.least.floor(machine, case.precision) if case.least else None
     return {
@@ -99,14 +125,11 @@ def _write(
     device: torch.device,
     threads: int,
     machine: Machine,
-    rows: list[dict[str, Any]],
-    points: list[Point],
-    starts: list[Wait],
+    tables: dict[str, pd.DataFrame],
 ) -> None:
-    """Three tables and what they were measured with."""
-    write_text(folder / f"{device.type}-ratios.csv", _csv(pd.DataFrame(rows)))
-    write_text(folder / f"{device.type}-scaling.csv", _csv(pd.DataFrame(points)))
-    write_text(folder / f"{device.type}-startup.csv", _csv(pd.DataFrame(starts)))
+    """The tables and what they were measured with."""
+    for name, table in tables.items():
+        write_text(folder / f"{device.type}-{name}.csv", _csv(table))
     write_json(
         folder / f"{device.type}-machine.json",
         {
@@ -115,11 +138,11 @@ def _write(
             "processor": platform.machine(),
             "cores": os.cpu_count(),
             "threads": threads,
-            "large_pages": os.environ.get("THP_MEM_ALLOC_ENABLE", "0") == "1",
+            "clock": clock_name(),
+            "load": os.getloadavg()[0],
             "matrix_product_float32": machine.float32,
             "matrix_product_bfloat16": machine.bfloat16,
             "copy_gigabytes": machine.copy,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "torch": torch.__version__,
             "commit": commit(),
             "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -132,4 +155,4 @@ def _csv(frame: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.__main__ import RESULTS
+from benchmarks.paths import RESULTS
 from twincode.files import write_text, write_whole
 
 DOCS = Path("docs")

@@ -158,6 +158,9 @@ def encode(
     file: SeriesFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="A .parquet, .csv, .npy or .npz file.")],
     device: Device = "cpu",
+    precision: Annotated[
+        str, typer.Option(help="float32, or the faster bfloat16, which moves a few codes.")
+    ] = "float32",
     missing: Missing = "error",
     lengths: Lengths = "error",
 ) -> None:
@@ -171,7 +174,7 @@ def encode(
 
     check_suffix(out)
     model = load_model(folder, device)
-    codes = model.encode(_read(model, file, Policy(missing, lengths)))
+    codes = model.encode(_read(model, file, Policy(missing, lengths)), precision)
     write_array(out, codes, code_columns(*codes.shape[1:]))
     typer.echo(f"written: {out} ({len(codes)} series, {codes[0].size} codes each)")
 

@@ -1,0 +1,5 @@
+"""Where measurements are kept."""
+
+from pathlib import Path
+
+RESULTS = Path("results/benchmarks")
