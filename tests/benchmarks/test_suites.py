@@ -11,9 +11,12 @@ from conftest import TINY
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import benchmarks.__main__ as suite
+import benchmarks.figures as figures
 from benchmarks.accelerator import Size, launches, sharing
 from benchmarks.cases import all_cases, our_step, twin_loss
 from benchmarks.encoding import agreements
+from benchmarks.floor import Machine
 from benchmarks.memory import Sizes, peaks
 from benchmarks.reference import losses as plain_losses
 from benchmarks.timing import Side, clock_name, compare
@@ -48,6 +51,21 @@ def test_several_runs_share_a_device():
     ]  # fmt: skip
     assert all(one.steps_a_second > 0 for one in found)
     assert [one.times_one for one in found if one.runs == 1] == [1, 1]
+
+
+def test_the_accelerators_suite_is_written_and_read(monkeypatch, tmp_path):
+    monkeypatch.setattr(suite, "curves", lambda *_: [])
+    monkeypatch.setattr(suite, "launches", lambda _: launches("cpu", [size(1)], rounds=1))
+    monkeypatch.setattr(suite, "sharing", lambda _: sharing("cpu", [size(1)], counts=(1,)))
+    monkeypatch.setattr(suite, "device_name", lambda _: "A made-up GPU")
+    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    assert "None of this has been measured" in figures.accelerator_section()
+    tables = suite._further_tables("cuda")
+    assert tables.keys() == {"scaling", "launches", "sharing"}
+    suite._write(tmp_path, torch.device("cuda"), 1, Machine(1, 2, 3), tables)
+    section = figures.accelerator_section()
+    assert section.startswith("Measured on A made-up GPU:")
+    assert section.count("| bt-vqvae") == len(tables["launches"]) + len(tables["sharing"])
 
 
 def test_without_an_accelerator_its_suite_says_so_in_one_line():
