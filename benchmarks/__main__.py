@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import torch
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from benchmarks.accelerator import launches, sharing
@@ -49,7 +50,7 @@ def main() -> int:
     )
     with Side(keep_memory=False) as plain, Side(keep_memory=True) as ours:
         cases = [case for case in all_cases(device.type) if arguments.only in case.name]
-        rows = [_row(case, plain, ours, machine) for case in cases]
+        rows = [_row(case, plain, ours, machine) for case in track(cases, console=console)]
     _show(console, rows)
     if not arguments.only:
         tables = {"ratios": pd.DataFrame(rows), **_further_tables(device.type)}

@@ -9,7 +9,7 @@ from twincode.train import fit
 
 # Sets that come with aeon, so that nothing has to be fetched.
 SETS = ("GunPoint", "ItalyPowerDemand", "ArrowHead")
-EPOCHS = 40
+EPOCHS = 20
 
 
 class Agreement(NamedTuple):

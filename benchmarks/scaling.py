@@ -6,7 +6,7 @@ from typing import NamedTuple
 from benchmarks.cases import our_encoding, our_step
 from benchmarks.timing import Work, best
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 class Point(NamedTuple):
