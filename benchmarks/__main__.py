@@ -5,6 +5,7 @@ import os
 import platform
 import statistics
 import sys
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from benchmarks.paths import RESULTS
 from benchmarks.scaling import curves
 from benchmarks.startup import waits
 from benchmarks.timing import Side, clock_name, compare
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_json, write_text
 from twincode.memory import keep_freed_memory
 from twincode.model import choose_device
@@ -42,6 +43,37 @@ def main() -> int:
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # for the processes still to start
     keep_freed_memory()
     console = Console()
+    tables = _tables(device, arguments, console)
+    wanted = arguments.tables.split(",") if arguments.tables else list(tables)
+    for name in wanted:
+        if name not in tables:
+            raise SystemExit(str(unknown_name("table", name, tables)))
+        path = arguments.out / f"{device.type}-{name}.csv"
+        write_text(path, _csv(pd.DataFrame(tables[name]())))
+        console.print(f"written: {path}")
+    return 0
+
+
+def _tables(
+    device: torch.device, arguments: argparse.Namespace, console: Console
+) -> dict[str, Callable[[], Iterable[Any]]]:
+    """Every table of a device, by the name of its file: what measures it."""
+    on_cpu = {"startup": waits, "encoding": agreements}
+    on_accelerator = {
+        "launches": lambda: launches(device.type),
+        "sharing": lambda: sharing(device.type),
+    }
+    return {
+        "ratios": lambda: _ratios(device, arguments, console),
+        "scaling": lambda: curves("bfloat16", device.type),
+        **(on_cpu if device.type == "cpu" else on_accelerator),
+    }
+
+
+def _ratios(
+    device: torch.device, arguments: argparse.Namespace, console: Console
+) -> list[dict[str, Any]]:
+    """The table, shown, and what it was measured with, written."""
     machine = Machine.measure(device)
     console.print(
         f"{device_name(device)}, {arguments.threads} thread(s): matrix product "
@@ -52,11 +84,8 @@ def main() -> int:
         cases = [case for case in all_cases(device.type) if arguments.only in case.name]
         rows = [_row(case, plain, ours, machine) for case in track(cases, console=console)]
     _show(console, rows)
-    if not arguments.only:
-        tables = {"ratios": pd.DataFrame(rows), **_further_tables(device.type)}
-        _write(arguments.out, device, arguments.threads, machine, tables)
-        console.print(f"written: {arguments.out}")
-    return 0
+    _describe(arguments.out, device, arguments.threads, machine)
+    return rows
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,24 +93,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads for both sides")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the CSV files")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--tables", default="", help="which, by the names of their files")
+    parser.add_argument("--only", default="", help="ratios: cases whose name contains this")
     return parser.parse_args()
-
-
-def _further_tables(device: str) -> dict[str, pd.DataFrame]:
-    """What is measured beside the ratios, by the name of its file."""
-    tables = {"scaling": pd.DataFrame(curves("bfloat16", device))}
-    if device == "cpu":
-        return {
-            **tables,
-            "startup": pd.DataFrame(waits()),
-            "encoding": pd.DataFrame(agreements()),
-        }
-    return {
-        **tables,
-        "launches": pd.DataFrame(launches(device)),
-        "sharing": pd.DataFrame(sharing(device)),
-    }
 
 
 def _row(case: Case, plain: Side, our: Side, machine: Machine) -> dict[str, Any]:
@@ -121,16 +135,8 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def _write(
-    folder: Path,
-    device: torch.device,
-    threads: int,
-    machine: Machine,
-    tables: dict[str, pd.DataFrame],
-) -> None:
-    """The tables and what they were measured with."""
-    for name, table in tables.items():
-        write_text(folder / f"{device.type}-{name}.csv", _csv(table))
+def _describe(folder: Path, device: torch.device, threads: int, machine: Machine) -> None:
+    """Keep what the ratios were measured with."""
     write_json(
         folder / f"{device.type}-machine.json",
         {
@@ -140,7 +146,6 @@ def _write(
             "cores": os.cpu_count(),
             "threads": threads,
             "clock": clock_name(),
-            "load": os.getloadavg()[0],
             "matrix_product_float32": machine.float32,
             "matrix_product_bfloat16": machine.bfloat16,
             "copy_gigabytes": machine.copy,
@@ -152,7 +157,9 @@ def _write(
 
 
 def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, float_format="%.6g")
+    """As text, every row with the commit and with the machine's load when it was done."""
+    stamped = frame.assign(commit=commit(), load=os.getloadavg()[0])
+    return stamped.to_csv(index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -98,11 +98,12 @@ def page(ratios: pd.DataFrame, scaling: pd.DataFrame, startup: pd.DataFrame, mac
         slopes=slopes,
         starts=starts,
         shorts=_shorts(ratios),
-        clock_words=CLOCKS[machine["clock"]],
+        clock_words=CLOCKS[machine.get("clock", "perf_counter")],
+        load_words=_load(ratios),
         accelerator=accelerator_section(),
         **_precision(),
         **_encoding(),
-        **_memory(),
+        memory=memory_section(),
         **machine,
     )
 
@@ -125,14 +126,28 @@ def _encoding() -> dict[str, object]:
     return {"changed": " to ".join(dict.fromkeys(shares)), "encoded": ", ".join(found.dataset)}
 
 
-def _memory() -> dict[str, object]:
-    """The rows of the table of peaks."""
-    peaks = [
+def _load(ratios: pd.DataFrame) -> str:
+    """How busy the machine was, where that was noted."""
+    return f"; the machine's load was {ratios.load.iloc[-1]:.1f}" if "load" in ratios else ""
+
+
+def memory_section() -> str:
+    """The table of peaks, or that it has not been measured."""
+    if not (RESULTS / "memory.csv").exists():
+        return "`make bench-memory` measures what a run of each data set needs; not done yet."
+    rows = "\n".join(
         f"| {row.dataset} | {row.train} + {row.test} | {row.length} | {row.first_steps:.2f} | "
         f"{row.later_steps:.2f} | {row.evaluation:.2f} |"
         for row in pd.read_csv(RESULTS / "memory.csv").itertuples()
-    ]
-    return {"peaks": "\n".join(peaks), "first_steps": STEPS, "later_steps": LATER_STEPS}
+    )
+    return (
+        "The most a run needs, in gigabytes, each in a fresh process (`make bench-memory`; "
+        "BT-VQVAE, batch 128, projector width 4096; random walks of the sizes of these sets): "
+        f"after {STEPS} training steps, after {LATER_STEPS} more, and after evaluation has "
+        "embedded both parts.\n\n"
+        "| data set | train + test | length | first steps | later steps | evaluation |\n"
+        f"|---|---|---|---|---|---|\n{rows}"
+    )
 
 
 def accelerator_section() -> str:

@@ -27,7 +27,7 @@ from twincode.train.loop import build_learner
 # Linux counts in kibibytes, macOS in bytes.
 _UNIT = 1 if sys.platform == "darwin" else 1024
 STEPS = 3
-LATER_STEPS = 9
+LATER_STEPS = 6
 
 
 class Sizes(NamedTuple):

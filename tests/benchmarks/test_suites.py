@@ -54,18 +54,19 @@ def test_several_runs_share_a_device():
 
 
 def test_the_accelerators_suite_is_written_and_read(monkeypatch, tmp_path):
-    monkeypatch.setattr(suite, "curves", lambda *_: [])
+    monkeypatch.setattr(suite, "choose_device", lambda _: torch.device("cuda"))
     monkeypatch.setattr(suite, "launches", lambda _: launches("cpu", [size(1)], rounds=1))
     monkeypatch.setattr(suite, "sharing", lambda _: sharing("cpu", [size(1)], counts=(1,)))
-    monkeypatch.setattr(suite, "device_name", lambda _: "A made-up GPU")
     monkeypatch.setattr(figures, "RESULTS", tmp_path)
     assert "None of this has been measured" in figures.accelerator_section()
-    tables = suite._further_tables("cuda")
-    assert tables.keys() == {"scaling", "launches", "sharing"}
-    suite._write(tmp_path, torch.device("cuda"), 1, Machine(1, 2, 3), tables)
+    words = ["benchmarks", "--tables", "launches,sharing", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    assert suite.main() == 0
+    monkeypatch.setattr(suite, "device_name", lambda _: "A made-up GPU")
+    suite._describe(tmp_path, torch.device("cuda"), 1, Machine(1, 2, 3))
     section = figures.accelerator_section()
     assert section.startswith("Measured on A made-up GPU:")
-    assert section.count("| bt-vqvae") == len(tables["launches"]) + len(tables["sharing"])
+    assert section.count("| bt-vqvae") == 3 + 2
 
 
 def test_without_an_accelerator_its_suite_says_so_in_one_line():
