@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -20,15 +19,17 @@ from benchmarks.accelerator import launches, sharing
 from benchmarks.cases import Case, all_cases
 from benchmarks.encoding import agreements
 from benchmarks.floor import Machine
-from benchmarks.paths import RESULTS
 from benchmarks.scaling import curves
 from benchmarks.startup import waits
+from benchmarks.tables import RESULTS, write_table
 from benchmarks.timing import Side, clock_name, compare
 from twincode.errors import TwincodeError, unknown_name
-from twincode.files import write_json, write_text
+from twincode.files import write_json
 from twincode.memory import keep_freed_memory
 from twincode.model import choose_device
 from twincode.train.result import commit, device_name
+
+Measures = dict[str, Callable[[], Iterable[Any]]]
 
 
 def main() -> int:
@@ -49,17 +50,15 @@ def main() -> int:
         if name not in tables:
             raise SystemExit(str(unknown_name("table", name, tables)))
         path = arguments.out / f"{device.type}-{name}.csv"
-        write_text(path, _csv(pd.DataFrame(tables[name]())))
+        write_table(path, tables[name]())
         console.print(f"written: {path}")
     return 0
 
 
-def _tables(
-    device: torch.device, arguments: argparse.Namespace, console: Console
-) -> dict[str, Callable[[], Iterable[Any]]]:
+def _tables(device: torch.device, arguments: argparse.Namespace, console: Console) -> Measures:
     """Every table of a device, by the name of its file: what measures it."""
-    on_cpu = {"startup": waits, "encoding": agreements}
-    on_accelerator = {
+    on_cpu: Measures = {"startup": waits, "encoding": agreements}
+    on_accelerator: Measures = {
         "launches": lambda: launches(device.type),
         "sharing": lambda: sharing(device.type),
     }
@@ -154,12 +153,6 @@ def _describe(folder: Path, device: torch.device, threads: int, machine: Machine
             "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         },
     )
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    """As text, every row with the commit and with the machine's load when it was done."""
-    stamped = frame.assign(commit=commit(), load=os.getloadavg()[0])
-    return stamped.to_csv(index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.memory import LATER_STEPS, STEPS
-from benchmarks.paths import RESULTS
+from benchmarks.tables import RESULTS
 from twincode.files import write_text, write_whole
 
 DOCS = Path("docs")

@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-import pandas as pd
 import torch
 
 from benchmarks.cases import BATCH, series
-from benchmarks.paths import RESULTS
+from benchmarks.tables import RESULTS, write_table
 from twincode.evaluate.evaluator import embed
 from twincode.evaluate.readout import minmax_scale, readout_features
-from twincode.files import write_text
 from twincode.memory import keep_freed_memory
 from twincode.recipes import recipe
 from twincode.tokenizers import Tokenizer
@@ -107,9 +105,7 @@ def _peak() -> float:
 def main() -> None:
     """Measure every data set and write."""
     torch.set_num_threads(1)
-    table = pd.DataFrame(peaks())
-    write_text(RESULTS / "memory.csv", table.to_csv(index=False, float_format="%.4g"))
-    print(table.to_string(index=False, float_format="%.2f"))
+    write_table(RESULTS / "memory.csv", peaks())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,0 @@
-"""Where measurements are kept."""
-
-from pathlib import Path
-
-RESULTS = Path("results/benchmarks")
