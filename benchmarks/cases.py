@@ -50,9 +50,7 @@ def series(length: int, n: int = BATCH, device: str = "cpu") -> Tensor:
     return ((x - x.mean()) / x.std()).to(device)
 
 
-def twin_loss(
-    loss: TwinLoss, device: str = "cpu", batch: int = BATCH, width: int = WIDTH
-) -> Work:
+def twin_loss(loss: TwinLoss, device: str = "cpu", batch: int = BATCH, width: int = WIDTH) -> Work:
     """A loss alone, forward and backward."""
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(batch, width, generator=generator).to(device) for _ in range(2))

@@ -38,7 +38,7 @@ def test_the_teacher_begins_as_the_student_and_gets_no_gradient(name):
         assert mine is not theirs
         assert same(mine.parameters(), theirs.parameters())
     one.train_epoch(series(), 1)
-    held = {id(p) for group in one.optimizer.param_groups for p in group["params"]}
+    held = {id(p) for p in one.optimizer.parameters}
     for parameter in teacher.parameters():
         assert parameter.grad is None
         assert not parameter.requires_grad
@@ -51,7 +51,7 @@ def test_every_parameter_of_the_student_is_optimised_and_gets_a_gradient(name):
     one.train_epoch(series(), 1)
     named = dict(one.tokenizer.named_parameters()) | dict(one.objective.named_parameters())
     assert [key for key, parameter in named.items() if parameter.grad is None] == []
-    held = {id(p) for group in one.optimizer.param_groups for p in group["params"]}
+    held = {id(p) for p in one.optimizer.parameters}
     assert held == {id(parameter) for parameter in named.values()}
     assert any(key.startswith("projector") for key in named)
     assert any(key.startswith("twin.predictor") for key in named) == name.startswith("byol")
