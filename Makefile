@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format lint types bench clean
+.PHONY: demo test check format lint types bench bench-gpu bench-memory clean
 
 demo: $(READY)
 	$(BIN)/twincode study --datasets GunPoint,ItalyPowerDemand --gammas 0.5,1,2 --seeds 2 \
@@ -27,7 +27,13 @@ types: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	THP_MEM_ALLOC_ENABLE=1 $(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks
+
+bench-gpu: $(READY)
+	$(BIN)/python -m benchmarks --device cuda
+
+bench-memory: $(READY)
+	$(BIN)/python -m benchmarks.memory
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

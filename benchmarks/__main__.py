@@ -3,62 +3,102 @@
 import argparse
 import os
 import platform
-import resource
 import statistics
+import sys
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
-from benchmarks.cases import Case, CaseMaker, all_cases
+from benchmarks.accelerator import launches, sharing
+from benchmarks.cases import Case, all_cases
+from benchmarks.encoding import agreements
 from benchmarks.floor import Machine
-from benchmarks.scaling import Point, curves
-from benchmarks.startup import Wait, waits
-from benchmarks.timing import Comparison, compare
-from twincode.files import write_json, write_text
+from benchmarks.scaling import curves
+from benchmarks.startup import waits
+from benchmarks.tables import RESULTS, write_table
+from benchmarks.timing import Side, clock_name, compare
+from twincode.errors import TwincodeError, unknown_name
+from twincode.files import write_json
+from twincode.memory import keep_freed_memory
+from twincode.model import choose_device
 from twincode.train.result import commit, device_name
 
-RESULTS = Path("results/benchmarks")
+Measures = dict[str, Callable[[], Iterable[Any]]]
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads for both sides")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the CSV files")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
-    arguments = parser.parse_args()
+def main() -> int:
+    """Measure, print, write; returns the exit status."""
+    arguments = _arguments()
+    try:
+        device = choose_device(arguments.device)
+    except TwincodeError as error:
+        print(error, file=sys.stderr)
+        return 1
     torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
+    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # for the processes still to start
+    keep_freed_memory()
     console = Console()
+    tables = _tables(device, arguments, console)
+    wanted = arguments.tables.split(",") if arguments.tables else list(tables)
+    for name in wanted:
+        if name not in tables:
+            raise SystemExit(str(unknown_name("table", name, tables)))
+        path = arguments.out / f"{device.type}-{name}.csv"
+        write_table(path, tables[name]())
+        console.print(f"written: {path}")
+    return 0
+
+
+def _tables(device: torch.device, arguments: argparse.Namespace, console: Console) -> Measures:
+    """Every table of a device, by the name of its file: what measures it."""
+    on_cpu: Measures = {"startup": waits, "encoding": agreements}
+    on_accelerator: Measures = {
+        "launches": lambda: launches(device.type),
+        "sharing": lambda: sharing(device.type),
+    }
+    return {
+        "ratios": lambda: _ratios(device, arguments, console),
+        "scaling": lambda: curves("bfloat16", device.type),
+        **(on_cpu if device.type == "cpu" else on_accelerator),
+    }
+
+
+def _ratios(
+    device: torch.device, arguments: argparse.Namespace, console: Console
+) -> list[dict[str, Any]]:
+    """The table, shown, and what it was measured with, written."""
     machine = Machine.measure(device)
     console.print(
         f"{device_name(device)}, {arguments.threads} thread(s): matrix product "
         f"{machine.float32:.0f} (float32) and {machine.bfloat16:.0f} (bfloat16) x 1e9 operations a "
         f"second, copy {machine.copy:.0f} GB/s"
     )
-    cases = all_cases(device.type)
-    rows = [row for make in cases if (row := _measure(make, arguments.only, machine))]
+    with Side(keep_memory=False) as plain, Side(keep_memory=True) as ours:
+        cases = [case for case in all_cases(device.type) if arguments.only in case.name]
+        rows = [_row(case, plain, ours, machine) for case in track(cases, console=console)]
     _show(console, rows)
-    if not arguments.only:
-        points = list(curves("bfloat16", arguments.device))
-        _write(arguments.out, device, arguments.threads, machine, rows, points, list(waits()))
-        console.print(f"written: {arguments.out}")
+    _describe(arguments.out, device, arguments.threads, machine)
+    return rows
 
 
-def _measure(make: CaseMaker, only: str, machine: Machine) -> dict[str, Any] | None:
-    case = make()
-    if only not in case.name:
-        return None
-    return _row(case, compare(case.plain, case.ours, case.rounds, case.warm), machine)
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads for both sides")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the CSV files")
+    parser.add_argument("--tables", default="", help="which, by the names of their files")
+    parser.add_argument("--only", default="", help="ratios: cases whose name contains this")
+    return parser.parse_args()
 
 
-def _row(case: Case, found: Comparison, machine: Machine) -> dict[str, Any]:
+def _row(case: Case, plain: Side, our: Side, machine: Machine) -> dict[str, Any]:
+    found = compare(plain, our, (case.plain, case.ours), case.rounds, case.warm)
     ours = statistics.median(found.ours)
     floor = case.least.floor(machine, case.precision) if case.least else None
     return {
@@ -94,19 +134,8 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def _write(
-    folder: Path,
-    device: torch.device,
-    threads: int,
-    machine: Machine,
-    rows: list[dict[str, Any]],
-    points: list[Point],
-    starts: list[Wait],
-) -> None:
-    """Three tables and what they were measured with."""
-    write_text(folder / f"{device.type}-ratios.csv", _csv(pd.DataFrame(rows)))
-    write_text(folder / f"{device.type}-scaling.csv", _csv(pd.DataFrame(points)))
-    write_text(folder / f"{device.type}-startup.csv", _csv(pd.DataFrame(starts)))
+def _describe(folder: Path, device: torch.device, threads: int, machine: Machine) -> None:
+    """Keep what the ratios were measured with."""
     write_json(
         folder / f"{device.type}-machine.json",
         {
@@ -115,11 +144,10 @@ def _write(
             "processor": platform.machine(),
             "cores": os.cpu_count(),
             "threads": threads,
-            "large_pages": os.environ.get("THP_MEM_ALLOC_ENABLE", "0") == "1",
+            "clock": clock_name(),
             "matrix_product_float32": machine.float32,
             "matrix_product_bfloat16": machine.bfloat16,
             "copy_gigabytes": machine.copy,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "torch": torch.__version__,
             "commit": commit(),
             "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -127,9 +155,5 @@ def _write(
     )
 
 
-def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, float_format="%.6g")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

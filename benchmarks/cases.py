@@ -12,15 +12,18 @@ from benchmarks import floor
 from benchmarks.reference import augment as plain_augment
 from benchmarks.reference import losses as plain_losses
 from benchmarks.reference import model as plain
-from benchmarks.timing import Work
+from benchmarks.timing import Work, WorkMaker
 from twincode.config import EvaluationConfig
 from twincode.losses import barlow_twins_loss, vicreg_loss
 from twincode.nets import count_downsamplings
+from twincode.precision import computing_in
 from twincode.recipes import recipe
-from twincode.train.loop import Learner, build_learner
+from twincode.train.loop import build_learner
 
 BATCH = 128
 WIDTH = 4096
+ENCODED = 1024
+LONG = 500
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class Case:
     """One row of the table. ``wanted`` is the ratio to reach; ``precision`` is ours."""
 
     name: str
-    plain: Work
-    ours: Work
+    plain: WorkMaker
+    ours: WorkMaker
     wanted: float
     precision: str = "float32"
     least: floor.Work | None = None
@@ -37,7 +40,6 @@ class Case:
     warm: bool = True
 
 
-CaseMaker = Callable[[], Case]
 TwinLoss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -48,50 +50,26 @@ def series(length: int, n: int = BATCH, device: str = "cpu") -> Tensor:
     return ((x - x.mean()) / x.std()).to(device)
 
 
-def twin_loss_case(name: str, plain_loss: TwinLoss, our_loss: TwinLoss, device: str) -> Case:
+def twin_loss(loss: TwinLoss, device: str = "cpu", batch: int = BATCH, width: int = WIDTH) -> Work:
     """A loss alone, forward and backward."""
     generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(BATCH, WIDTH, generator=generator).to(device) for _ in range(2))
+    a, b = (torch.randn(batch, width, generator=generator).to(device) for _ in range(2))
     a, b = a.requires_grad_(), b.requires_grad_()
 
-    def run(loss: TwinLoss) -> Work:
-        def work() -> None:
-            a.grad = b.grad = None
-            loss(a, b).backward()
+    def work() -> None:
+        a.grad = b.grad = None
+        loss(a, b).backward()
 
-        return work
-
-    return Case(
-        f"{name}, P {WIDTH}",
-        run(plain_loss),
-        run(our_loss),
-        wanted=20,
-        least=floor.twin_loss(BATCH, WIDTH),
-        rounds=9,
-    )
-
-
-def step_case(name: str, length: int, wanted: float, precision: str, device: str = "cpu") -> Case:
-    """One training step on a full batch; ``name`` is the recipe."""
-    twin = name == "bt-vqvae"
-    least = floor.twin_step(length, BATCH) if twin else floor.naive_step(length, BATCH)
-    return Case(
-        f"{'BT-VQVAE' if twin else 'VQ-VAE'} step, L {length}",
-        plain_step(length, twin, device),
-        our_step(length, name, precision, device),
-        wanted,
-        precision,
-        least,
-    )
+    return work
 
 
 def our_step(
     length: int, name: str, precision: str, device: str = "cpu", n: int = BATCH, **changes: object
 ) -> Work:
-    """One step of twincode's own loop, on a batch of n."""
+    """One step of twincode's own loop, on a batch of n; ``name`` is the recipe."""
     x = series(length, n, device)
     config = recipe(name, **{"epochs": 1000, "precision": precision, **changes})
-    learner: Learner = build_learner(config, x, torch.device(device))
+    learner = build_learner(config, x, torch.device(device))
     epochs = iter(range(1, 1000))
     return lambda: learner.train_epoch(x, next(epochs))
 
@@ -123,45 +101,47 @@ def plain_step(length: int, twin: bool, device: str = "cpu") -> Work:
     return work
 
 
-def encode_case(length: int, wanted: float, device: str = "cpu") -> Case:
-    """Series to codes, a thousand at a time."""
-    from twincode.evaluate.evaluator import embed
-
-    x = series(length, 1024, device)
+def plain_encoding(length: int, device: str = "cpu", n: int = ENCODED) -> Work:
+    """Series to codes, a batch at a time."""
+    x = series(length, n, device)
     model = plain.VQVAE(length, count_downsamplings(length // 2 + 1, 8)).to(device).eval()
-    tokenizer = build_learner(recipe("vqvae"), x[:BATCH], torch.device(device)).tokenizer
 
     @torch.no_grad()
-    def plain_work() -> None:
+    def work() -> None:
         torch.cat([model.encode(part) for part in x.split(BATCH)])
 
-    return Case(
-        f"encode, L {length}",
-        plain_work,
-        lambda: embed(tokenizer, x),
-        wanted,
-        least=floor.encoding(length, len(x)),
-    )
+    return work
 
 
-def probe_case(wanted: float = 8) -> Case:
+def our_encoding(
+    length: int, precision: str = "float32", device: str = "cpu", n: int = ENCODED
+) -> Work:
+    """Series to codes as a model does it."""
+    from twincode.evaluate.evaluator import embed
+
+    x = series(length, n, device)
+    tokenizer = build_learner(recipe("vqvae"), x[:BATCH], torch.device(device)).tokenizer
+
+    def work() -> None:
+        with computing_in(precision, torch.device(device)):
+            embed(tokenizer, x)
+
+    return work
+
+
+def probes(ours: bool) -> Work:
     """All probes on codes of 1000 + 4000 series: 32 codes of 64 channels on a grid of 40."""
     from benchmarks.reference import probes as plain_probes
     from twincode.evaluate.probes import probe
 
     features, labels = quantised_features(5000)
     parts = (features[:1000], labels[:1000], features[1000:], labels[1000:])
+    if not ours:
+        return lambda: plain_probes.probe(*parts)
     config = EvaluationConfig()
     # What a first call imports is no part of what probes cost.
     probe(features[:50], labels[:50], features[50:99], labels[50:99], config, n_classes=5)
-    return Case(
-        "all probes, 1000 + 4000 x 2560",
-        lambda: plain_probes.probe(*parts),
-        lambda: probe(*parts, config, n_classes=5),
-        wanted,
-        rounds=1,
-        warm=False,
-    )
+    return lambda: probe(*parts, config, n_classes=5)
 
 
 def quantised_features(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -175,30 +155,69 @@ def quantised_features(n: int) -> tuple[np.ndarray, np.ndarray]:
     return codebook[codes].reshape(n, -1).astype(np.float32), labels
 
 
-def augmentation_case(length: int = 140, device: str = "cpu") -> Case:
+def augmentation(ours: bool, length: int = 140, device: str = "cpu") -> Work:
     """Five augmentations, two views of a batch."""
     x = series(length, device=device)
-    learner = build_learner(recipe("bt-vqvae", projector_width=8), x, torch.device(device))
-    generator, torch_generator = np.random.default_rng(0), torch.Generator(device)
+    if ours:
+        learner = build_learner(recipe("bt-vqvae", projector_width=8), x, torch.device(device))
+        torch_generator = torch.Generator(device)
+        return lambda: learner.augmenter(torch.cat([x, x]), torch_generator)
+    generator = np.random.default_rng(0)
 
-    def plain_work() -> None:
+    def work() -> None:
         for _ in range(2):
             torch.from_numpy(plain_augment.augment_batch(x.cpu().numpy(), generator)).to(device)
 
+    return work
+
+
+def _twin_loss_case(name: str, plain_loss: TwinLoss, our_loss: TwinLoss, device: str) -> Case:
     return Case(
-        "augmentation, two views",
-        plain_work,
-        lambda: learner.augmenter(torch.cat([x, x]), torch_generator),
-        wanted=10,
-        rounds=9,
+        f"{name}, P {WIDTH}",
+        partial(twin_loss, plain_loss, device),
+        partial(twin_loss, our_loss, device),
+        wanted=20,
+        least=floor.twin_loss(BATCH, WIDTH),
+        rounds=15,
     )
 
 
-def all_cases(device: str) -> Iterator[CaseMaker]:
-    """Every row of the table, made one at a time to keep memory low."""
-    yield lambda: twin_loss_case("twin loss", plain_losses.barlow_twins, barlow_twins_loss, device)
-    yield lambda: twin_loss_case("VICReg loss", plain_losses.vicreg, vicreg_loss, device)
-    yield lambda: augmentation_case(device=device)
+def _step_case(name: str, length: int, wanted: float, precision: str, device: str) -> Case:
+    twin = name == "bt-vqvae"
+    return Case(
+        f"{'BT-VQVAE' if twin else 'VQ-VAE'} step, L {length}",
+        partial(plain_step, length, twin, device),
+        partial(our_step, length, name, precision, device),
+        wanted,
+        precision,
+        floor.twin_step(length, BATCH) if twin else floor.naive_step(length, BATCH),
+        # Long series take long: with these the whole table stays within ten minutes.
+        rounds=5 if length < LONG else 3,
+    )
+
+
+def _encode_case(length: int, wanted: float, precision: str, device: str) -> Case:
+    return Case(
+        f"encode, L {length}",
+        partial(plain_encoding, length, device),
+        partial(our_encoding, length, precision, device),
+        wanted,
+        precision,
+        floor.encoding(length, ENCODED),
+    )
+
+
+def all_cases(device: str) -> Iterator[Case]:
+    """Every row of the table."""
+    yield _twin_loss_case("twin loss", plain_losses.barlow_twins, barlow_twins_loss, device)
+    yield _twin_loss_case("VICReg loss", plain_losses.vicreg, vicreg_loss, device)
+    yield Case(
+        "augmentation, two views",
+        partial(augmentation, False, device=device),
+        partial(augmentation, True, device=device),
+        wanted=10,
+        rounds=15,
+    )
     for precision in ("bfloat16", "float32"):
         for name, length, wanted in (
             ("bt-vqvae", 140, 4),
@@ -206,7 +225,9 @@ def all_cases(device: str) -> Iterator[CaseMaker]:
             ("vqvae", 140, 2),
             ("vqvae", 1024, 2),
         ):
-            yield partial(step_case, name, length, wanted, precision, device)
-    yield lambda: encode_case(140, 3, device)
+            yield _step_case(name, length, wanted, precision, device)
+    for precision in ("bfloat16", "float32"):
+        yield _encode_case(140, 3, precision, device)
     if device == "cpu":
-        yield probe_case
+        name = "all probes, 1000 + 4000 x 2560"
+        yield Case(name, partial(probes, False), partial(probes, True), 8, rounds=1, warm=False)

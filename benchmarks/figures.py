@@ -8,11 +8,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.__main__ import RESULTS
+from benchmarks.memory import LATER_STEPS, STEPS
+from benchmarks.tables import RESULTS
 from twincode.files import write_text, write_whole
 
 DOCS = Path("docs")
 TEMPLATE = Path(__file__).with_name("speed_page.md")
+CLOCKS = {
+    "process_time": "each process's own, which leaves out what a shared machine gave to others",
+    "perf_counter": "the wall's",
+}
 INK, BLUE, AMBER = "#1f2430", "#1f6fb2", "#d98200"
 COLOURS = {"vqvae step": INK, "bt-vqvae step": BLUE, "encode": AMBER}
 
@@ -84,20 +89,88 @@ def page(ratios: pd.DataFrame, scaling: pd.DataFrame, startup: pd.DataFrame, mac
         for (curve, along), points in scaling.groupby(["curve", "along"], sort=False)
     )
     starts = "\n".join(
-        f"| {row.what} | {row.seconds:.2f} | {row.lowest:.2f} to {row.highest:.2f} |"
+        f"| {row.what} | {row.seconds:.2f} | {row.lowest:.2f} to {row.highest:.2f} | "
+        f"{row.processor:.2f} |"
         for row in startup.itertuples()
     )
-    precision = pd.read_csv(RESULTS / "precision.csv")
     return TEMPLATE.read_text(encoding="utf-8").format(
-        within=int(precision.within_spread.sum()),
-        compared=len(precision),
-        seeds=int(precision.seeds.min()),
-        datasets=", ".join(precision.dataset.unique()),
         rows=rows,
         slopes=slopes,
         starts=starts,
         shorts=_shorts(ratios),
+        clock_words=CLOCKS[machine.get("clock", "perf_counter")],
+        load_words=_load(ratios),
+        accelerator=accelerator_section(),
+        **_precision(),
+        **_encoding(),
+        memory=memory_section(),
         **machine,
+    )
+
+
+def _precision() -> dict[str, object]:
+    """What training in lower precision does to the final metrics."""
+    precision = pd.read_csv(RESULTS / "precision.csv")
+    return {
+        "within": int(precision.within_spread.sum()),
+        "compared": len(precision),
+        "seeds": int(precision.seeds.min()),
+        "datasets": ", ".join(precision.dataset.unique()),
+    }
+
+
+def _encoding() -> dict[str, object]:
+    """How many codes lower precision moves."""
+    found = pd.read_csv(RESULTS / "cpu-encoding.csv")
+    shares = [f"{share:.2%}" for share in (found.changed.min(), found.changed.max())]
+    return {"changed": " to ".join(dict.fromkeys(shares)), "encoded": ", ".join(found.dataset)}
+
+
+def _load(ratios: pd.DataFrame) -> str:
+    """How busy the machine was, where that was noted."""
+    return f"; the machine's load was {ratios.load.iloc[-1]:.1f}" if "load" in ratios else ""
+
+
+def memory_section() -> str:
+    """The table of peaks, or that it has not been measured."""
+    if not (RESULTS / "memory.csv").exists():
+        return "`make bench-memory` measures what a run of each data set needs; not done yet."
+    rows = "\n".join(
+        f"| {row.dataset} | {row.train} + {row.test} | {row.length} | {row.first_steps:.2f} | "
+        f"{row.later_steps:.2f} | {row.evaluation:.2f} |"
+        for row in pd.read_csv(RESULTS / "memory.csv").itertuples()
+    )
+    return (
+        "The most a run needs, in gigabytes, each in a fresh process (`make bench-memory`; "
+        "BT-VQVAE, batch 128, projector width 4096; random walks of the sizes of these sets): "
+        f"after {STEPS} training steps, after {LATER_STEPS} more, and after evaluation has "
+        "embedded both parts.\n\n"
+        "| data set | train + test | length | first steps | later steps | evaluation |\n"
+        f"|---|---|---|---|---|---|\n{rows}"
+    )
+
+
+def accelerator_section() -> str:
+    """What recording and sharing were found to bring, or that it has not been measured."""
+    if not (RESULTS / "cuda-launches.csv").exists():
+        return "None of this has been measured yet; `make bench-gpu` does and writes it down here."
+    steps = pd.read_csv(RESULTS / "cuda-launches.csv")
+    runs = pd.read_csv(RESULTS / "cuda-sharing.csv")
+    device = json.loads((RESULTS / "cuda-machine.json").read_text())["device"]
+    recorded = "\n".join(
+        f"| {row.recipe} step, L {row.length} | {row.precision} | {row.ratio:.1f} | "
+        f"{row.lowest:.1f} to {row.highest:.1f} |"
+        for row in steps.itertuples()
+    )
+    shared = "\n".join(
+        f"| {row.recipe}, L {row.length} | {row.precision} | {row.runs} | "
+        f"{row.steps_a_second:.0f} | {row.times_one:.1f} |"
+        for row in runs.itertuples()
+    )
+    return (
+        f"Measured on {device}:\n\n| what | precision | times ahead of single launches | "
+        f"lowest to highest round |\n|---|---|---|---|\n{recorded}\n\n| runs that share the GPU | "
+        f"precision | runs | steps a second | times one run |\n|---|---|---|---|---|\n{shared}"
     )
 
 

@@ -3,15 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import torch
-
-from benchmarks.cases import our_step, series
+from benchmarks.cases import our_encoding, our_step
 from benchmarks.timing import Work, best
-from twincode.evaluate.evaluator import embed
-from twincode.recipes import recipe
-from twincode.train.loop import build_learner
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 class Point(NamedTuple):
@@ -58,13 +53,11 @@ def curves(precision: str, device: str = "cpu") -> Iterator[Point]:
             for P in (512, 1024, 2048, 4096)
         ),
     )
-    yield from _points("encode", "length L", ((L, _encode(L, 512, device)) for L in lengths))
     yield from _points(
-        "encode", "series n", ((n, _encode(140, n, device)) for n in (256, 512, 1024, 2048, 4096))
+        "encode", "length L", ((L, our_encoding(L, device=device, n=512)) for L in lengths)
     )
-
-
-def _encode(length: int, n: int, device: str) -> Work:
-    x = series(length, n, device)
-    tokenizer = build_learner(recipe("vqvae"), x[:128], torch.device(device)).tokenizer
-    return lambda: embed(tokenizer, x)
+    yield from _points(
+        "encode",
+        "series n",
+        ((n, our_encoding(140, device=device, n=n)) for n in (256, 512, 1024, 2048, 4096)),
+    )

@@ -1,5 +1,6 @@
 """How long a person waits before anything happens, measured on whole processes."""
 
+import resource
 import statistics
 import subprocess
 import sys
@@ -14,12 +15,13 @@ POLL_SECONDS = 0.01
 
 
 class Wait(NamedTuple):
-    """Median seconds, and the lowest and highest of several processes."""
+    """Median seconds, the lowest and highest of several processes, and the processor's seconds."""
 
     what: str
     seconds: float
     lowest: float
     highest: float
+    processor: float
 
 
 def waits() -> Iterator[Wait]:
@@ -30,8 +32,20 @@ def waits() -> Iterator[Wait]:
 
 
 def _of(what: str, measure: Callable[[], float]) -> Wait:
-    seconds = [measure() for _ in range(ROUNDS)]
-    return Wait(what, statistics.median(seconds), min(seconds), max(seconds))
+    measured = []
+    for _ in range(ROUNDS):
+        before = _processor_seconds()
+        measured.append((measure(), _processor_seconds() - before))
+    waited, worked = zip(*measured, strict=True)
+    return Wait(
+        what, statistics.median(waited), min(waited), max(waited), statistics.median(worked)
+    )
+
+
+def _processor_seconds() -> float:
+    """What the processes that have ended have computed, whatever the machine did beside."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _whole(*words: str) -> float:

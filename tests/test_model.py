@@ -51,6 +51,14 @@ def test_codes_fill_the_grid(model, waves):
     assert len(np.unique(codes)) > 1
 
 
+def test_encoding_in_a_lower_precision_moves_few_codes(model, waves):
+    full = model.encode(waves.X_test)
+    low = model.encode(waves.X_test, precision="bfloat16")
+    assert (low != full).mean() < 0.05
+    with pytest.raises(TwincodeError, match="did you mean 'bfloat16'"):
+        model.encode(waves.X_test, precision="bfloat")
+
+
 def test_a_channel_of_one_may_be_left_out(model, waves):
     assert (model.encode(waves.X_test[:, 0]) == model.encode(waves.X_test)).all()
     assert (model.encode(waves.X_test[:, 0].tolist()) == model.encode(waves.X_test)).all()

@@ -23,6 +23,7 @@ from twincode.evaluate.evaluator import embed
 from twincode.evaluate.readout import readout_features
 from twincode.evaluate.reconstruction import batches
 from twincode.files import read_json, write_json, write_whole
+from twincode.precision import computing_in
 from twincode.tokenizers import Tokenizer, build_tokenizer
 
 FORMAT = 1
@@ -64,9 +65,13 @@ class Model:
         """Where the model computes."""
         return next(iter(self.tokenizer.state_dict().values()), torch.empty(0)).device
 
-    def encode(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Codes (n, H, W) of series X. Raises TwincodeError for series that do not fit."""
-        _, codes = embed(self.tokenizer, self._tensor(X))
+    def encode(self, X: ArrayLike, precision: str = "float32") -> NDArray[np.int64]:
+        """Codes (n, H, W) of series X. Raises TwincodeError for series that do not fit.
+
+        In ``bfloat16`` it is faster, and a few codes in ten thousand fall otherwise.
+        """
+        with computing_in(precision, self.device):
+            _, codes = embed(self.tokenizer, self._tensor(X))
         if codes is None:
             raise TwincodeError(f"{self.config.recipe} is continuous: it has features but no codes")
         return codes.numpy()

@@ -1,6 +1,5 @@
 """The commands. Heavy imports wait until a command needs them."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from twincode.cli.errors import (
 )
 from twincode.cli.settings import describe_settings, listed, numbers, parse_settings
 from twincode.errors import TwincodeError
+from twincode.memory import keep_freed_memory
 from twincode.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -160,6 +160,9 @@ def encode(
     file: SeriesFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="A .parquet, .csv, .npy or .npz file.")],
     device: Device = "cpu",
+    precision: Annotated[
+        str, typer.Option(help="float32, or the faster bfloat16, which moves a few codes.")
+    ] = "float32",
     missing: Missing = "error",
     lengths: Lengths = "error",
 ) -> None:
@@ -173,7 +176,7 @@ def encode(
 
     check_suffix(out)
     model = load_model(folder, device)
-    codes = model.encode(_read(model, file, Policy(missing, lengths)))
+    codes = model.encode(_read(model, file, Policy(missing, lengths)), precision)
     write_array(out, codes, code_columns(*codes.shape[1:]))
     typer.echo(f"written: {out} ({len(codes)} series, {codes[0].size} codes each)")
 
@@ -339,8 +342,7 @@ def _command() -> list[str]:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line, by default the program's own; returns the exit status."""
     tolerate_any_encoding()
-    # Large pages for large tensors, if torch is still to be imported: less time in page faults.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    keep_freed_memory()
     arguments = list(sys.argv[1:] if words is None else words)
     try:
         status = app(arguments or ["--help"], prog_name="twincode", standalone_mode=False)

@@ -20,7 +20,9 @@ def measure_codes(counts: Tensor, codebook_sizes: Sequence[int]) -> dict[str, fl
 
 def code_counts(codes: Tensor, codebook_size: int) -> Tensor:
     """How often each code occurs: int64 codes of any shape, each in 0 .. K-1 -> int64 (K,)."""
-    return torch.bincount(codes.flatten(), minlength=codebook_size)
+    won = codes.flatten()
+    # Not bincount, which waits for the largest code on an accelerator.
+    return won.new_zeros(codebook_size).scatter_add_(0, won, torch.ones_like(won))
 
 
 def perplexity(counts: Tensor) -> float:

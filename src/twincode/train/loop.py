@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from twincode import distributed
 from twincode.augment import Augmenter
 from twincode.config import Config
 from twincode.errors import TwincodeError
-from twincode.evaluate.codebook import measure_codes, perplexity, used_codes
+from twincode.evaluate.codebook import code_counts, measure_codes, perplexity, used_codes
 from twincode.losses import Projections
 from twincode.precision import computing_in
 from twincode.spectral import STFT
@@ -20,6 +21,14 @@ from twincode.tokenizers import Tokenizer, build_tokenizer
 from twincode.train.log import Record
 from twincode.train.objective import Objective
 from twincode.train.randomness import noise_stream, stream, stream_seed
+from twincode.train.recording import (
+    Batch,
+    RecordedStep,
+    Recorder,
+    Step,
+    StepResult,
+    recorder_for,
+)
 from twincode.train.teacher import Teacher, momentum_at
 
 
@@ -27,7 +36,8 @@ from twincode.train.teacher import Teacher, momentum_at
 class Learner:
     """All that training changes and all that makes the views.
 
-    A ``teacher`` is there only where the objective needs one.
+    A ``teacher`` is there only where the objective needs one. With a ``recorder``, steps are
+    recorded and played again where that is faster.
     """
 
     config: Config
@@ -37,6 +47,7 @@ class Learner:
     augmenter: Augmenter
     device: torch.device
     teacher: Teacher | None = None
+    recorder: Recorder | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -60,12 +71,11 @@ class Learner:
         with noise_stream(self.config.training.seed, epoch, self.device):
             for step, chosen in self._order(len(x), epoch):
                 self._set_learning_rate(step, len(x))
-                upper, lower = self._views(x[chosen], generator)
-                groups = () if background is None else (distributed.share(background[chosen]),)
-                losses, codes = self._step(upper, lower, len(upper) / len(chosen), *groups)
+                batch = self._batch(x, chosen, background, generator)
+                losses, codes = self._take_step(batch)
                 self._lead_teacher(step, len(x))
                 if codes is not None:
-                    counts += torch.bincount(codes.flatten(), minlength=len(counts))
+                    counts += code_counts(codes, len(counts))
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0) + value * len(chosen)
         distributed.sum_in_place([*sums.values(), counts])
@@ -78,17 +88,32 @@ class Learner:
             "seconds": time.perf_counter() - began,
         }
 
-    def _step(
-        self, upper: Tensor, lower: Tensor | None, share: float, *groups: Tensor
-    ) -> tuple[dict[str, Tensor], Tensor | None]:
-        """One optimiser step on this process's share of a batch: its losses and its codes."""
+    @cached_property
+    def _take_step(self) -> Step:
+        return self._step if self.recorder is None else RecordedStep(self._step, self.recorder)
+
+    def _batch(
+        self, x: Tensor, chosen: Tensor, background: Tensor | None, generator: torch.Generator
+    ) -> Batch:
+        """This process's share of the series ``chosen``, as the branches see them."""
+        upper, lower = self._views(x[chosen], generator)
+        groups = None if background is None else distributed.share(background[chosen])
+        return Batch(upper, lower, groups, len(upper) / len(chosen))
+
+    def _step(self, batch: Batch) -> StepResult:
+        """One optimiser step on this process's share of a batch: its losses and its codes.
+
+        Nothing in it waits for a result on the host, so that it can be recorded.
+        """
+        self.optimizer.zero_grad()
+        upper, lower, background, share = batch
+        groups = () if background is None else (background,)
         with computing_in(self.config.training.precision, self.device):
             targets = self._targets(upper, lower)
             output = self.tokenizer(upper, lower if self.objective.encodes_twin else None, *groups)
             losses = self.objective(output, targets)
         losses = self.objective.portion(losses, share)
         losses["total"] = self.objective.total(losses)
-        self.optimizer.zero_grad()
         losses["total"].backward()
         distributed.sum_in_place(p.grad for p in self._parameters if p.grad is not None)
         self.optimizer.step()
@@ -139,9 +164,12 @@ class Learner:
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _set_learning_rate(self, step: int, n: int) -> None:
-        peak = self.config.training.learning_rate
+        rate = cosine_rate(self.config.training.learning_rate, step, self._steps(n))
         for group in self.optimizer.param_groups:
-            group["lr"] = cosine_rate(peak, step, self._steps(n))
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)  # where a recorded step reads it
+            else:
+                group["lr"] = rate
 
     def _steps(self, n: int) -> int:
         """The optimiser steps of the whole run on n series."""
@@ -198,14 +226,17 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
     _place_codebook(config, tokenizer, x)
     sizes = config.tokenizer
     stft = STFT(length, sizes.n_fft, sizes.hop_length, sizes.window).to(device)
+    teacher = _teacher(tokenizer, objective)
+    parts = [part for part in (tokenizer, objective, teacher) if part is not None]
     return Learner(
         config,
         tokenizer,
         objective,
-        build_optimizer(config, tokenizer, objective),
+        build_optimizer(config, device, tokenizer, objective),
         Augmenter(config.augmentation, stft),
         device,
-        _teacher(tokenizer, objective),
+        teacher,
+        recorder_for(device, parts),
     )
 
 
@@ -215,16 +246,20 @@ def _teacher(tokenizer: Tokenizer, objective: Objective) -> Teacher | None:
     return Teacher(tokenizer, objective.projector)
 
 
-def build_optimizer(config: Config, *modules: nn.Module) -> torch.optim.Optimizer:
-    """AdamW over every parameter of ``modules``."""
+def build_optimizer(
+    config: Config, device: torch.device, *modules: nn.Module
+) -> torch.optim.Optimizer:
+    """AdamW over every parameter of ``modules``, in one pass over all of them."""
     parameters = [parameter for module in modules for parameter in module.parameters()]
-    training = config.training
-    # A control without parameters is never stepped, but AdamW insists on something to hold.
+    training, accelerated = config.training, device.type == "cuda"
+    rate = training.learning_rate
     return torch.optim.AdamW(
-        parameters or [nn.Parameter(torch.empty(0))],
-        lr=training.learning_rate,
+        # A control without parameters is never stepped, but AdamW insists on something to hold.
+        parameters or [nn.Parameter(torch.empty(0, device=device))],
+        lr=torch.tensor(rate, device=device) if accelerated else rate,
         weight_decay=training.weight_decay,
         fused=True,
+        capturable=accelerated,
     )
 
 
