@@ -27,7 +27,7 @@ BACKGROUND = "outline"
 LENGTH = 96
 COPIES = 4  # of each train day, each under another outline
 TEST_DAYS = 400
-SMALL = {"latent_channels": 4, "downsampled_width": 4, "residual_blocks": 1, "batch_size": 32}
+SMALL = {"latent_channels": 8, "downsampled_width": 1, "residual_blocks": 1, "batch_size": 32}
 METRICS = ("svm_accuracy", "knn1_accuracy", "knn5_accuracy")
 
 
@@ -35,8 +35,8 @@ def main() -> None:
     """Train both models for every weight and seed, probe, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.contrast", description=main.__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--kl-weights", default="1,3")
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--kl-weights", default="1")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     weights = [float(weight) for weight in arguments.kl_weights.split(",")]
