@@ -3,33 +3,31 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from slow_work import STUDY
+from slow_work import STUDY, SlowWork
+from test_executors import press_when
 
 from twincode.study import Processes, read_status, run_study
+from twincode.study import runner as runner_module
 from twincode.study.board import RUNNING
 from twincode.study.runner import RUNS
 
 PATIENCE = 90  # seconds
 DRIVER = """
-import signal, sys
+import sys
 import slow_work, twincode.study.runner
-from twincode.cli.errors import readable
 from twincode.study import Processes, run_study
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
 twincode.study.runner.Work = slow_work.SlowWork
 workers = int(sys.argv[2])
 executor = Processes(workers) if workers else None
-readable(run_study)(
-    slow_work.STUDY, sys.argv[1], device="cpu", executor=executor, checkpoint_seconds=0
-)
+run_study(slow_work.STUDY, sys.argv[1], device="cpu", executor=executor, checkpoint_seconds=0)
 """
 
 
@@ -69,28 +67,27 @@ def epochs_written(folder):
     return sum(log.count('"event": "epoch"') for log in logs)
 
 
-def stop(driver, folder, how, after):
-    """Send a signal when so many epochs more have been written, at no particular moment then."""
+def kill(driver, folder, after):
+    """Kill a driver when so many epochs more have been written, at no particular moment then."""
     target = epochs_written(folder) + after
     deadline = time.monotonic() + PATIENCE
     while epochs_written(folder) < target:
         assert driver.poll() is None, driver.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    driver.send_signal(how)
-    return driver.communicate(timeout=PATIENCE)
+    driver.kill()
+    driver.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_twice_and_finished(workers, undisturbed, tmp_path):
     chance = random.Random(workers)
     for _ in range(2):
-        stop(start(tmp_path, workers), tmp_path, signal.SIGKILL, chance.randint(1, 5))
+        kill(start(tmp_path, workers), tmp_path, chance.randint(1, 5))
         board = read_status(tmp_path)
         assert (board.alive, board.of(RUNNING)) == (False, [])
     before = {name: path.stat().st_mtime_ns for name, path in results(tmp_path).items()}
-    executor = Processes(workers) if workers else None
-    outcome = run_study(STUDY, tmp_path, device="cpu", executor=executor)
+    outcome = run_study(STUDY, tmp_path, device="cpu")
     assert (outcome.present, outcome.failed) == (len(before), {})
     assert table(tmp_path) == undisturbed
     assert {name: results(tmp_path)[name].stat().st_mtime_ns for name in before} == before
@@ -100,11 +97,16 @@ def results(folder):
     return {path.parent.name: path for path in (folder / RUNS).glob("*/result.json")}
 
 
-def test_ctrl_c_then_the_same_command(undisturbed, tmp_path):
-    driver = start(tmp_path, 1)
-    _, err = stop(driver, tmp_path, signal.SIGINT, 3)
-    assert driver.returncode != 0
-    assert "interrupted; run the same command again to go on" in err.splitlines()[0]
+def test_ctrl_c_then_the_same_command(undisturbed, tmp_path, monkeypatch):
+    here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", here)
+    monkeypatch.setattr(runner_module, "Work", SlowWork)
+    under_way = threading.Thread(target=press_when, args=(lambda: epochs_written(tmp_path) > 2, 1))
+    under_way.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_study(STUDY, tmp_path, device="cpu", executor=Processes(1), checkpoint_seconds=0)
+    under_way.join()
+    monkeypatch.undo()
     board = read_status(tmp_path)
     reached = {row.name: row.epoch for row in board.rows.values() if row.epoch < row.epochs}
     assert (board.alive, board.of(RUNNING)) == (False, [])

@@ -26,10 +26,11 @@ class Study:
 
     ``gammas`` apply to the recipes with a twin loss beside others; a twin loss alone keeps the
     recipe's gamma. ``settings`` are further fields of the configuration, the same for every run,
-    and ``overrides`` are further fields for single recipes, by the recipe's name. The budget is the setting ``epochs`` or else ``steps``: on each data set
-    the whole number of epochs, at least one, that comes nearest to that many optimiser steps. The
-    controls belong to every study without being asked for: the raw series, an untrained encoder
-    and, beside a twin loss, augmentation alone.
+    and ``overrides`` are further fields for single recipes, by the recipe's name. The budget is
+    the setting ``epochs`` or else ``steps``: on each data set the whole number of epochs, at least
+    one, that comes nearest to that many optimiser steps. The controls belong to every study
+    without being asked for: the raw series, an untrained encoder and, beside a twin loss,
+    augmentation alone.
     """
 
     datasets: tuple[str, ...]
