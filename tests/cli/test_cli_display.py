@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from terminal import epoch
+from terminal import epoch, terminal  # noqa: F401 - a fixture
 
 from twincode.cli.progress import RunProgress
 from twincode.cli.settings import listed, numbers, parse_settings
@@ -9,7 +9,7 @@ from twincode.cli.tables import show
 from twincode.errors import TwincodeError
 
 
-def test_a_terminal_shows_what_runs_how_far_it_is_and_how_long_it_takes(terminal):
+def test_a_terminal_shows_what_runs_how_far_it_is_and_how_long_it_takes(terminal):  # noqa: F811
     with RunProgress("Waves  BT-VQVAE γ=1", 4) as progress:
         progress.watch({"event": "start"})
         progress.watch(epoch(1))
@@ -20,13 +20,13 @@ def test_a_terminal_shows_what_runs_how_far_it_is_and_how_long_it_takes(terminal
     assert rest == ""
 
 
-def test_a_continuous_model_has_no_perplexity(terminal):
+def test_a_continuous_model_has_no_perplexity(terminal):  # noqa: F811
     with RunProgress("Waves", 4) as progress:
         progress.watch(epoch(4, perplexity=None))
     assert terminal.lines()[0] == "Waves  epoch 4/4  loss 1.25  last evaluation"
 
 
-def test_dead_codes_and_what_goes_wrong_are_told_as_it_happens(terminal):
+def test_dead_codes_and_what_goes_wrong_are_told_as_it_happens(terminal):  # noqa: F811
     with RunProgress("Waves", 9) as progress:
         progress.watch(epoch(5, dead_codes=30.0))
         message = "only 2 of 32 codes are in use"
@@ -39,13 +39,13 @@ def test_dead_codes_and_what_goes_wrong_are_told_as_it_happens(terminal):
     assert not any("to the end" in line for line in terminal.lines())
 
 
-def test_a_failure_before_the_first_epoch_leaves_the_terminal_clean(terminal):
+def test_a_failure_before_the_first_epoch_leaves_the_terminal_clean(terminal):  # noqa: F811
     with pytest.raises(TwincodeError), RunProgress("Waves", 4):
         raise TwincodeError("no")
     assert set(terminal.lines()) == {""}
 
 
-def test_a_failure_later_leaves_the_bar_and_an_empty_line(terminal):
+def test_a_failure_later_leaves_the_bar_and_an_empty_line(terminal):  # noqa: F811
     def fail():
         with RunProgress("Waves", 4) as progress:
             progress.watch(epoch(1))

@@ -1,6 +1,7 @@
 """Real Ray on this machine's loopback address: two nodes, one of them killed midway."""
 
 import os
+import socket
 import threading
 
 import light_tasks
@@ -20,13 +21,14 @@ from twincode.study.runner import plan_runs
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two nodes with a core each."""
+    """Two nodes with a core each; the first believes that it has a GPU."""
     path = os.pathsep.join([HERE, os.environ.get("PYTHONPATH", "")])
     with module._variables({**module._QUIET, **module._OWN, "PYTHONPATH": path}):
         from ray.cluster_utils import Cluster
 
         cluster = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+            initialize_head=True,
+            head_node_args={"num_cpus": 1, "num_gpus": 1, "include_dashboard": False},
         )
         cluster.add_node(num_cpus=1)
     yield cluster
@@ -63,7 +65,9 @@ def test_a_run_that_kills_every_worker_fails(executor, runs):
     assert light_tasks.attempts(runs[0]) == ATTEMPTS
 
 
-def test_ctrl_c_lets_runs_save(executor, runs):
+@pytest.mark.usefixtures("executor")
+def test_ctrl_c_lets_runs_that_share_a_gpu_save(cluster, runs):
+    executor = RayCluster(cluster.address, cpus=0.5, gpus=0.5)
     events, presser = [], threading.Thread(target=press_when, args=(all_at_work(runs[:2]), 1))
     presser.start()
     with pytest.raises(KeyboardInterrupt):
@@ -100,6 +104,9 @@ def test_a_study_survives_the_death_of_a_node(cluster, executor, undisturbed, tm
         ({"cpus": 0}, "more than 0 cpus and at least 0 gpus, not 0 and 0"),
         ({"gpus": -1}, "not 1 and -1"),
         ({"cpus": float("nan")}, "not nan and 0"),
+        ({"address": "auto"}, "either local or at an address such as 10.0.0.1:6379, not 'auto'"),
+        ({"address": ""}, "either local or at an address"),
+        ({"address": "ray://head:10001"}, "either local or at an address"),
     ],
 )
 def test_sizes_that_make_no_sense(sizes, message):
@@ -111,6 +118,15 @@ def test_ray_that_is_not_installed_is_one_line(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(TwincodeError, match=r"install it with pip install 'twincode\[ray\]'"):
         RayCluster()
+
+
+def test_a_cluster_that_is_not_there_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        for host in ("127.0.0.1", "localhost"):
+            module._check_answer(f"{host}:{port}", "127.0.0.1")
+    with pytest.raises(TwincodeError, match=f"nothing answers at 127.0.0.1:{port}; give --ray"):
+        module._check_answer(f"127.0.0.1:{port}", "127.0.0.1")
 
 
 def test_a_log_is_followed_through_cuts(tmp_path):

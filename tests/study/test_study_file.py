@@ -54,7 +54,7 @@ def test_what_a_file_leaves_out_has_the_usual_value(read):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dataset = ['a']", "unknown entry 'dataset'; did you mean 'datasets'?"),
+        ("dataset = ['a']", r"unknown entry in .*my.toml 'dataset'; did you mean 'datasets'"),
         ("datasets = 'GunPoint'", "datasets must be a list of names such as"),
         ("datasets = [1]", "datasets must be a list of names"),
         ("gammas = ['a']", "gammas must be a list of numbers"),

@@ -63,11 +63,14 @@ class StudyProgress:
         elif isinstance(event, Logged) and event.record["event"] == "epoch":
             self._notes[name] = epoch_note(event.record, epochs)
         elif isinstance(event, Logged) and event.record["event"] == "health":
-            # What holds at the end is said there.
-            if event.record["epoch"] < epochs:
-                self._say(f"{event.run.title}: {event.record['message']}")
+            self._tell_health(event, epochs)
         if not self._console.is_interactive:
             self._print(event)
+
+    def _tell_health(self, event: Logged, epochs: int) -> None:
+        """What holds at the end is said there."""
+        if event.record["epoch"] < epochs:
+            self._say(f"{event.run.title}: {event.record['message']}")
 
     def _print(self, event: Event) -> None:
         """One plain line at each evaluation and wherever a run fails or loses its worker."""

@@ -28,7 +28,7 @@ def read_study_file(path: Path) -> dict[str, Any]:
     entries = _load(path)
     for name in entries:
         if name not in _READERS:
-            raise unknown_name("entry", name, _READERS)
+            raise unknown_name(f"entry in {path}", name, _READERS)
     study = {name: _READERS[name](path, name, value) for name, value in entries.items()}
     settings = study.pop(SETTINGS, {})
     if "epochs" in study:

@@ -5,6 +5,8 @@ import json
 import logging
 import math
 import os
+import re
+import socket
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +34,10 @@ POLL_SECONDS = 0.5
 # Runs in Ray's queue for each that fits: enough that no worker waits, and that a cluster that
 # grows on demand sees the demand.
 QUEUED_PER_SLOT = 2
+# How long the address of a cluster may take to answer.
+ANSWER_SECONDS = 5.0
+_ADDRESS = re.compile(r"[^:/\s]+:\d{1,5}")
+_LOOPBACK = ("localhost", "127.0.0.1")
 
 # Nobody is to be told of this use of Ray.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
@@ -58,6 +64,11 @@ class RayCluster:
             raise TwincodeError(
                 "a run on Ray takes more than 0 cpus and at least 0 gpus, not "
                 f"{self.cpus:g} and {self.gpus:g}"
+            )
+        if self.address != LOCAL and not _ADDRESS.fullmatch(self.address):
+            raise TwincodeError(
+                f"Ray is either {LOCAL} or at an address such as 10.0.0.1:6379, not "
+                f"{self.address!r}"
             )
         if importlib.util.find_spec("ray") is None:
             raise TwincodeError("Ray is not installed; install it with pip install 'twincode[ray]'")
@@ -211,6 +222,8 @@ def _connected(address: str) -> Iterator[Any]:
 
         own = not ray.is_initialized()
         if own:
+            if address != LOCAL:
+                _check_answer(address, ray.util.get_node_ip_address())
             try:
                 ray.init(
                     address=address,
@@ -226,6 +239,18 @@ def _connected(address: str) -> Iterator[Any]:
     finally:
         if own:
             ray.shutdown()
+
+
+def _check_answer(address: str, own_host: str) -> None:
+    """Raise TwincodeError where nothing listens: Ray itself would try for minutes.
+
+    Ray takes the loopback address for this machine's address in its network, ``own_host``.
+    """
+    host, _, port = address.rpartition(":")
+    for each in (host, own_host) if host in _LOOPBACK else (host,):
+        with suppress(OSError), socket.create_connection((each, int(port)), ANSWER_SECONDS):
+            return
+    raise TwincodeError(f"nothing answers at {address}; give --ray the address of a cluster")
 
 
 @contextmanager
