@@ -1,23 +1,27 @@
 import json
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import options, write_waves
+from conftest import TINY, options, write_waves
 
 from twincode.config import field_names
 from twincode.data import load_dataset
 from twincode.model import load_model
 from twincode.recipes import RECIPES
 
-COMMANDS = ["datasets", "train", "evaluate", "encode", "reconstruct", "study", "report"]
+COMMANDS = [
+    *("datasets", "train", "evaluate", "encode", "reconstruct"),
+    *("study", "study status", "report"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_help_has_an_example(twincode, command):
-    answer = twincode(command, "--help")
+    answer = twincode(*command.split(), "--help")
     assert answer.status == 0
     assert f"Example: twincode {command} " in answer.out
     assert max(map(len, answer.out.splitlines())) <= 80
@@ -252,7 +256,7 @@ def test_a_study_with_a_failed_run_says_so_and_shows_the_rest(
     twincode, waves_file, tmp_path, monkeypatch
 ):
     from twincode.errors import TwincodeError
-    from twincode.study import runner
+    from twincode.study import work
     from twincode.train import fit
 
     def flaky(config, *others):
@@ -260,16 +264,44 @@ def test_a_study_with_a_failed_run_says_so_and_shows_the_rest(
             raise TwincodeError("it broke")
         return fit(config, *others)
 
-    monkeypatch.setattr(runner, "fit", flaky)
+    monkeypatch.setattr(work, "fit", flaky)
     monkeypatch.setattr("twincode.report.write_report", lambda folder: folder / "report.html")
     words = ["study", "--datasets", waves_file, "--out", tmp_path / "s"]
     answer = twincode(*words, "--seeds", "1", *options(epochs=1, evaluations=1))
     assert answer.status == 1
+    assert "[5/7] Waves  BT-VQVAE γ=0.5  seed 0  failed: it broke" in answer.err
     assert answer.err.splitlines()[-1] == (
         "twincode: failed: Waves BT-VQVAE γ=0.5 seed 0 and 2 more: it broke"
     )
     assert "runs: 4 trained, 0 already there" in answer.out
     assert "VQ-VAE, augmented" in answer.out
+    standing = twincode("study", "status", tmp_path / "s")
+    assert standing.out.splitlines() == [
+        "4 of 7 runs done, 3 failed, 100% of the work",
+        *[f"failed: Waves  BT-VQVAE γ={gamma}  seed 0: it broke" for gamma in ("0.5", 1, 2)],
+        "run the same command again to try what failed again",
+    ]
+
+
+def test_a_study_is_read_from_a_file_and_options_count_before_it(
+    twincode, waves_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("twincode.report.write_report", lambda folder: folder / "report.html")
+    settings = "\n".join(f"{name} = {value}" for name, value in TINY.items())
+    Path("waves.toml").write_text(
+        f'datasets = ["{waves_file}"]\nrecipes = ["vqvae"]\nseeds = 5\n[settings]\n{settings}'
+    )
+    answer = twincode("study", "waves.toml", "--seeds", 2, "--epochs", 1, "--evaluations", 1)
+    assert answer.status == 0
+    assert "runs: 5 trained, 0 already there" in answer.out
+    study = json.loads((tmp_path / "waves" / "study.json").read_text())
+    assert (study["seeds"], study["epochs"]) == ([0, 1], 1)
+    assert twincode("study", "status", "waves").out == "5 of 5 runs done, 100% of the work\n"
+    steps = twincode("study", "waves.toml", "--seeds", 1, "--steps", 6, "--evaluations", 1)
+    assert "runs: 1 trained, 2 already there" in steps.out
+    study = json.loads((tmp_path / "waves" / "study.json").read_text())
+    assert (study["steps"], study["epochs"]) == (6, 2)
 
 
 def test_a_page_can_be_made_of_one_run(twincode, trained):

@@ -1,65 +1,15 @@
-import io
 import re
-from dataclasses import replace
 
 import pytest
-from conftest import tiny
-from rich.console import Console
+from terminal import epoch, terminal  # noqa: F401 - a fixture
 
-from twincode.cli import progress as progress_module
-from twincode.cli.progress import RunProgress, StudyProgress
+from twincode.cli.progress import RunProgress
 from twincode.cli.settings import listed, numbers, parse_settings
 from twincode.cli.tables import show
 from twincode.errors import TwincodeError
-from twincode.study import PlannedRun
 
 
-class Terminal(io.StringIO):
-    """A terminal of 80 columns that remembers what stands on it."""
-
-    def isatty(self):
-        return True
-
-    def lines(self):
-        rows, row, column = [""], 0, 0
-        for control, number, kind, character in re.findall(
-            r"(\x1b\[\??(\d*)[\d;]*([A-Za-z]))|(.|\n)", self.getvalue()
-        ):
-            if kind == "A":
-                row -= int(number or 1)
-            elif kind == "K":
-                rows[row] = ""
-            elif character == "\r":
-                column = 0
-            elif character == "\n":
-                row, column = row + 1, 0
-                rows += [""] * (row + 1 - len(rows))
-            elif not control:
-                rows[row] = rows[row][:column].ljust(column) + character + rows[row][column + 1 :]
-                column += 1
-        return [line.rstrip() for line in rows]
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    for name, value in {"TERM": "xterm", "COLUMNS": "80"}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-        monkeypatch.delenv(name, raising=False)
-    terminal = Terminal()
-    monkeypatch.setattr(
-        progress_module, "Console", lambda stderr: Console(file=terminal, stderr=stderr)
-    )
-    return terminal
-
-
-def epoch(number, **changes):
-    return {"event": "epoch", "epoch": number, "losses": {"total": 1.25}, "perplexity": 3.5} | (
-        changes
-    )
-
-
-def test_a_terminal_shows_what_runs_how_far_it_is_and_how_long_it_takes(terminal):
+def test_a_terminal_shows_what_runs_how_far_it_is_and_how_long_it_takes(terminal):  # noqa: F811
     with RunProgress("Waves  BT-VQVAE γ=1", 4) as progress:
         progress.watch({"event": "start"})
         progress.watch(epoch(1))
@@ -70,13 +20,13 @@ def test_a_terminal_shows_what_runs_how_far_it_is_and_how_long_it_takes(terminal
     assert rest == ""
 
 
-def test_a_continuous_model_has_no_perplexity(terminal):
+def test_a_continuous_model_has_no_perplexity(terminal):  # noqa: F811
     with RunProgress("Waves", 4) as progress:
         progress.watch(epoch(4, perplexity=None))
     assert terminal.lines()[0] == "Waves  epoch 4/4  loss 1.25  last evaluation"
 
 
-def test_dead_codes_and_what_goes_wrong_are_told_as_it_happens(terminal):
+def test_dead_codes_and_what_goes_wrong_are_told_as_it_happens(terminal):  # noqa: F811
     with RunProgress("Waves", 9) as progress:
         progress.watch(epoch(5, dead_codes=30.0))
         message = "only 2 of 32 codes are in use"
@@ -89,13 +39,13 @@ def test_dead_codes_and_what_goes_wrong_are_told_as_it_happens(terminal):
     assert not any("to the end" in line for line in terminal.lines())
 
 
-def test_a_failure_before_the_first_epoch_leaves_the_terminal_clean(terminal):
+def test_a_failure_before_the_first_epoch_leaves_the_terminal_clean(terminal):  # noqa: F811
     with pytest.raises(TwincodeError), RunProgress("Waves", 4):
         raise TwincodeError("no")
     assert set(terminal.lines()) == {""}
 
 
-def test_a_failure_later_leaves_the_bar_and_an_empty_line(terminal):
+def test_a_failure_later_leaves_the_bar_and_an_empty_line(terminal):  # noqa: F811
     def fail():
         with RunProgress("Waves", 4) as progress:
             progress.watch(epoch(1))
@@ -104,44 +54,6 @@ def test_a_failure_later_leaves_the_bar_and_an_empty_line(terminal):
     with pytest.raises(TwincodeError):
         fail()
     assert [bool(line) for line in terminal.lines()] == [True, True, False]
-
-
-@pytest.fixture
-def runs(waves, tmp_path):
-    def run(name, place, data=waves, **changes):
-        return PlannedRun(data, tiny(name, **changes), tmp_path / place)
-
-    return [run("raw-series", "a"), run("vqvae", "b", epochs=2), run("bt-vqvae", "c", epochs=6)]
-
-
-def test_a_study_shows_which_run_it_is_at_and_how_far_all_are(terminal, runs):
-    with StudyProgress() as progress:
-        progress.announce(runs)
-        progress.watch(runs[0], {"event": "start"})
-        progress.watch(runs[1], epoch(2))
-        progress.watch(runs[2], {"event": "start"})
-        progress.watch(runs[2], epoch(2))
-    what, far, _ = terminal.lines()
-    assert what.startswith("[3/3] Waves  BT-VQVAE γ=1  seed 0  epoch 2/6  loss 1.25")
-    assert " 50% " in far
-
-
-def test_the_time_left_counts_large_data_as_more(terminal, runs, waves):
-    large = replace(waves, name="Large", X_train=waves.X_train.repeat(9, axis=0))
-    runs = [runs[1], PlannedRun(large, runs[1].config, runs[2].folder)]
-    with StudyProgress() as progress:
-        progress.announce(runs)
-        progress.watch(runs[0], epoch(2))
-    assert " 10% " in terminal.lines()[1]
-
-
-def test_runs_already_there_are_not_waited_for(terminal, runs):
-    runs[2].folder.mkdir()
-    (runs[2].folder / "result.json").write_text("")
-    with StudyProgress() as progress:
-        progress.announce(runs)
-        progress.watch(runs[1], epoch(1))
-    assert " 50% " in terminal.lines()[1]
 
 
 def test_numbers_never_wrap_and_columns_that_do_not_fit_go_below(capsys, monkeypatch):

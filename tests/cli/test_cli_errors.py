@@ -153,12 +153,29 @@ def test_command_lines_that_cannot_be_read(fails, words, culprit, remedy):
         (["--epoch", "1"], "unknown setting 'epoch'; did you mean 'epochs'?"),
         (["--device", "tpu"], "device 'tpu' is not available here"),
         (["--datasets", "GunPoint,GunPiont"], "unknown data set 'GunPiont'"),
+        (["--steps", "5", "--epochs", "3"], "a study takes epochs or steps, not both"),
+        (["--workers", "0"], "a study needs at least 1 worker, not 0"),
+        (["--workers", "2", "--ray", "local"], "use --workers or --ray, not both"),
+        (["--gpus-per-run", "0.5"], "--cpus-per-run and --gpus-per-run are for --ray"),
+        (["--ray", "local", "--cpus-per-run", "0"], "takes more than 0 cpus"),
+        (["--recipes", "vqvae,thesis-vqvae"], "both be called 'VQ-VAE' but differ in epochs"),
+        (["mine.txt"], "unexpected argument 'mine.txt'; the name of a study file ends in .toml"),
+        (["a.toml", "b.toml"], "one study file at a time, not a.toml and b.toml"),
+        (["nowhere.toml"], "no study file at nowhere.toml"),
     ],
 )
 def test_studies_that_make_no_sense(fails, tmp_path, words, message):
     start = [] if "--datasets" in words else ["--datasets", "GunPoint"]
     assert message in fails("study", *start, *words, "--out", tmp_path / "s")
     assert not (tmp_path / "s").exists()
+
+
+def test_a_study_of_nothing(fails):
+    assert "name data sets with --datasets, or a study file" in fails("study", "--epochs", "3")
+
+
+def test_the_status_of_no_study(fails, tmp_path):
+    assert f"no study in {tmp_path}" in fails("study", "status", tmp_path)
 
 
 @pytest.mark.parametrize("command", ["encode", "reconstruct"])

@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twincode.cli.errors import (
-    FAILED,
     UsageError,
     complain,
     readable,
     tolerate_any_encoding,
     usage_message,
 )
-from twincode.cli.settings import describe_settings, listed, numbers, parse_settings
+from twincode.cli.health import tell_health
+from twincode.cli.options import (
+    SETTINGS,
+    WITH_SETTINGS,
+    DataDir,
+    DatasetArgument,
+    Device,
+    Lengths,
+    Missing,
+    RunFolder,
+    SeriesFile,
+    typed_command,
+)
+from twincode.cli.settings import parse_settings
+from twincode.cli.study import STATUS, status, study
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 from twincode.recipes import RECIPES
@@ -24,7 +37,6 @@ if TYPE_CHECKING:
     from twincode.data import Dataset, Policy
     from twincode.data.series import FloatArray
     from twincode.model import Model
-    from twincode.study import Outcome
 
 app = typer.Typer(
     help="Discrete codes for time series: train, compare and look at vector-quantised models.",
@@ -32,27 +44,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-
-# Options a command does not declare are settings of the configuration.
-WITH_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
-SETTINGS = describe_settings()
-
-DatasetArgument = Annotated[
-    str, typer.Argument(metavar="DATASET", help="A UCR/UEA name, or a path to your own series.")
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="TWINCODE_DATA", help="Folder in UCRArchive_2018 layout or of NAME.npz files."
-    ),
-]
-Missing = Annotated[str, typer.Option(help="Missing values: error or interpolate.")]
-Lengths = Annotated[str, typer.Option(help="Unequal lengths: error, resample or truncate.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained model.")]
-SeriesFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="Your series: csv, tsv, npy, npz, parquet or ts.")
-]
 
 
 @app.command()
@@ -104,7 +95,7 @@ def train(
     from twincode.train import fit
 
     with RunProgress(f"{data.name}  {label(config)}", config.training.epochs) as progress:
-        fit(config, data, out, device, progress.watch, _command())
+        fit(config, data, out, device, progress.watch, typed_command())
     speaks = distributed.rank() == 0
     distributed.leave()
     if not speaks:
@@ -113,7 +104,7 @@ def train(
         typer.echo(f"{out} holds this model already; nothing was run again")
     title = f"{data.name}, {label(config)}"
     _show_final(out, f"{title}, {config.training.epochs} epochs")
-    _tell_health([(title, out)])
+    tell_health([(title, out)])
     typer.echo(f"model: {out}   page: twincode report {out}")
 
 
@@ -206,65 +197,6 @@ def reconstruct(
     typer.echo(f"written: {out} ({len(series)} series)")
 
 
-@app.command(context_settings=WITH_SETTINGS, epilog=SETTINGS)
-@readable
-def study(
-    context: typer.Context,
-    datasets: Annotated[str, typer.Option(help="Names or paths, separated by commas.")],
-    out: Annotated[Path, typer.Option(help="Folder for all runs, tables and the page.")] = Path(
-        "study"
-    ),
-    recipes: Annotated[
-        str, typer.Option(help="Methods to compare; see train.")
-    ] = "vqvae,vqvae-augmented,bt-vqvae",
-    gammas: Annotated[str, typer.Option(help="Twin loss weights.")] = "0.5,1,2",
-    seeds: Annotated[int, typer.Option(help="How many seeds: 0, 1, ...")] = 3,
-    device: Device = "auto",
-    data_dir: DataDir = None,
-    missing: Missing = "error",
-    lengths: Lengths = "error",
-) -> None:
-    """Compare models over data sets, gammas and seeds. What is already there is not run again.
-
-    Example: [bold]twincode study --datasets GunPoint,OSULeaf --epochs 50[/bold]
-    """
-    from twincode.cli.progress import StudyProgress
-    from twincode.cli.tables import show_by
-    from twincode.data import Policy
-    from twincode.report import load_results, summary_table, write_report
-    from twincode.study import Study, run_study
-
-    plan = Study(
-        listed(datasets),
-        listed(recipes),
-        numbers(gammas, "gammas"),
-        seeds,
-        parse_settings(context.args),
-    )
-    with StudyProgress() as progress:
-        outcome = run_study(
-            plan,
-            out,
-            data_dir,
-            Policy(missing, lengths),
-            device,
-            progress.watch,
-            progress.announce,
-            _command(),
-        )
-    typer.echo(f"runs: {outcome.trained} trained, {outcome.present} already there")
-    _tell_failures(outcome)
-    if outcome.failed and not outcome.trained + outcome.present:
-        raise typer.Exit(FAILED)
-    _tell_health([(run.title, run.folder) for run in progress.runs if run.done])
-    page = write_report(out)
-    title = "{}: mean ± standard deviation over seeds"
-    show_by(summary_table(load_results(out)), "data set", title)
-    typer.echo(f"page: {page}")
-    if outcome.failed:
-        raise typer.Exit(FAILED)
-
-
 @app.command()
 @readable
 def report(
@@ -277,6 +209,14 @@ def report(
     from twincode.report import write_report
 
     typer.echo(f"page: {write_report(folder)}")
+
+
+app.command(
+    context_settings=WITH_SETTINGS,
+    epilog=SETTINGS,
+    options_metavar="[FILE.toml] [OPTIONS]",
+)(readable(study))
+app.command(STATUS)(readable(status))
 
 
 def _read(model: "Model", file: Path, policy: "Policy") -> "FloatArray":
@@ -315,35 +255,13 @@ def _own(model: "Model", data_dir: Path | None, policy: "Policy") -> "Dataset":
     return data
 
 
-def _tell_failures(outcome: "Outcome") -> None:
-    """One line for each reason, whichever runs it struck."""
-    for reason in dict.fromkeys(outcome.failed.values()):
-        titles = [title for title, found in outcome.failed.items() if found == reason]
-        more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
-        complain(f"failed: {titles[0]}{more}: {reason}")
-
-
-def _tell_health(runs: Sequence[tuple[str, Path]]) -> None:
-    """One line for each run, of a title and a folder, that ended with a collapse."""
-    from twincode.files import read_json
-    from twincode.train.result import RESULT
-
-    for title, folder in runs:
-        notices = read_json(folder / RESULT, "result").get("health") or []
-        if notices and notices[-1]["collapsed"]:
-            complain(f"{title}: {notices[-1]['message']}")
-
-
-def _command() -> list[str]:
-    """The command as a person would type it again, wherever the program lies."""
-    return ["twincode", *sys.argv[1:]]
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line, by default the program's own; returns the exit status."""
     tolerate_any_encoding()
     keep_freed_memory()
     arguments = list(sys.argv[1:] if words is None else words)
+    if " ".join(arguments[:2]) == STATUS:
+        arguments[:2] = [STATUS]
     try:
         status = app(arguments or ["--help"], prog_name="twincode", standalone_mode=False)
     except UsageError as error:

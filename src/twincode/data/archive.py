@@ -80,7 +80,7 @@ def load_dataset(
     """
     text = str(name_or_path)
     path = Path(text).expanduser()
-    if _is_path(text, path):
+    if is_path(text):
         return _assemble(_read_path(path), policy)
     return _assemble(_read_source(_find_source(text, data_dir, download)), policy)
 
@@ -91,7 +91,9 @@ def split_sizes(n: int) -> tuple[int, int]:
     return n - n_test, n_test
 
 
-def _is_path(text: str, path: Path) -> bool:
+def is_path(text: str) -> bool:
+    """Whether ``load_dataset`` takes ``text`` for a path; anything else is a name."""
+    path = Path(text).expanduser()
     return (
         "/" in text
         or "\\" in text

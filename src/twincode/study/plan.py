@@ -2,16 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from twincode.config import Config
-from twincode.errors import TwincodeError
-from twincode.recipes import is_alone, recipe
-
-DEFAULT_RECIPES = ("vqvae", "vqvae-augmented", "bt-vqvae")
-DEFAULT_GAMMAS = (0.5, 1.0, 2.0)
+from twincode.errors import TwincodeError, unknown_name
+from twincode.recipes import is_alone, label, recipe
 
 # The untrained controls of every table, and the settings that make each what it is.
 _CONTROLS: dict[str, frozenset[str]] = {
@@ -28,16 +25,21 @@ class Study:
     """A grid of data sets, models, gammas and seeds.
 
     ``gammas`` apply to the recipes with a twin loss beside others; a twin loss alone keeps the
-    recipe's gamma. ``settings`` are further fields of the configuration, the same for every run.
-    The controls belong to every study without being asked for: the raw series, an untrained
-    encoder and, beside a twin loss, augmentation alone.
+    recipe's gamma. ``settings`` are further fields of the configuration, the same for every run,
+    and ``overrides`` are further fields for single recipes, by the recipe's name. The budget is
+    the setting ``epochs`` or else ``steps``: on each data set the whole number of epochs, at least
+    one, that comes nearest to that many optimiser steps. The controls belong to every study
+    without being asked for: the raw series, an untrained encoder and, beside a twin loss,
+    augmentation alone.
     """
 
     datasets: tuple[str, ...]
-    recipes: tuple[str, ...] = DEFAULT_RECIPES
-    gammas: tuple[float, ...] = DEFAULT_GAMMAS
+    recipes: tuple[str, ...] = ("vqvae", "vqvae-augmented", "bt-vqvae")
+    gammas: tuple[float, ...] = (0.5, 1.0, 2.0)
     seeds: int = 3
     settings: Mapping[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("datasets", "recipes"):
@@ -48,40 +50,67 @@ class Study:
         for gamma in self.gammas:
             if not 0 <= gamma < math.inf:
                 raise TwincodeError(f"gammas must be numbers from 0 up, not {gamma:g}")
-        for name, instead in _VARIED.items():
-            if name in self.settings:
-                raise TwincodeError(f"a study varies {name} itself; use {instead}")
+        if self.steps is not None and self.steps < 1:
+            raise TwincodeError(f"steps must be at least 1, not {self.steps}")
+        trained = [name for name in self.recipes if name not in _CONTROLS]
+        for name in self.overrides:
+            if name not in trained:
+                raise unknown_name("recipe with settings of its own", name, trained)
+        for settings in (self.settings, *self.overrides.values()):
+            self._check_settings(settings)
 
-    def configs(self) -> list[Config]:
-        """The distinct configurations to run on each data set, controls first, seed by seed."""
+    def configs(self, n_train: int) -> list[Config]:
+        """The distinct configurations to run on a data set with ``n_train`` train series.
+
+        Controls come first, seed by seed. Raises TwincodeError for settings and recipes that do
+        not exist, and for different models that tables could not tell apart.
+        """
         configs = [self._control("raw-series", seed=0)]
         for seed in range(self.seeds):
             configs.append(self._control("random-encoder", seed=seed))
             for name in self.recipes:
-                configs += self._models(name, seed)
+                configs += self._models(name, seed, n_train)
         distinct: dict[str, Config] = {}
         for config in configs:
             distinct.setdefault(config.digest(), config)
+        _check_labels(distinct.values())
         return list(distinct.values())
+
+    def _check_settings(self, settings: Mapping[str, Any]) -> None:
+        for name, instead in _VARIED.items():
+            if name in settings:
+                raise TwincodeError(f"a study varies {name} itself; use {instead}")
+        if self.steps is not None and "epochs" in settings:
+            raise TwincodeError("a study takes epochs or steps, not both")
 
     def _control(self, name: str, seed: int) -> Config:
         fixed = _CONTROLS[name]
         settings = {key: value for key, value in self.settings.items() if key not in fixed}
         return recipe(name, **{**settings, "seed": seed})
 
-    def _models(self, name: str, seed: int) -> list[Config]:
+    def _models(self, name: str, seed: int, n_train: int) -> list[Config]:
         if name in _CONTROLS:
             return []  # there already
-        settings = {**self.settings, "seed": seed}
-        config = recipe(name, **settings)
+        shared = {**self.settings, "seed": seed}
+        config = recipe(name, **{**shared, **self.overrides.get(name, {})})
+        if self.steps is not None:
+            size = config.training.batch_size
+            config = config.replace(epochs=epochs_for(self.steps, n_train, size))
         if not config.objective.gamma:
             return [config]
-        control = _augmentation_alone(config, settings)
+        control = _augmentation_alone(config, shared)
         if is_alone(config):
             return [control, config]
         if not self.gammas:
             raise TwincodeError(f"{name} needs at least one gamma; give some with --gammas")
         return [control, *(_weighed(config, gamma, control) for gamma in self.gammas)]
+
+
+def epochs_for(steps: int, n_train: int, batch_size: int) -> int:
+    """The whole number of epochs, at least one, nearest to ``steps`` optimiser steps."""
+    if batch_size < 1:
+        raise TwincodeError(f"batch_size must be at least 1, not {batch_size}")
+    return max(1, round(steps / math.ceil(n_train / batch_size)))
 
 
 def _weighed(config: Config, gamma: float, control: Config) -> Config:
@@ -100,3 +129,26 @@ def _augmentation_alone(config: Config, settings: Mapping[str, Any]) -> Config:
     if is_alone(config):
         control = dataclasses.replace(control, tokenizer=usual.tokenizer, quantizer=usual.quantizer)
     return control.replace(gamma=0.0, upper_input="view")
+
+
+def _check_labels(configs: Iterable[Config]) -> None:
+    """Raise TwincodeError where two models would stand under one name in every table."""
+    first: dict[tuple[str, int], Config] = {}
+    for config in configs:
+        other = first.setdefault((label(config), config.training.seed), config)
+        if other is not config:
+            raise TwincodeError(
+                f"{other.recipe} and {config.recipe} would both be called {label(config)!r} but "
+                f"differ in {', '.join(_differences(other, config))}; put them in separate studies"
+            )
+
+
+def _differences(one: Config, other: Config) -> list[str]:
+    mine, yours = one.to_dict(), other.to_dict()
+    return [
+        name
+        for group, fields in mine.items()
+        if isinstance(fields, dict)
+        for name, value in fields.items()
+        if yours[group][name] != value
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -39,7 +40,16 @@ LOCK = ".lock"
 CHECKPOINT_SECONDS = 60.0
 
 
-def run_id(config: Config, dataset: Dataset) -> str:
+class Checksummed(Protocol):
+    """Data, or what stands for them, that a checksum tells from others."""
+
+    @property
+    def checksum(self) -> str:
+        """A hash of every value and label."""
+        ...
+
+
+def run_id(config: Config, dataset: Checksummed) -> str:
     """The name of a run: equal settings on equal data, equal name."""
     return f"{config.digest()[:10]}-{dataset.checksum[:6]}"
 

@@ -1,0 +1,49 @@
+"""A worker process: takes runs from its driver, tells what becomes of them, and dies with it.
+
+The driver sends (task, run) pairs, or None to stop; it is told of ``record`` and ``ended``.
+"""
+
+import _thread
+import os
+import pickle
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+
+
+def serve(line: Connection) -> None:
+    """Carry out one run after another until told to stop."""
+    # Whoever started the driver may have had Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    orders: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_receive, args=(line, orders), daemon=True).start()
+    try:
+        while (order := pickle.loads(orders.get())) is not None:
+            task, run = order
+            reason = task(run, lambda record: _tell(line, "record", record))
+            _tell(line, "ended", reason)
+    except KeyboardInterrupt:
+        return  # the epoch is saved
+
+
+def _receive(line: Connection, orders: "SimpleQueue[bytes]") -> None:
+    """Hand orders on as they come. Without a driver there is nobody to work for."""
+    while True:
+        try:
+            order = line.recv_bytes()
+        except (EOFError, OSError):
+            os._exit(1)
+        orders.put(order)
+        if order == pickle.dumps(None):
+            # As if Ctrl-C had been pressed here: training finishes its epoch, all else stops.
+            _thread.interrupt_main()
+
+
+def _tell(line: Connection, kind: str, content: object) -> None:
+    line.send_bytes(pickle.dumps((kind, content)))
+
+
+if __name__ == "__main__":
+    serve(Connection(int(sys.argv[1])))

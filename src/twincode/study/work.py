@@ -1,0 +1,69 @@
+"""One run of a study carried out, wherever that is."""
+
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from twincode.errors import TwincodeError
+from twincode.files import write_text
+from twincode.study.planned import PlannedRun
+from twincode.train import fit
+from twincode.train.log import Watch
+from twincode.train.run import CHECKPOINT_SECONDS, LOCK
+
+FAILURE = "failure.txt"
+
+# How long a worker that was told to die, with its driver or its node, may take over it.
+PREDECESSOR_SECONDS = 30.0
+
+# What a person can mend; torch reports exhausted memory as a RuntimeError of several lines.
+_EXPECTED = (TwincodeError, RuntimeError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Work:
+    """How the runs of a study are carried out; call it with a run. It can be sent to a worker."""
+
+    device: str = "auto"
+    command: Sequence[str] = ()
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+    def __call__(self, run: PlannedRun, watch: Watch | None = None) -> str | None:
+        """Train and evaluate ``run``; None when that went well, else the reason in one line.
+
+        What nobody foresaw is kept at full length in ``failure.txt`` in the run's folder.
+        """
+        try:
+            _await_predecessor(run.folder)
+            dataset = run.data.load()
+            fit(
+                run.config,
+                dataset,
+                run.folder,
+                self.device,
+                watch,
+                self.command,
+                self.checkpoint_seconds,
+            )
+        except _EXPECTED as error:
+            return _first_line(error) or type(error).__name__
+        except Exception as error:
+            with suppress(TwincodeError):
+                write_text(run.folder / FAILURE, traceback.format_exc())
+            return f"{type(error).__name__}: {_first_line(error)}"
+        return None
+
+
+def _await_predecessor(folder: Path) -> None:
+    """Let a worker that dies in this folder release it first; ``fit`` says so if it does not."""
+    if folder.exists():
+        with suppress(Timeout, OSError), FileLock(folder / LOCK, timeout=PREDECESSOR_SECONDS):
+            pass
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]

@@ -1,0 +1,145 @@
+"""Real Ray on this machine's loopback address: two nodes, one of them killed midway."""
+
+import os
+import socket
+import threading
+
+import light_tasks
+import pytest
+from light_tasks import LightRun
+from slow_work import STUDY, SlowWork
+from test_executors import HERE, all_at_work, carry_out, of, press_when
+from test_killed import table, undisturbed  # noqa: F401 - a fixture
+
+from twincode.data import Policy
+from twincode.errors import TwincodeError
+from twincode.study import RayCluster
+from twincode.study.executors import ray_cluster as module
+from twincode.study.executors.contract import ATTEMPTS, Ended, Logged, Started, Stopping
+from twincode.study.runner import plan_runs
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes with a core each; the first believes that it has a GPU."""
+    path = os.pathsep.join([HERE, os.environ.get("PYTHONPATH", "")])
+    with module._variables({**module._QUIET, **module._OWN, "PYTHONPATH": path}):
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 1, "num_gpus": 1, "include_dashboard": False},
+        )
+        cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def executor(cluster):
+    with module._connected(cluster.address):
+        yield RayCluster(cluster.address)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    folders = [tmp_path / str(number) for number in range(3)]
+    for folder in folders:
+        folder.mkdir()
+    return [LightRun(folder) for folder in folders]
+
+
+def reasons(events):
+    return {event.run.name: event.reason for event in of(Ended, events)}
+
+
+def test_every_run_ends_once_and_failures_have_reasons(executor, runs):
+    assert reasons(carry_out(executor, runs, light_tasks.die_twice)) == dict.fromkeys("012")
+    assert light_tasks.attempts(runs[0]) == 2
+    assert reasons(carry_out(executor, runs, light_tasks.fail)) == {n: f"{n} broke" for n in "012"}
+
+
+def test_a_run_that_kills_every_worker_fails(executor, runs):
+    (reason,) = reasons(carry_out(executor, runs[:1], light_tasks.die)).values()
+    assert reason.startswith(f"its worker died {ATTEMPTS} times (WorkerCrashedError: ")
+    assert light_tasks.attempts(runs[0]) == ATTEMPTS
+
+
+@pytest.mark.usefixtures("executor")
+def test_ctrl_c_lets_runs_that_share_a_gpu_save(cluster, runs):
+    executor = RayCluster(cluster.address, cpus=0.5, gpus=0.5)
+    events, presser = [], threading.Thread(target=press_when, args=(all_at_work(runs[:2]), 1))
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        executor(runs, light_tasks.tick, events.append)
+    presser.join()
+    assert [type(event) for event in events] == [Stopping]
+    assert [(run.folder / "saved").exists() for run in runs] == [True, True, False]
+
+
+def test_a_study_survives_the_death_of_a_node(cluster, executor, undisturbed, tmp_path):  # noqa: F811
+    runs = plan_runs(STUDY, tmp_path, None, Policy())
+    events, reached, gone = [], {}, []
+
+    def report(event):
+        events.append(event)
+        if isinstance(event, Logged) and event.record["event"] == "epoch":
+            reached[event.run.name] = event.record["epoch"]
+        if not gone and sorted(reached.values())[-2:-1] >= [2]:
+            gone.append(cluster.worker_nodes.copy().pop())
+            cluster.remove_node(gone[0], allow_graceful=False)
+
+    executor(runs, SlowWork("cpu", ("a", "command"), 0.0), report)
+    assert gone
+    assert {event.reason for event in of(Ended, events)} == {None}
+    assert {event.run.name for event in of(Started, events)} == {run.name for run in runs}
+    taken_up = [(run.folder / "pids").read_text().split() for run in runs]
+    assert any(len(set(pids)) > 1 for pids in taken_up)
+    assert table(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"cpus": 0}, "more than 0 cpus and at least 0 gpus, not 0 and 0"),
+        ({"gpus": -1}, "not 1 and -1"),
+        ({"cpus": float("nan")}, "not nan and 0"),
+        ({"address": "auto"}, "either local or at an address such as 10.0.0.1:6379, not 'auto'"),
+        ({"address": ""}, "either local or at an address"),
+        ({"address": "ray://head:10001"}, "either local or at an address"),
+    ],
+)
+def test_sizes_that_make_no_sense(sizes, message):
+    with pytest.raises(TwincodeError, match=message):
+        RayCluster(**sizes)
+
+
+def test_ray_that_is_not_installed_is_one_line(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(TwincodeError, match=r"install it with pip install 'twincode\[ray\]'"):
+        RayCluster()
+
+
+def test_a_cluster_that_is_not_there_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        for host in ("127.0.0.1", "localhost"):
+            module._check_answer(f"{host}:{port}", "127.0.0.1")
+    with pytest.raises(TwincodeError, match=f"nothing answers at 127.0.0.1:{port}; give --ray"):
+        module._check_answer(f"127.0.0.1:{port}", "127.0.0.1")
+
+
+def test_a_log_is_followed_through_cuts(tmp_path):
+    run = LightRun(tmp_path)
+    log = tmp_path / module.LOG
+    log.write_text('{"event": "epoch", "epoch": 1}\n{"event": "epoch", "epoch": 2}\n')
+    tail = module._LogTail(run)
+    assert list(tail.news()) == []
+    log.write_text('{"event": "epoch", "epoch": 1}\n')
+    assert list(tail.news()) == [Started(run, "ray")]
+    with log.open("a") as file:
+        file.write('{"event": "epoch", "epoch": 2}\n{"event": "ep')
+    assert list(tail.news()) == [Logged(run, {"event": "epoch", "epoch": 2})]
+    with log.open("a") as file:
+        file.write('och", "epoch": 3}\n')
+    assert list(tail.news()) == [Logged(run, {"event": "epoch", "epoch": 3})]

@@ -1,0 +1,331 @@
+import errno
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from conftest import write_waves
+
+from twincode.data import load_dataset
+from twincode.errors import TwincodeError
+from twincode.recipes import recipe
+from twincode.study import Study, read_status, run_study
+from twincode.study import runner as runner_module
+from twincode.study import work as work_module
+from twincode.study.board import DONE, FAILED, PLANNED, RUNNING
+from twincode.study.executors.contract import Ended, Logged, Started
+from twincode.study.ledger import LEDGER, Ledger
+from twincode.train import fit
+
+SETTINGS = {
+    "latent_channels": 4,
+    "residual_blocks": 1,
+    "codebook_size": 6,
+    "projector_width": 8,
+    "batch_size": 16,
+    "kmeans_fits": 1,
+    "evaluations": 1,
+    "epochs": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def study(waves_file):
+    return Study((str(waves_file),), ("vqvae", "bt-vqvae"), (1.0,), 1, SETTINGS)
+
+
+def grown(study, **changes):
+    return Study(**{**vars(study), **changes})
+
+
+@pytest.fixture
+def folder(study, tmp_path):
+    assert run_study(study, tmp_path / "s", device="cpu").trained == 5
+    return tmp_path / "s"
+
+
+def results(folder):
+    return {path.parent.name: path.read_bytes() for path in folder.glob("runs/*/result.json")}
+
+
+def test_every_run_keeps_its_result_and_the_study_says_what_it_is(study, waves_file, tmp_path):
+    boards, seen = [], []
+    outcome = run_study(
+        study,
+        str(tmp_path / "s"),
+        device="cpu",
+        watch=seen.append,
+        announce=boards.append,
+        command=["a", "command"],
+    )
+    assert (outcome.trained, outcome.present, outcome.failed) == (5, 0, {})
+    assert json.loads((tmp_path / "s" / "study.json").read_text()) == {
+        "name": "s",
+        "command": ["a", "command"],
+        "datasets": ["Waves"],
+        "seeds": [0],
+        "epochs": 1,
+        "steps": None,
+        "runs": list(boards[0].rows),
+    }
+    assert [row.title for row in boards[0].rows.values()] == [
+        "Waves  Raw series  seed 0",
+        "Waves  Random encoder  seed 0",
+        "Waves  VQ-VAE  seed 0",
+        "Waves  VQ-VAE, augmented  seed 0",
+        "Waves  BT-VQVAE γ=1  seed 0",
+    ]
+    for row in boards[0].rows.values():
+        assert (row.state, row.epoch) == (DONE, row.epochs)
+        mine = [event for event in seen if event.run.name == row.name]
+        assert isinstance(mine[0], Started)
+        assert isinstance(mine[-1], Ended)
+        events = [event.record["event"] for event in mine if isinstance(event, Logged)]
+        assert events == ["start", *["epoch"] * row.epochs, "evaluation", "end"]
+        run = mine[0].run
+        result = json.loads((run.folder / "result.json").read_text())
+        assert result["run"] == run.folder.name
+        assert result["config"] == run.config.to_dict()
+        assert result["command"] == ["a", "command"]
+        assert result["dataset"]["checksum"] == load_dataset(waves_file).checksum
+
+
+def test_a_run_of_a_study_is_the_run_alone(folder, waves_file, tmp_path):
+    config = recipe("bt-vqvae", **SETTINGS)
+    fit(config, load_dataset(waves_file), tmp_path / "alone", "cpu")
+    alone = json.loads((tmp_path / "alone" / "result.json").read_text())
+    among = json.loads(results(folder)[alone["run"]])
+    assert alone["evaluations"] == among["evaluations"]
+
+
+def test_nothing_is_run_twice(study, folder, monkeypatch):
+    before = results(folder)
+    monkeypatch.setattr(work_module, "fit", lambda *_: pytest.fail("a run was repeated"))
+    seen = []
+    outcome = run_study(study, folder, device="cpu", watch=seen.append)
+    assert (outcome.trained, outcome.present) == (0, 5)
+    assert seen == []
+    assert results(folder) == before
+
+
+def test_a_study_grows_with_seeds_gammas_and_data(study, folder, tmp_path):
+    before = results(folder)
+    other = str(write_waves(tmp_path / "data" / "Other.npz", seed=1))
+    for changes, new, runs in [
+        ({"seeds": 2}, 4, 9),
+        ({"seeds": 2, "gammas": (1.0, 2.0)}, 2, 11),
+        ({"datasets": (*study.datasets, other)}, 5, 10),
+    ]:
+        outcome = run_study(grown(study, **changes), folder, device="cpu")
+        assert (outcome.trained, outcome.present) == (new, runs - new)
+        assert len(json.loads((folder / "study.json").read_text())["runs"]) == runs
+    after = results(folder)
+    assert len(after) == 5 + 4 + 2 + 5
+    assert {name: after[name] for name in before} == before
+
+
+def test_gamma_and_seed_matter(study, tmp_path):
+    """A sweep must not write one name while the model reads another."""
+    plan = grown(study, gammas=(0.5, 2.0), seeds=2, recipes=("bt-vqvae",))
+    run_study(plan, tmp_path, device="cpu")
+    runs = [json.loads(content) for content in results(tmp_path).values()]
+    twins = [run for run in runs if run["gamma"]]
+    losses = [run["history"][0]["losses"]["total"] for run in twins]
+    assert len(set(losses)) == 4
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TwincodeError("it broke"), RuntimeError("it broke\non the way"), MemoryError("it broke")],
+)
+def test_a_failing_run_stops_no_other(study, tmp_path, monkeypatch, error):
+    def flaky(config, *others):
+        if config.recipe == "vqvae":
+            raise error
+        return fit(config, *others)
+
+    monkeypatch.setattr(work_module, "fit", flaky)
+    outcome = run_study(study, tmp_path, device="cpu")
+    assert outcome.trained == 4
+    assert outcome.failed == {"Waves  VQ-VAE  seed 0": "it broke"}
+    monkeypatch.undo()
+    assert run_study(study, tmp_path, device="cpu").trained == 1
+
+
+def test_an_interrupted_study_goes_on(study, tmp_path, monkeypatch):
+    def interrupted(config, *others):
+        if config.recipe == "vqvae":
+            raise KeyboardInterrupt
+        return fit(config, *others)
+
+    monkeypatch.setattr(work_module, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, tmp_path, device="cpu")
+    monkeypatch.undo()
+    outcome = run_study(study, tmp_path, device="cpu")
+    assert (outcome.trained, outcome.present) == (3, 2)
+
+
+def test_a_data_set_given_twice_counts_once(study, folder):
+    plan = grown(study, datasets=study.datasets * 2)
+    assert run_study(plan, folder, device="cpu").present == 5
+    assert len(json.loads((folder / "study.json").read_text())["runs"]) == 5
+
+
+def test_two_data_sets_of_one_name_are_an_error(study, tmp_path):
+    other = str(write_waves(tmp_path / "data" / "Waves.npz", seed=1))
+    with pytest.raises(TwincodeError, match="two different data sets are called Waves"):
+        run_study(grown(study, datasets=(*study.datasets, other)), tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    ("changes", "device", "message"),
+    [
+        ({}, "tpu9", "device 'tpu9' is not available"),
+        ({"datasets": ("GunPiont",)}, "cpu", "unknown data set 'GunPiont'"),
+        ({"recipes": ("vqvea",)}, "cpu", "unknown recipe"),
+    ],
+)
+def test_a_study_that_cannot_start_leaves_nothing(study, tmp_path, changes, device, message):
+    with pytest.raises(TwincodeError, match=message):
+        run_study(grown(study, **changes), tmp_path / "s", device=device)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_that_cannot_be_is_an_error(study, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TwincodeError, match="a file stands where a folder is needed"):
+        run_study(study, tmp_path / "file" / "s")
+
+
+def test_what_nobody_foresaw_is_kept_at_length(study, tmp_path, monkeypatch):
+    def broken(config, *others):
+        return {}[config.recipe] if config.recipe == "vqvae" else fit(config, *others)
+
+    monkeypatch.setattr(work_module, "fit", broken)
+    outcome = run_study(study, tmp_path, device="cpu")
+    assert (outcome.trained, outcome.failed) == (4, {"Waves  VQ-VAE  seed 0": "KeyError: 'vqvae'"})
+    (kept,) = tmp_path.glob("runs/*/failure.txt")
+    assert "Traceback" in kept.read_text()
+
+
+def test_settings_that_suit_one_data_set_alone(study, tmp_path):
+    """A window longer than its series makes no model."""
+    short = str(write_waves(tmp_path / "data" / "Short.npz", length=9))
+    plan = grown(study, datasets=(*study.datasets, short), settings={**SETTINGS, "n_fft": 32})
+    outcome = run_study(plan, tmp_path / "s", device="cpu")
+    assert outcome.trained >= 5
+    assert {title.split()[0] for title in outcome.failed} == {"Short"}
+    failed = read_status(tmp_path / "s").of(FAILED)
+    assert {row.title: row.reason for row in failed} == outcome.failed
+    assert all(len(row.reason.splitlines()) == 1 for row in failed)
+
+
+def test_a_lost_ledger_is_made_again_from_the_folders(study, folder):
+    before = read_status(folder)
+    (folder / LEDGER).unlink()
+    assert run_study(study, folder, device="cpu").present == 5
+    after = read_status(folder)
+    assert [(r.name, r.state, r.epoch) for r in after.rows.values()] == [
+        (r.name, r.state, r.epoch) for r in before.rows.values()
+    ]
+
+
+def test_runs_copied_in_are_taken_up(study, folder, tmp_path):
+    copy = tmp_path / "copy"
+    kept = list(results(folder))[:3]
+    for name in kept:
+        shutil.copytree(folder / "runs" / name, copy / "runs" / name)
+    before = results(copy)
+    outcome = run_study(study, copy, device="cpu")
+    assert (outcome.trained, outcome.present) == (2, 3)
+    assert {name: results(copy)[name] for name in kept} == before
+
+
+@pytest.mark.parametrize("content", ["", '{"run": "another"}', "[]"])
+def test_a_copied_result_that_is_none_is_one_line(study, folder, content):
+    (folder / LEDGER).unlink()
+    path = next(folder.glob("runs/*/result.json"))
+    path.write_text(content)
+    with pytest.raises(TwincodeError, match=f"{path}.*delete it"):
+        run_study(study, folder, device="cpu")
+
+
+def test_what_a_dead_driver_left_running_is_known_not_to_run(folder):
+    ledger = Ledger(folder)
+    row = next(iter(ledger.rows().values()))
+    row.state = RUNNING
+    ledger.save([row])
+    ledger.close()
+    board = read_status(folder)
+    assert not board.alive
+    assert (len(board.of(RUNNING)), len(board.of(PLANNED))) == (0, 1)
+
+
+def test_two_drivers_on_one_folder_are_one_too_many(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner_module, "LOCK_SECONDS", 0.1)
+    seen = []
+
+    def start_another(_event):
+        if not seen:
+            seen.append(read_status(tmp_path))
+            with pytest.raises(TwincodeError, match="another twincode is at work on"):
+                run_study(study, tmp_path, device="cpu")
+
+    assert run_study(study, tmp_path, device="cpu", watch=start_another).trained == 5
+    assert seen[0].alive
+    assert len(seen[0].of(RUNNING)) == 1
+    assert not read_status(tmp_path).alive
+
+
+def test_a_disk_too_full_for_the_ledger_loses_nothing(study, tmp_path, monkeypatch):
+    def save(ledger, rows):
+        with ledger._whole():
+            if any(row.state == DONE for row in rows):
+                raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Ledger, "save", save)
+    with pytest.raises(TwincodeError, match=f"cannot write {tmp_path / LEDGER}: the disk is full"):
+        run_study(study, tmp_path, device="cpu")
+    monkeypatch.undo()
+    outcome = run_study(study, tmp_path, device="cpu")
+    assert (outcome.trained, outcome.present) == (4, 1)
+
+
+def test_a_disk_too_full_for_results_fails_runs_and_loses_none(study, tmp_path, monkeypatch):
+    ordinary = Path.touch
+
+    def refuse(path, *others, **named):
+        if path.name.startswith(".result."):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        ordinary(path, *others, **named)
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    outcome = run_study(study, tmp_path, device="cpu")
+    assert len(outcome.failed) == 5
+    assert all("the disk is full; free some space" in why for why in outcome.failed.values())
+    monkeypatch.undo()
+    assert run_study(study, tmp_path, device="cpu").trained == 5
+
+
+def test_a_newer_ledger_is_left_alone(study, folder):
+    file = sqlite3.connect(folder / LEDGER)
+    file.execute("PRAGMA user_version = 99")
+    file.close()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(TwincodeError, match="written by a newer twincode"):
+        run_study(study, folder, device="cpu")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_budget_in_steps_is_resolved_for_each_data_set(study, tmp_path):
+    settings = {key: value for key, value in SETTINGS.items() if key != "epochs"}
+    large = str(write_waves(tmp_path / "data" / "Large.npz", n_train=80))
+    plan = grown(study, datasets=(*study.datasets, large), settings=settings, steps=10)
+    run_study(grown(plan, recipes=("vqvae",)), tmp_path / "s", device="cpu")
+    rows = read_status(tmp_path / "s").of(DONE)
+    assert {(r.dataset, r.epochs) for r in rows if r.label == "VQ-VAE"} == {
+        ("Waves", 3),
+        ("Large", 2),
+    }

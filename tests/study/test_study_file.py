@@ -1,0 +1,81 @@
+import pytest
+
+from twincode.errors import TwincodeError
+from twincode.study import Study
+from twincode.study.study_file import read_study_file
+
+WHOLE = """
+datasets = ["GunPoint", "mine/pumps.csv", "near.csv", "far.csv"]
+recipes = ["vqvae", "bt-vqvae"]
+gammas = [0.5, 1]
+seeds = 2
+epochs = 9
+
+[settings]
+codebook-size = 16
+readouts = ["mean"]
+
+[recipe.bt-vqvae]
+learning_rate = 1e-2
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text):
+        path = tmp_path / "my.toml"
+        path.write_text(text, encoding="utf-8")
+        return read_study_file(path)
+
+    return read
+
+
+def test_a_file_describes_a_whole_study(read, tmp_path):
+    (tmp_path / "near.csv").write_text("")
+    study = Study(**read(WHOLE))
+    beside = [str(tmp_path / name) for name in ("mine/pumps.csv", "near.csv")]
+    assert study == Study(
+        datasets=("GunPoint", *beside, "far.csv"),
+        recipes=("vqvae", "bt-vqvae"),
+        gammas=(0.5, 1.0),
+        seeds=2,
+        settings={"codebook_size": 16, "readouts": ["mean"], "epochs": 9},
+        overrides={"bt-vqvae": {"learning_rate": 1e-2}},
+    )
+    twin = study.configs(50)[-1]
+    assert (twin.recipe, twin.training.learning_rate, twin.training.epochs) == ("bt-vqvae", 0.01, 9)
+    assert twin.evaluation.readouts == ("mean",)
+
+
+def test_what_a_file_leaves_out_has_the_usual_value(read):
+    assert Study(**read('datasets = ["GunPoint"]\nsteps = 30')) == Study(("GunPoint",), steps=30)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dataset = ['a']", r"unknown entry in .*my.toml 'dataset'; did you mean 'datasets'"),
+        ("datasets = 'GunPoint'", "datasets must be a list of names such as"),
+        ("datasets = [1]", "datasets must be a list of names"),
+        ("gammas = ['a']", "gammas must be a list of numbers"),
+        ("gammas = [true]", "gammas must be a list of numbers"),
+        ("seeds = 2.5", "seeds must be a whole number, not 2.5"),
+        ("seeds = true", "seeds must be a whole number"),
+        ("settings = 1", "settings must be a table"),
+        ("recipe = 1", "recipe must be a table for each recipe"),
+        ("recipe.vqvae = 1", "recipe.vqvae must be a table"),
+        ("seeds = ", "is not a readable study file"),
+    ],
+)
+def test_what_a_file_should_not_hold_is_one_line(read, text, message):
+    with pytest.raises(TwincodeError, match=message) as caught:
+        read(text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(TwincodeError, match="no study file at"):
+        read_study_file(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b"\xff")
+    with pytest.raises(TwincodeError, match="not a readable study file"):
+        read_study_file(tmp_path / "latin.toml")
