@@ -17,9 +17,9 @@ from twincode.report.models import (
     RAW_RECIPE,
     UNTRAINED_RECIPE,
     Model,
-    models_of,
 )
-from twincode.report.results import Results, Summary
+from twincode.report.results import Results
+from twincode.report.runs import Summary
 from twincode.report.tables import value_of
 
 WITHIN = "within the spread between seeds"
@@ -58,7 +58,7 @@ def verdict(value: Summary, base: Summary) -> str:
 
 
 def _answer(results: Results, dataset: str) -> Answer:
-    models = models_of(results.of_dataset(dataset))
+    models = results.models_on(dataset)
     codes = {model.label: value_of(results, dataset, model.label, _CODES) for model in models}
     costs = {model.label: value_of(results, dataset, model.label, _COST) for model in models}
     details = (

@@ -17,8 +17,9 @@ from twincode.report.metrics import (
     number,
     table_metrics,
 )
-from twincode.report.models import Model, models_of
-from twincode.report.results import Results, Summary
+from twincode.report.models import Model
+from twincode.report.results import Results
+from twincode.report.runs import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,17 @@ def value_of(
     return found if found and found.count else None
 
 
+def values_of(
+    results: Results, dataset: str, metric: str, readout: str = MAIN_READOUT
+) -> dict[str, Summary]:
+    """A final number over seeds of every model that has one, by label."""
+    found = {
+        model.label: value_of(results, dataset, model.label, metric, readout)
+        for model in results.models_on(dataset)
+    }
+    return {label: value for label, value in found.items() if value}
+
+
 def metric_names(results: Results, dataset: str, readout: str) -> list[str]:
     """The metrics a comparison under ``readout`` shows; shared ones with the main readout only."""
     names = {
@@ -91,15 +103,28 @@ def other_readouts(results: Results, dataset: str) -> list[str]:
 
 def comparison(results: Results, dataset: str, readout: str = MAIN_READOUT) -> Comparison:
     """The table of one data set: a row per model, the best trained model marked per column."""
-    models = models_of(results.of_dataset(dataset))
+    models = results.models_on(dataset)
     names = metric_names(results, dataset, readout)
-    columns = [_column(results, dataset, readout, name, models) for name in names]
+    columns = [cells(results, dataset, readout, name, models) for name in names]
     rows = tuple(
         Row(model, _seed_count(results, dataset, model.label), tuple(cells))
         for model, *cells in zip(models, *columns, strict=True)
         if any(cell.mean != MISSING for cell in cells)
     )
     return Comparison(readout, tuple(metric_of(name) for name in names), rows)
+
+
+def cells(
+    results: Results, dataset: str, readout: str, name: str, models: Sequence[Model]
+) -> list[Cell]:
+    """One metric of each model as it is written, the best trained one marked."""
+    found = [value_of(results, dataset, model.label, name, readout) for model in models]
+    decimals = decimals_for(name, [summary.mean for summary in found if summary])
+    best = _best_text(name, decimals, zip(models, found, strict=True))
+    return [
+        _cell(summary, decimals, best if model.trained else None)
+        for model, summary in zip(models, found, strict=True)
+    ]
 
 
 def comparison_frame(results: Results, dataset: str) -> pd.DataFrame:
@@ -125,18 +150,6 @@ def _seed_count(results: Results, dataset: str, label: str) -> int:
     return len({run.seed for run in results.of_dataset(dataset) if run.label == label})
 
 
-def _column(
-    results: Results, dataset: str, readout: str, name: str, models: Sequence[Model]
-) -> list[Cell]:
-    found = [value_of(results, dataset, model.label, name, readout) for model in models]
-    decimals = decimals_for(name, [summary.mean for summary in found if summary])
-    best = _best_text(name, decimals, zip(models, found, strict=True))
-    return [
-        _cell(summary, decimals, best if model.trained else None)
-        for model, summary in zip(models, found, strict=True)
-    ]
-
-
 def _best_text(
     name: str, decimals: int, pairs: Iterator[tuple[Model, Summary | None]]
 ) -> str | None:
@@ -157,7 +170,7 @@ def _cell(summary: Summary | None, decimals: int, best: str | None) -> Cell:
 
 
 def _frame_rows(results: Results, dataset: str) -> Iterator[tuple[object, ...]]:
-    for model in models_of(results.of_dataset(dataset)):
+    for model in results.models_on(dataset):
         for (of, label, readout, name), summary in results.final.items():
             if (of, label) == (dataset, model.label):
                 spread = math.nan if summary.spread is None else summary.spread
@@ -166,7 +179,7 @@ def _frame_rows(results: Results, dataset: str) -> Iterator[tuple[object, ...]]:
 
 
 def _summary_rows(results: Results, dataset: str) -> Iterator[list[object]]:
-    models = models_of(results.of_dataset(dataset))
+    models = results.models_on(dataset)
     columns = [
         _summary_column(results, dataset, name, models) for name in _SUMMARY_METRICS.values()
     ]
