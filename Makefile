@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format lint types bench clean
+.PHONY: demo test check format lint types bench results clean
 
 demo: $(READY)
 	$(BIN)/twincode study --datasets GunPoint,ItalyPowerDemand --gammas 0.5,1,2 --seeds 2 \
@@ -28,6 +28,9 @@ types: $(READY)
 
 bench: $(READY)
 	THP_MEM_ALLOC_ENABLE=1 $(BIN)/python -m benchmarks
+
+results: $(READY)
+	$(BIN)/python -m twincode.report results docs
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -28,7 +28,7 @@ _TICK_EVERY_ACROSS = 52.0
 _KEY_WIDTH = 22.0
 _KEY_GAP = 14.0
 _NARROW_LETTERS = frozenset("iljtfrI.,:;'|!()[] ")
-_WIDE_LETTERS = frozenset("mwMW@%")
+_WIDE_LETTERS = frozenset("mwMW@%−±×")
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,7 @@ def gamma_sheet(
     still = [model for model in models if model.trained and not model.twin]
     controls = [model for model in models if not model.trained]
     methods = families(models)
+    largest = max(model.gamma for model in models if model.twin)
     keys = [Key(model.label, model.colour, model.marker, line=True, width=1.0) for model in still]
     keys += [Key(name, members[-1].colour, line=True) for name, members in methods.items()]
     plots = [
@@ -148,6 +149,7 @@ def gamma_sheet(
             ],
             x_label="γ",
             x_ticks=_gamma_ticks(models),
+            x_limits=(-_NUDGE * largest, (1 + _NUDGE) * largest),
         )
         for (title, values), controlled in zip(panels, with_controls, strict=True)
     ]

@@ -146,19 +146,19 @@ def _training(results: Results, dataset: str, models: Sequence[Model]) -> Plate 
     runs = [run for run in results.of_dataset(dataset) if run.label in trained]
     epochs = {epoch for run in runs for epoch, *_ in run.evaluations()}
     losses = loss_courses(runs)
-    if len(epochs) < 2 and not losses:
-        return None
-    names = plotted_metrics(metric_names(results, dataset, MAIN_READOUT))
+    known = metric_names(results, dataset, MAIN_READOUT)
+    names = plotted_metrics(known) if len(epochs) > 1 else []
     if not names and not losses:
         return None
     metrics = metric_courses(results.of_dataset(dataset), names)
     over = _over((run.seed for run in runs), "bands")
+    measured = [f"Probes on the codes ({MAIN_READOUT} readout)", "the codebook"] if names else []
     return Plate(
         "training",
         "During training",
-        f"Each probe on the codes ({MAIN_READOUT} readout), the codebook and every training loss "
-        f"over epochs, {over}. Arrows say which way is better.",
-        f"Small line charts over epochs for {dataset}: {_titles(names)} and the training losses.",
+        f"{_list([*measured, 'every training loss'])}, over epochs: {over}. "
+        "Arrows say which way is better.",
+        f"Small line charts over epochs for {dataset}: {_list([*_named(names), 'losses'])}.",
         partial(training_figure, metrics, losses, models, names),
     )
 
@@ -260,7 +260,11 @@ def _latents(dataset: str, exhibits: Sequence[Exhibit]) -> Plate | None:
 
 
 def _titles(names: Iterable[str]) -> str:
-    return _list([metric_of(name).title for name in names])
+    return _list(_named(names))
+
+
+def _named(names: Iterable[str]) -> list[str]:
+    return [metric_of(name).title for name in names]
 
 
 def _labels(exhibits: Iterable[Exhibit]) -> str:

@@ -110,13 +110,15 @@ def paired_differences(
     """Every comparison that has a pair, by what is compared with, then model, then metric.
 
     ``metrics`` asks for others than those a page shows. Holm's correction is over the models that
-    are compared with the same base by the same metric (Demšar 2006, section 3.2.2).
+    are compared with the same base by the same metric (Demšar 2006, section 3.2.2), those with a
+    twin loss apart from those without: they answer different questions.
     """
     found = list(_differences(results, metrics, readout))
-    families: dict[tuple[str, str], list[Difference]] = {}
+    families: dict[tuple[str, str, bool], list[Difference]] = {}
     for entry in found:
         if entry.p is not None:
-            families.setdefault((entry.base.label, entry.metric.name), []).append(entry)
+            family_of = (entry.base.label, entry.metric.name, entry.model.twin)
+            families.setdefault(family_of, []).append(entry)
     corrected = {
         id(entry): p
         for family in families.values()

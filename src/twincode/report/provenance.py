@@ -107,9 +107,15 @@ def warnings(results: Results) -> list[str]:
             found.append(
                 f"Run {run.id} was last evaluated at epoch {run.last_epoch} of {run.epochs}."
             )
-    if len({run.epochs for run in results.runs if run.epochs > 0}) > 1:
-        found.append("The models were not all trained for the same number of epochs.")
+    uneven = [name for name in results.datasets if len(_epochs(results.of_dataset(name))) > 1]
+    if uneven:
+        found.append(f"Not all models were trained for the same epochs on {', '.join(uneven)}.")
     return found
+
+
+def _epochs(runs: Sequence[Run]) -> set[int]:
+    """The numbers of epochs for which trained models were trained."""
+    return {run.epochs for run in runs if run.epochs > 0}
 
 
 def duration(seconds: float) -> str:
