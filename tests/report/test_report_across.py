@@ -15,7 +15,7 @@ MODELS = (made.NAIVE, made.AUGMENTED, *made.TWINS, made.RANDOM, made.RAW)
 
 def study_of(folder, datasets, models=MODELS, seeds=(0, 1)):
     data = tuple(made.Data(f"Data{index}", gain=index / 3) for index in range(datasets))
-    return made.write_study(folder / "study", models, data, seeds, 4)
+    return made.write_study(folder / "study", models, data, seeds, 4, examples=False)
 
 
 def test_ranks_are_over_the_means_of_seeds(tmp_path):

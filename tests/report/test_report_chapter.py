@@ -27,7 +27,7 @@ archive,Data1,1-NN,,knn1_accuracy,0.875
 def results_of(folder, datasets=7, seeds=(0, 1, 2), gain=1.0, models=made.ALL_MODELS):
     """A folder of results as it is committed: a study kept as records, and anchors."""
     data = tuple(made.Data(f"Data{index}", gain=gain) for index in range(datasets))
-    study = made.write_study(folder / "whole", models, data, seeds, 4, noise=0.002)
+    study = made.write_study(folder / "whole", models, data, seeds, 4, 0.002, examples=False)
     kept = folder / "results" / "study"
     kept.mkdir(parents=True)
     shutil.copy(study / "study.json", kept)

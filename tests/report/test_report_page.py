@@ -102,7 +102,7 @@ def test_figures_and_tables_lie_beside_the_page(study):
         ElementTree.parse(path)
     assert {path.name for path in (study / "tables").iterdir()} >= {
         "summary.csv",
-        "history.csv",
+        "history.parquet",
         "paired.csv",
         "paired-by-dataset.csv",
     }

@@ -21,7 +21,9 @@ TWIN = made.TWINS[1]
 
 def study_of(folder, datasets, seeds, models=(made.NAIVE, TWIN), noise=0.05):
     data = tuple(made.Data(f"Data{index}") for index in range(datasets))
-    return made.write_study(folder / "study", models, data, tuple(range(seeds)), 4, noise)
+    return made.write_study(
+        folder / "study", models, data, tuple(range(seeds)), 4, noise, examples=False
+    )
 
 
 def stored(study, model, metric, readout):

@@ -10,7 +10,7 @@ from twincode.errors import TwincodeError
 from twincode.report import load_results
 from twincode.report.provenance import warnings
 from twincode.report.results import file_names, records_text
-from twincode.report.runs import summarise
+from twincode.report.runs import evenly, summarise
 
 COLUMNS = (
     "study run dataset recipe label gamma seed epoch readout metric value device commit versions "
@@ -138,6 +138,29 @@ def test_a_damaged_result_is_named(tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
+def test_the_history_is_one_tidy_row_per_epoch_and_quantity(tmp_path):
+    results = load_results(made.write_study(tmp_path / "study", epochs=3))
+    history = results.history
+    columns = "study run dataset label seed epoch quantity value"
+    assert list(history.columns) == columns.split()
+    stored = [
+        (run.id, run.seed, entry["epoch"], name, value)
+        for run in results.runs
+        for entry in run.record["history"]
+        for name, value in {"perplexity": entry["perplexity"], **entry["losses"]}.items()
+    ]
+    found = history[["run", "seed", "epoch", "quantity", "value"]]
+    assert list(found.itertuples(index=False, name=None)) == stored
+
+
+@given(st.lists(st.integers(), max_size=30), st.integers(2, 40))
+def test_what_is_chosen_evenly_keeps_both_ends(items, most):
+    chosen = list(evenly(items, most))
+    assert len(chosen) == min(len(items), most)
+    assert chosen[:1] == items[:1]
+    assert chosen[-1:] == items[-1:]
+
+
 def test_a_study_kept_as_records_gives_the_same_final_numbers(tmp_path):
     results = load_results(made.write_study(tmp_path / "study", made.ALL_MODELS))
     kept = tmp_path / "kept"
@@ -149,6 +172,15 @@ def test_a_study_kept_as_records_gives_the_same_final_numbers(tmp_path):
     assert (again.name, again.command) == (results.name, results.command)
     assert again.history.empty
     assert len((kept / "runs.jsonl").read_bytes()) < 8000 * len(results.runs)
+
+
+def test_records_of_an_earlier_report_do_not_stand_in_for_runs(tmp_path):
+    study = made.write_study(tmp_path / "study")
+    (study / "runs.jsonl").write_text(records_text(load_results(study)))
+    for path in (study / "runs").glob("*/result.json"):
+        path.unlink()
+    with pytest.raises(TwincodeError, match="no finished runs"):
+        load_results(study)
 
 
 @pytest.mark.parametrize("damage", ("{", "[]\n", '{"format": 1}\n'))

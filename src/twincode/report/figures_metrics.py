@@ -13,7 +13,7 @@ from twincode.report.marks import Band, Dot, Level, Line, Mark
 from twincode.report.metrics import MAIN_READOUT, metric_of
 from twincode.report.models import Model
 from twincode.report.results import Results
-from twincode.report.runs import Run, Summary
+from twincode.report.runs import Run, Summary, evenly
 from twincode.report.scales import Tick
 from twincode.report.tables import values_of
 
@@ -107,8 +107,8 @@ def training_figure(
     plots = [_metric_course(name, metrics, trained, controls) for name in names]
     plots += [_loss_course(name, losses, trained) for name in quantities]
     keys = [Key(model.label, model.colour, model.marker, line=True) for model in trained]
-    columns = layout.columns(4, 2)
-    return sheet(plots, columns, layout, 118.0, [*keys, *_level_keys(controls)])
+    keys += _level_keys(controls if names else [])
+    return sheet(plots, layout.columns(4, 2), layout, 118.0, keys)
 
 
 def gamma_figure(
@@ -164,7 +164,7 @@ def metric_courses(runs: Sequence[Run], names: Sequence[str]) -> Courses:
 
 def loss_courses(runs: Sequence[Run]) -> Courses:
     """The training losses over epochs."""
-    return _courses(runs, Run.history)
+    return _courses(runs, lambda run: run.history(_MOST_POINTS))
 
 
 def families(models: Sequence[Model]) -> dict[str, list[Model]]:
@@ -243,10 +243,7 @@ def _courses(runs: Sequence[Run], rows: Callable[[Run], _Rows]) -> Courses:
 
 def _course(by_epoch: Mapping[int, Sequence[float]]) -> Course:
     """At most so many epochs as a panel can show, the first and the last among them."""
-    epochs = sorted(by_epoch)
-    if len(epochs) > _MOST_POINTS:
-        chosen = np.linspace(0, len(epochs) - 1, _MOST_POINTS).round().astype(int)
-        epochs = [epochs[place] for place in chosen]
+    epochs = evenly(sorted(by_epoch), _MOST_POINTS)
     most = max(len(by_epoch[epoch]) for epoch in epochs)
     table = np.full((len(epochs), most), np.nan)
     for place, epoch in enumerate(epochs):

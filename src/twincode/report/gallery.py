@@ -152,12 +152,15 @@ def _training(results: Results, dataset: str, models: Sequence[Model]) -> Plate 
         return None
     metrics = metric_courses(results.of_dataset(dataset), names)
     over = _over((run.seed for run in runs), "bands")
-    measured = [f"Probes on the codes ({MAIN_READOUT} readout)", "the codebook"] if names else []
+    losing = "Every training loss"
+    if names:
+        losing = (
+            f"Probes on the codes ({MAIN_READOUT} readout), the codebook and every training loss"
+        )
     return Plate(
         "training",
         "During training",
-        f"{_list([*measured, 'every training loss'])}, over epochs: {over}. "
-        "Arrows say which way is better.",
+        f"{losing}, over epochs: {over}. Arrows say which way is better.",
         f"Small line charts over epochs for {dataset}: {_list([*_named(names), 'losses'])}.",
         partial(training_figure, metrics, losses, models, names),
     )

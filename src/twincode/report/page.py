@@ -16,6 +16,7 @@ from twincode.report.metrics import MAIN_READOUT
 from twincode.report.paired import (
     Difference,
     by_comparison,
+    dataset_rows,
     paired_dataset_frame,
     paired_differences,
     paired_frame,
@@ -126,16 +127,18 @@ def _write_tables(
     _write_csv(tables / "summary.csv", summary_table(results))
     _write_csv(tables / "paired.csv", paired_frame(differences))
     _write_csv(tables / "paired-by-dataset.csv", paired_dataset_frame(differences))
-    _write_csv(tables / "history.csv", results.history)
+    _write_parquet(tables / "history.parquet", results.history)
     _write_csv(results.folder / "results.csv", results.table)
-    write_whole(
-        results.folder / "results.parquet", lambda path: results.table.to_parquet(path, index=False)
-    )
+    _write_parquet(results.folder / "results.parquet", results.table)
     write_text(results.folder / RECORDS_FILE, records_text(results))
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def _write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    write_whole(path, lambda temporary: frame.to_parquet(temporary, index=False))
 
 
 def _breakable(name: str) -> str:
@@ -171,6 +174,7 @@ def _render(
         paired=by_comparison(differences),
         fewest=FEWEST,
         sections=sections,
+        against_naive=lambda dataset: dataset_rows(differences, dataset),
         compact=len(results.datasets) > SELF_CONTAINED,
         warnings=provenance.warnings(results),
         facts=provenance.facts(results),

@@ -30,7 +30,7 @@ from twincode.report.models import (
 )
 from twincode.report.results import Results
 from twincode.report.runs import Summary, summarise
-from twincode.report.statistics import TOO_FEW, half_interval, holm, signed_rank
+from twincode.report.statistics import TOO_FEW, half_interval, holm, interval, signed_rank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,6 +175,31 @@ def paired_dataset_frame(found: Sequence[Difference]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_DATASET_COLUMNS)
 
 
+def dataset_rows(
+    found: Sequence[Difference], dataset: str
+) -> tuple[list[Metric], list[tuple[Model, list[str]]]]:
+    """The differences from the naive model on one data set: metrics, then a row per model."""
+    own = [e for e in found if e.base.method == NAIVE_RECIPE and dataset in e.by_dataset]
+    metrics = list(dict.fromkeys(entry.metric for entry in own))
+    cells = {(e.model, e.metric): e.by_dataset[dataset] for e in own}
+    decimals = {
+        metric: decimals_for(metric.name, [v.mean for (_, m), v in cells.items() if m == metric])
+        for metric in metrics
+    }
+    return metrics, [
+        (
+            model,
+            [
+                difference_text(cells[model, metric], decimals[metric])
+                if (model, metric) in cells
+                else MISSING
+                for metric in metrics
+            ],
+        )
+        for model in dict.fromkeys(entry.model for entry in own)
+    ]
+
+
 def difference_text(value: Summary, decimals: int) -> str:
     """A difference with its sign and the 95 % interval about it, where one is known."""
     half = half_interval(value.spread, value.count)
@@ -184,8 +209,7 @@ def difference_text(value: Summary, decimals: int) -> str:
 
 def _dataset_rows(entry: Difference) -> Iterator[tuple[object, ...]]:
     for dataset, value in entry.by_dataset.items():
-        half = half_interval(value.spread, value.count)
-        ends = (math.nan,) * 2 if half is None else (value.mean - half, value.mean + half)
+        ends = interval(value) or (math.nan, math.nan)
         names = (entry.model.label, entry.base.label, entry.metric.name, entry.metric.better)
         yield (dataset, *names, value.count, value.mean, value.spread, *ends)
 

@@ -32,7 +32,8 @@ _RUN_COLUMNS = [
     *("study", "run", "dataset", "recipe", "label", "gamma", "seed", "epoch", "readout"),
     *("metric", "value", "device", "commit", "versions", "seconds"),
 ]
-_HISTORY_COLUMNS = ["study", "run", "dataset", "label", "seed", "epoch", "quantity", "value"]
+_HISTORY_NAMES = ("study", "run", "dataset", "label", "seed")
+_HISTORY_MEASURES = ("epoch", "quantity", "value")
 
 # (data set, label, readout, metric) -> number over seeds
 FinalValues = dict[tuple[str, str, str, str], Summary]
@@ -116,17 +117,26 @@ class Results:
         ]
         return pd.DataFrame(rows, columns=_RUN_COLUMNS)
 
-    @cached_property
+    @property
     def history(self) -> pd.DataFrame:
         """Tidy: one row per run, epoch and training loss or perplexity."""
         import pandas as pd
 
-        rows = [
-            (self.name, run.id, run.dataset, run.label, run.seed, *entry)
-            for run in self.runs
-            for entry in run.history()
-        ]
-        return pd.DataFrame(rows, columns=_HISTORY_COLUMNS)
+        measured: dict[str, list[Any]] = {name: [] for name in _HISTORY_MEASURES}
+        lengths = []
+        for run in self.runs:
+            rows = list(run.history())
+            lengths.append(len(rows))
+            for name, values in zip(_HISTORY_MEASURES, zip(*rows, strict=True), strict=False):
+                measured[name].extend(values)
+        names = {
+            name: pd.Categorical([self._told(run, name) for run in self.runs]).repeat(lengths)
+            for name in _HISTORY_NAMES
+        }
+        return pd.DataFrame({**names, **measured})
+
+    def _told(self, run: Run, name: str) -> object:
+        return self.name if name == "study" else getattr(run, "id" if name == "run" else name)
 
 
 def load_results(folder: Path) -> Results:
@@ -186,7 +196,8 @@ def _runs(folder: Path, planned: Any) -> tuple[tuple[Run, ...], int]:
     """The runs to report, and how many in the folder belong to other studies."""
     found, left_out = _result_files(folder, planned)
     records = folder / RECORDS_FILE
-    if found or left_out or not records.exists():
+    # Beside a folder of runs they are an earlier report's, and may be out of date.
+    if found or (folder / "runs").exists() or not records.exists():
         return tuple(read_run(path) for path in found), left_out
     return _read_records(records), 0
 

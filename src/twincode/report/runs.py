@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from twincode.errors import TwincodeError
 from twincode.files import read_json
+
+Item = TypeVar("Item")
 
 RESULT_FORMAT = 1
 RESULT_FILE = "result.json"
@@ -114,9 +116,12 @@ class Run:
         for entry in self.record["evaluations"]:
             yield int(entry["epoch"]), entry["readout"], entry["metric"], _value(entry["value"])
 
-    def history(self) -> Iterable[tuple[int, str, float]]:
-        """The course of the training as (epoch, quantity, value); empty where it was not kept."""
-        for entry in self.record.get("history", ()):
+    def history(self, most: int | None = None) -> Iterable[tuple[int, str, float]]:
+        """The course of the training as (epoch, quantity, value); empty where it was not kept.
+
+        ``most`` asks for that many epochs, evenly chosen, the first and the last among them.
+        """
+        for entry in evenly(self.record.get("history", ()), most):
             epoch = int(entry["epoch"])
             yield epoch, "perplexity", _value(entry.get("perplexity"))
             for name, value in entry["losses"].items():
@@ -150,6 +155,13 @@ class Summary:
     mean: float
     spread: float | None
     count: int
+
+
+def evenly(items: Sequence[Item], most: int | None) -> Sequence[Item]:
+    """``most`` of the items, evenly chosen, the first and the last among them; all of fewer."""
+    if most is None or len(items) <= most:
+        return items
+    return [items[place] for place in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def summarise(values: Iterable[float]) -> Summary:

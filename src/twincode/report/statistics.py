@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from twincode.report.runs import Summary
+
 FEWEST = 6  # data sets; with fewer, no two-sided signed-rank test can reach 0.05
 FEWEST_RANKED = 3  # models; two are compared by a signed-rank test
 CONFIDENCE = 0.95
@@ -46,6 +48,12 @@ def half_interval(spread: float | None, count: int) -> float | None:
     from scipy.special import stdtrit
 
     return float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * spread / math.sqrt(count)
+
+
+def interval(value: Summary) -> tuple[float, float] | None:
+    """The 95 % confidence interval of a mean over seeds; None without one."""
+    half = half_interval(value.spread, value.count)
+    return None if half is None else (value.mean - half, value.mean + half)
 
 
 def rank_models(labels: Sequence[str], values: NDArray, better: str) -> Ranking:

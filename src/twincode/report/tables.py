@@ -20,10 +20,15 @@ from twincode.report.metrics import (
 from twincode.report.models import Model
 from twincode.report.results import Results
 from twincode.report.runs import Summary
+from twincode.report.statistics import interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_FRAME_COLUMNS = [
+    *("dataset", "model", "recipe", "gamma", "readout", "metric", "mean", "std"),
+    *("interval_low", "interval_high", "runs"),
+]
 _SUMMARY_METRICS = {
     "svm": "svm_accuracy",
     "knn1": "knn1_accuracy",
@@ -36,12 +41,16 @@ _SUMMARY_METRICS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table: mean, spread, the value to sort by, whether it is the best."""
+    """One number of a table: mean, spread, the value to sort by, whether it is the best.
+
+    ``hint`` says the interval and the number of seeds to whoever asks.
+    """
 
     mean: str
     spread: str
     sort: str
     best: bool
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,8 +140,7 @@ def comparison_frame(results: Results, dataset: str) -> pd.DataFrame:
     """Every readout of one data set as plain numbers: one row per model, readout and metric."""
     import pandas as pd
 
-    columns = ["dataset", "model", "recipe", "gamma", "readout", "metric", "mean", "std", "runs"]
-    return pd.DataFrame(list(_frame_rows(results, dataset)), columns=columns)
+    return pd.DataFrame(list(_frame_rows(results, dataset)), columns=_FRAME_COLUMNS)
 
 
 def summary_table(results: Results) -> pd.DataFrame:
@@ -166,7 +174,16 @@ def _cell(summary: Summary | None, decimals: int, best: str | None) -> Cell:
         return Cell(MISSING, "", "", False)
     text = number(summary.mean, decimals)
     spread = "" if summary.spread is None else number(summary.spread, decimals)
-    return Cell(text, spread, repr(summary.mean), text == best)
+    return Cell(text, spread, repr(summary.mean), text == best, _hint(summary, decimals))
+
+
+def _hint(summary: Summary, decimals: int) -> str:
+    """The 95 % interval over seeds in words, empty where there is none."""
+    ends = interval(summary)
+    if ends is None:
+        return ""
+    low, high = (number(end, decimals) for end in ends)
+    return f"95 % interval {low} to {high} over {summary.count} seeds"
 
 
 def _frame_rows(results: Results, dataset: str) -> Iterator[tuple[object, ...]]:
@@ -174,7 +191,8 @@ def _frame_rows(results: Results, dataset: str) -> Iterator[tuple[object, ...]]:
         for (of, label, readout, name), summary in results.final.items():
             if (of, label) == (dataset, model.label):
                 spread = math.nan if summary.spread is None else summary.spread
-                measured = (readout, name, summary.mean, spread, summary.count)
+                ends = interval(summary) or (math.nan, math.nan)
+                measured = (readout, name, summary.mean, spread, *ends, summary.count)
                 yield dataset, label, model.recipe, model.gamma, *measured
 
 
