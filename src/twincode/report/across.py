@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from twincode.report.metrics import (
     MAIN_READOUT,
     MISSING,
+    NO_BREAK,
     Metric,
     decimals_for,
     metric_of,
@@ -227,7 +228,7 @@ def ranking_text(ranking: Ranking) -> str:
         )
     return (
         f"Friedman's test of equal ranks: p {_equals(p_text(ranking.p))}; two ranks that differ by "
-        f"less than {ranking.critical:.2f} (Nemenyi, 5 %) cannot be told apart."
+        f"less than {ranking.critical:.2f} (Nemenyi, 5{NO_BREAK}%) cannot be told apart."
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import hypot
 
-from twincode.report.metrics import ACCURACY_DECIMALS, mean_and_spread, number
+from twincode.report.metrics import ACCURACY_DECIMALS, NO_BREAK, mean_and_spread, number
 from twincode.report.models import (
     AUGMENTED_RECIPE,
     NAIVE_RECIPE,
@@ -28,7 +28,6 @@ _CODES = "svm_accuracy"
 _COST = "reconstruction"
 _VERDICTS = ("higher", "lower", WITHIN, UNKNOWN)
 _RATIO_DECIMALS = 2
-NO_BREAK = "\u00a0"
 
 Values = dict[str, Summary | None]
 

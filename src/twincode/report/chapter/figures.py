@@ -7,7 +7,7 @@ from statistics import fmean
 from twincode.report.across import comparable, critical_rankings, naive_label, ranking_text
 from twincode.report.canvas import WIDE
 from twincode.report.chapter.markdown import points
-from twincode.report.figures_metrics import COST, gamma_sheet, trade_off_figure
+from twincode.report.figures_metrics import COST, families, gamma_sheet, trade_off_figure
 from twincode.report.figures_ranks import rank_figure
 from twincode.report.metrics import metric_of
 from twincode.report.results import Results
@@ -75,8 +75,7 @@ def _ranks(results: Results, prefix: str) -> ChapterFigure | None:
 
 def _gamma(results: Results, prefix: str) -> ChapterFigure | None:
     """The means over data sets of what each model changes, then each data set's linear SVM."""
-    twins = [model for model in results.models if model.twin]
-    if len({model.gamma for model in twins}) < 2:
+    if all(len(members) < 2 for members in families(results.models).values()):
         return None
     names = [name for name in _GAMMA_METRICS if _changes(results, name)]
     panels = [(f"{metric_of(name).heading}, change", _changes(results, name)) for name in names]
