@@ -73,6 +73,7 @@ def test_the_protocol_is_what_the_runs_stored(text):
                  "precision float32", "cpu (2 threads)", "commit 0123456789abcdef",
                  "torch 2.13.0", "Computing time", "twincode study --data"):  # fmt: skip
         assert fact in opening
+    assert "| Data3 | 50 | 150 | 60 | 2 | 4 | 4 |" in opening
 
 
 @pytest.mark.parametrize(
@@ -118,6 +119,7 @@ def test_published_numbers_stand_beside_ours(folder, text):
     assert f"| Data1 | {raw:.3f} | 0.875 |" in beside
     assert "theirs +0.250; ours" in beside
     assert "chosen on test accuracy" in beside
+    assert "Ours: 3 seeds, 4 epochs (4 steps), batch 128, precision float32, a projector" in beside
 
 
 def test_every_figure_is_there_and_equal_results_give_equal_bytes(folder, text):

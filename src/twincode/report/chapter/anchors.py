@@ -8,6 +8,7 @@ from statistics import fmean
 
 from twincode.errors import TwincodeError
 from twincode.report.chapter.markdown import plural, points, table
+from twincode.report.chapter.settings import epochs, seed_count, setting, steps
 from twincode.report.metrics import MISSING, decimals_for, metric_of, number, signed
 from twincode.report.models import NAIVE_RECIPE, RAW_RECIPE, Model
 from twincode.report.results import Results
@@ -67,13 +68,14 @@ def against_authors(results: Results, anchors: Sequence[Anchor]) -> str:
 
 
 def _protocols(results: Results) -> str:
-    trained = [run for run in results.runs if run.epochs > 0]
-    most = max((run.epochs for run in trained), default=0)
-    least = min((run.epochs for run in trained), default=0)
     return "What differs, so that numbers stand beside each other and not against:\n\n" + points(
         [
-            "The thesis's stored runs: 1500 epochs, 2 seeds, codes flattened, a projector that "
-            f"was not trained. Ours: {least} to {most} epochs, projector trained.",
+            "The thesis's stored runs: 2 seeds, 1500 epochs, batch 128, codes flattened, a "
+            "projector 4096 wide that was not trained. Ours: "
+            f"{plural(seed_count(results), 'seed')}, {epochs(results)} epochs "
+            f"({steps(results)} steps), batch {setting(results, 'training', 'batch_size')}, "
+            f"precision {setting(results, 'training', 'precision')}, a projector "
+            f"{setting(results, 'objective', 'projector_width')} wide and trained.",
             "The authors' follow-up: mean of 4 runs, codes averaged over the grid (64 numbers a "
             "series), and for BT-VQVAE the best of three augmentation sets, chosen on test "
             "accuracy. Ours: the `mean` readout, one augmentation set, nothing chosen.",

@@ -6,7 +6,7 @@ import numpy as np
 
 from twincode.report import provenance
 from twincode.report.across import geometric_mean, ratio_to_naive
-from twincode.report.chapter.markdown import listed, plural, points
+from twincode.report.chapter.markdown import listed, plural, points, table
 from twincode.report.chapter.prose import (
     SIGNIFICANT,
     best_gamma_sentence,
@@ -19,6 +19,7 @@ from twincode.report.chapter.prose import (
     short_name,
     tally,
 )
+from twincode.report.chapter.settings import epochs, setting, steps
 from twincode.report.figures_metrics import COST
 from twincode.report.metrics import metric_of
 from twincode.report.models import (
@@ -30,7 +31,7 @@ from twincode.report.models import (
 )
 from twincode.report.paired import Difference, paired_differences
 from twincode.report.results import Results
-from twincode.report.runs import Run, Summary
+from twincode.report.runs import Summary
 from twincode.report.statistics import FEWEST, FEWEST_RANKED, friedman
 from twincode.report.tables import value_of
 
@@ -39,22 +40,35 @@ MAIN_METRICS = ("svm_accuracy", "knn5_accuracy", "silhouette", COST)
 
 def protocol(results: Results) -> str:
     """What was run, on what, for how long: every number as the runs stored it."""
-    trained = [run for run in results.runs if run.epochs > 0]
     facts = dict(provenance.facts(results))
     lines = [
-        f"{plural(len(results.datasets), 'data set')}: {listed(results.datasets)}; the archive's "
-        "own split.",
+        f"{plural(len(results.datasets), 'data set')}, each with its own split: see the table.",
         f"Models: {'; '.join(model.label for model in results.models)}. {_seeds(results)}.",
-        f"Epochs {_span(run.epochs for run in trained)}, {_span(run.steps for run in trained)} "
-        f"optimiser steps a run, batch {_distinct(trained, 'training', 'batch_size')}, precision "
-        f"{_distinct(trained, 'training', 'precision')}, projector width "
-        f"{_distinct(trained, 'objective', 'projector_width')}.",
+        f"Epochs {epochs(results)}, {steps(results)} optimiser steps a run, batch "
+        f"{setting(results, 'training', 'batch_size')}, precision "
+        f"{setting(results, 'training', 'precision')}, projector width "
+        f"{setting(results, 'objective', 'projector_width')}.",
         f"Computed on {facts['Devices']}; commit {facts['Commit']}; {facts['Versions']}.",
         f"Computing time {facts['Computing time']}; runs: {facts['Finished runs']}.",
     ]
     if results.command:
         lines.append(f"Command: `{results.command}`")
-    return points([*lines, *(f"**{warning}**" for warning in provenance.warnings(results))])
+    warned = [f"**{warning}**" for warning in provenance.warnings(results)]
+    return f"{points([*lines, *warned])}\n\n{_data_table(results)}"
+
+
+def _data_table(results: Results) -> str:
+    """What each data set is and for how long models were trained on it."""
+    rows = [
+        [
+            data.name,
+            *(str(number) for number in (data.train, data.test, data.length, data.classes)),
+            epochs(results, data.name),
+            steps(results, data.name),
+        ]
+        for data in provenance.data_facts(results)
+    ]
+    return table(["", "Train", "Test", "Length", "Classes", "Epochs", "Steps"], rows)
 
 
 def answer(results: Results) -> str:
@@ -238,15 +252,3 @@ def _loss_lines(found: Sequence[Difference]) -> list[str]:
 def _seeds(results: Results) -> str:
     counts = sorted({run.seed for run in results.runs})
     return f"{plural(len(counts), 'seed').capitalize()}: {', '.join(map(str, counts))}"
-
-
-def _span(values: Iterable[int]) -> str:
-    found = sorted(set(values))
-    if not found:
-        return "none"
-    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
-
-
-def _distinct(runs: Sequence[Run], group: str, name: str) -> str:
-    values = {str(run.record["config"].get(group, {}).get(name, "unknown")) for run in runs}
-    return listed(sorted(values)) or "none"
