@@ -97,6 +97,16 @@ def test_sentences_follow_the_numbers(tmp_path, gain, word, other):
     )
 
 
+def test_models_of_several_twin_losses_go_by_their_labels(tmp_path):
+    other = made.Model("VICReg-VQVAE γ=1", "vicreg-vqvae", 1.0, 0.9, overrides={"gamma": 1.0})
+    models = (made.NAIVE, made.TWINS[1], other)
+    text = chapter_of(results_of(tmp_path, 2, (0,), models=models), tmp_path / "docs")
+    gained = section(text, "What the twin loss gains and costs")
+    assert "for BT-VQVAE γ=1 (+" in gained
+    assert "VICReg-VQVAE γ=1 (+" in gained
+    assert "γ = 1" not in gained
+
+
 def test_few_data_sets_are_called_too_few(tmp_path):
     text = chapter_of(results_of(tmp_path, datasets=3), tmp_path / "docs")
     assert "too few data sets for a test" in section(text, "In short").lower()

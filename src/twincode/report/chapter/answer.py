@@ -16,7 +16,7 @@ from twincode.report.chapter.prose import (
     losses,
     p_equals,
     range_text,
-    short_name,
+    short_names,
     tally,
 )
 from twincode.report.chapter.settings import epochs, setting, steps
@@ -225,6 +225,7 @@ def _control_lines(results: Results) -> list[str]:
 def _above(results: Results, control: Model, name: str) -> list[str]:
     """``5 of 7 data sets (γ = 1)`` for each trained model; seeds are averaged first."""
     texts: list[str] = []
+    names = short_names(model for model in results.models if model.trained)
     for model in (model for model in results.models if model.trained):
         pairs = [
             (ours.mean, theirs.mean)
@@ -235,7 +236,7 @@ def _above(results: Results, control: Model, name: str) -> list[str]:
         if pairs:
             better = sum(ours > theirs for ours, theirs in pairs)
             of = f"{len(pairs)} data sets" if not texts else f"{len(pairs)}"
-            texts.append(f"{better} of {of} ({short_name(model)})")
+            texts.append(f"{better} of {of} ({names[model.label]})")
     return texts
 
 

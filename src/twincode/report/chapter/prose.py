@@ -1,6 +1,6 @@
 """Sentences computed from paired differences: which way, how sure, on how many data sets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 
 from twincode.report.chapter.markdown import listed, plural
@@ -25,9 +25,18 @@ def mean_direction(entry: Difference) -> int:
     return direction(entry.metric, entry.mean) if any(c in _DIGITS for c in entry.mean_text) else 0
 
 
-def short_name(model: Model) -> str:
-    """What tells a model from its like in running text: its gamma, or else its name."""
-    return f"γ = {model.gamma:g}" if model.twin else model.label
+def short_names(models: Iterable[Model]) -> dict[str, str]:
+    """What tells models apart in running text, by label: gammas of one method, else labels."""
+    models = list(models)
+    one_method = len({model.method for model in models if model.twin}) == 1
+    return {
+        model.label: f"γ = {model.gamma:g}" if model.twin and one_method else model.label
+        for model in models
+    }
+
+
+def _named(found: Sequence[Difference]) -> dict[str, str]:
+    return short_names(entry.model for entry in found)
 
 
 def differences_sentence(found: Sequence[Difference]) -> str:
@@ -66,13 +75,13 @@ def has_intervals(found: Sequence[Difference]) -> bool:
 
 def losses(found: Sequence[Difference]) -> list[str]:
     """Each data set and model whose 95 % interval over seeds lies wholly on the worse side."""
-    lines = []
+    lines, names = [], _named(found)
     for entry in found:
         for dataset, value in entry.by_dataset.items():
             if _sure_side(entry, dataset) < 0:
                 decimals = decimals_for(entry.metric.name, [value.mean])
                 size = difference_text(value, decimals)
-                lines.append(f"{dataset}, {short_name(entry.model)}: {entry.metric.title} {size}")
+                lines.append(f"{dataset}, {names[entry.model.label]}: {entry.metric.title} {size}")
     return lines
 
 
@@ -82,11 +91,11 @@ def _quoted(model: Model) -> str:
 
 def _directions(found: Sequence[Difference]) -> str:
     """``better in the mean at γ = 0.5 (+0.012) and γ = 1 (+0.020), worse at γ = 2 (−0.003)``."""
-    parts = []
+    parts, names = [], _named(found)
     for way, word in _WORDS.items():
         own = [entry for entry in found if mean_direction(entry) == way]
         if own:
-            named = [f"{short_name(entry.model)} ({entry.mean_text})" for entry in own]
+            named = [f"{names[entry.model.label]} ({entry.mean_text})" for entry in own]
             parts.append(f"{word} in the mean for {listed(named)}")
     return ", ".join(parts)
 
@@ -112,7 +121,8 @@ def _tests(found: Sequence[Difference]) -> str:
         return f"Too few data sets for a test, which needs {FEWEST}."
     sure = [entry for entry in tested if (entry.holm or 0.0) < SIGNIFICANT]
     if sure:
-        named = [f"{short_name(entry.model)} (p {_p(entry.holm or 0.0)})" for entry in sure]
+        names = _named(found)
+        named = [f"{names[entry.model.label]} (p {_p(entry.holm or 0.0)})" for entry in sure]
         return f"After Holm's correction the difference is significant for {listed(named)}."
     smallest = min(entry.holm or 0.0 for entry in tested)
     if len(tested) == 1:
@@ -160,9 +170,9 @@ def explained_sentence(alone: Difference, whole: Sequence[Difference]) -> str:
     means = [
         fmean(entry.by_dataset[dataset].mean for dataset in shared) for entry in (alone, *whole)
     ]
-    decimals = decimals_for(alone.metric.name, means)
+    decimals, names = decimals_for(alone.metric.name, means), _named(whole)
     each = [
-        f"{signed(mean, decimals)} ({short_name(entry.model)})"
+        f"{signed(mean, decimals)} ({names[entry.model.label]})"
         for mean, entry in zip(means[1:], whole, strict=True)
     ]
     return (
@@ -185,7 +195,8 @@ def best_gamma_sentence(
         best = choose(values(dataset, model) for model in models)
         for model in models:
             counts[model] += values(dataset, model) == best
-    each = [f"{short_name(model)} on {count}" for model, count in counts.items()]
+    names = short_names(models)
+    each = [f"{names[model.label]} on {count}" for model, count in counts.items()]
     return f"{metric.title} is best at {listed(each)} of {_datasets(len(datasets))}"
 
 
