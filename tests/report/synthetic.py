@@ -64,6 +64,7 @@ def write_study(
     noise: float = 0.01,
     planned: int | list[str] | None = None,
     points: int = 60,
+    examples: bool = True,
 ) -> Path:
     """Write a study with one run per model, data set and seed (one seed for the raw series)."""
     study: dict[str, Any] = {
@@ -90,7 +91,7 @@ def write_study(
                     seed,
                     epochs,
                     noise,
-                    points,
+                    points if examples else 0,
                     generator,
                 )
     return folder
@@ -100,7 +101,7 @@ def write_run(
     folder: Path, name: str, model: Model, data: Data, seed: int, epochs: int, noise: float,
     points: int, generator: np.random.Generator,
 ) -> None:  # fmt: skip
-    """Write one run's ``result.json`` and, for trained models, its ``exhibits.npz``."""
+    """Write one run's ``result.json`` and, for trained models with points, ``exhibits.npz``."""
     folder.mkdir(parents=True)
     run_epochs = epochs if model.trained else 0
     steps = sorted({0, epochs // 4, epochs // 2, epochs}) if model.trained else [0]
@@ -133,7 +134,7 @@ def write_run(
         ],
     }  # fmt: skip
     (folder / "result.json").write_text(json.dumps(record))
-    if model.trained:
+    if model.trained and points:
         np.savez_compressed(folder / "exhibits.npz", **exhibits(model, data, points, generator))
 
 

@@ -2,13 +2,14 @@ import json
 import subprocess
 import sys
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 import synthetic as made
 
 from twincode.errors import TwincodeError
-from twincode.report import load_results, write_report
+from twincode.report import canvas, load_results, write_report
 
 STRANGE = "Gun<b>Point</b> & $co_/1^$"
 
@@ -60,7 +61,7 @@ def test_the_page_loads_nothing_from_elsewhere(page):
 
 
 def test_every_image_has_words_and_every_figure_a_caption(page):
-    assert len(page.all("img")) == len(page.all("figure")) == len(page.all("figcaption")) == 8
+    assert len(page.all("img")) == len(page.all("figure")) == len(page.all("figcaption")) == 9
     assert all((image["alt"] or "").strip() for image in page.all("img"))
 
 
@@ -91,16 +92,19 @@ def test_paired_differences_stand_after_the_answer(page):
     assert "Against the naive VQ-VAE" in text
     assert "Against augmentation alone" not in text
     assert "too few" in text
-    assert "Seeds of one data set are not independent" in text
+    assert "seeds of one data set are not independent data sets" in text
 
 
 def test_figures_and_tables_lie_beside_the_page(study):
-    figures = {path.suffix for path in (study / "figures").iterdir()}
-    assert figures == {".png", ".svg"}
+    figures = [path for path in (study / "figures").rglob("*") if path.is_file()]
+    assert {path.suffix for path in figures} == {".svg"}
+    for path in figures:
+        ElementTree.parse(path)
     assert {path.name for path in (study / "tables").iterdir()} >= {
         "summary.csv",
-        "history.csv",
+        "history.parquet",
         "paired.csv",
+        "paired-by-dataset.csv",
     }
     tidy = load_results(study).table
     pd.testing.assert_frame_equal(pd.read_parquet(study / "results.parquet"), tidy)
@@ -144,6 +148,50 @@ def test_a_model_that_diverged_shows_a_dash_not_nan(tmp_path):
     text = " ".join(page_of(study).words)
     assert "No probe of the codes gave a number." in text
     assert "nan" not in text.lower().split()
+
+
+OTHERS = tuple(
+    made.Model(f"{name} γ=1", name, 1.0, 0.8, 0.06, overrides={"gamma": 1.0})
+    for name in ("vicreg-vqvae", "simclr-vqvae", "byol-vqvae")
+)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """460 finished runs: ten models on ten data sets with five seeds, the raw series with one."""
+    models = (*made.ALL_MODELS, *OTHERS)
+    data = tuple(made.Data(f"LargeSet{index}", length=30) for index in range(10))
+    folder = tmp_path_factory.mktemp("large") / "study"
+    return made.write_study(folder, models, data, tuple(range(5)), epochs=8, points=20)
+
+
+def test_hundreds_of_runs_make_a_page_with_bounded_work(large, monkeypatch):
+    drawn = []
+    keep = canvas.document
+    monkeypatch.setattr(canvas, "document", lambda *parts: drawn.append(keep(*parts)) or drawn[-1])
+    page = page_of(large)
+    results = load_results(large)
+    assert len(results.runs) == 460
+    # eight figures a data set and one over all (the ranks are drawn apart), in two widths each
+    assert len(drawn) == 2 * (8 * len(results.datasets) + 1)
+    assert max(map(len, drawn)) < 400_000
+    assert (large / "report.html").stat().st_size < 1_500_000
+    lazy = [image for image in page.all("img") if not (image["src"] or "").startswith("data:")]
+    assert len(lazy) == 8 * len(results.datasets)
+    assert all(image["loading"] == "lazy" for image in lazy)
+    sources = [a["srcset"] for a in page.all("source")] + [a["src"] for a in page.all("img")]
+    beside = [source for source in sources if not source.startswith("data:")]
+    assert all((large / source).is_file() for source in beside)
+
+
+def test_one_table_over_all_data_sets_is_shown_and_the_others_wait(large):
+    page = Page((large / "report.html").read_text(encoding="utf-8"))
+    choices = [a for tag, a in page.tags if tag == "div" and a.get("class") == "choice"]
+    assert [a["value"] for a in page.all("option")] == [a["id"] for a in choices]
+    assert [("hidden" in a) for a in choices] == [False] + [True] * (len(choices) - 1)
+    text = " ".join(page.words)
+    assert "over the 10 of 10 data sets on which all 10 compared models have a number" in text
+    assert "Friedman's test" in text
 
 
 def test_no_results_leave_no_page(tmp_path):

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from twincode.errors import TwincodeError
 from twincode.report import load_results
 from twincode.report.provenance import warnings
-from twincode.report.results import file_names, summarise
+from twincode.report.results import file_names, records_text
+from twincode.report.runs import evenly, summarise
 
 COLUMNS = (
-    "study run dataset recipe label gamma seed epoch readout metric value device commit seconds"
+    "study run dataset recipe label gamma seed epoch readout metric value device commit versions "
+    "seconds"
 )
 
 
@@ -134,6 +136,70 @@ def test_a_damaged_result_is_named(tmp_path, damage):
     with pytest.raises(TwincodeError, match=r"01-0.result\.json") as caught:
         load_results(tmp_path / "study")
     assert "\n" not in str(caught.value)
+
+
+def test_the_history_is_one_tidy_row_per_epoch_and_quantity(tmp_path):
+    results = load_results(made.write_study(tmp_path / "study", epochs=3))
+    history = results.history
+    columns = "study run dataset label seed epoch quantity value"
+    assert list(history.columns) == columns.split()
+    stored = [
+        (run.id, run.seed, entry["epoch"], name, value)
+        for run in results.runs
+        for entry in run.record["history"]
+        for name, value in {"perplexity": entry["perplexity"], **entry["losses"]}.items()
+    ]
+    found = history[["run", "seed", "epoch", "quantity", "value"]]
+    assert list(found.itertuples(index=False, name=None)) == stored
+
+
+@given(st.lists(st.integers(), max_size=30), st.integers(2, 40))
+def test_what_is_chosen_evenly_keeps_both_ends(items, most):
+    chosen = list(evenly(items, most))
+    assert len(chosen) == min(len(items), most)
+    assert chosen[:1] == items[:1]
+    assert chosen[-1:] == items[-1:]
+
+
+def test_a_study_kept_as_records_gives_the_same_final_numbers(tmp_path):
+    results = load_results(made.write_study(tmp_path / "study", made.ALL_MODELS))
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "study.json").write_bytes((tmp_path / "study" / "study.json").read_bytes())
+    (kept / "runs.jsonl").write_text(records_text(results))
+    again = load_results(kept)
+    assert again.final == results.final
+    assert (again.name, again.command) == (results.name, results.command)
+    assert again.history.empty
+    assert len((kept / "runs.jsonl").read_bytes()) < 8000 * len(results.runs)
+
+
+def test_records_of_an_earlier_report_do_not_stand_in_for_runs(tmp_path):
+    study = made.write_study(tmp_path / "study")
+    (study / "runs.jsonl").write_text(records_text(load_results(study)))
+    for path in (study / "runs").glob("*/result.json"):
+        path.unlink()
+    with pytest.raises(TwincodeError, match="no finished runs"):
+        load_results(study)
+
+
+@pytest.mark.parametrize("damage", ("{", "[]\n", '{"format": 1}\n'))
+def test_a_damaged_record_is_named_with_its_line(tmp_path, damage):
+    results = load_results(made.write_study(tmp_path / "study", seeds=(0,)))
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "runs.jsonl").write_text(records_text(results) + damage)
+    with pytest.raises(TwincodeError, match=r"line 4 of .*runs\.jsonl is not"):
+        load_results(kept)
+
+
+def test_circumstances_stand_beside_the_numbers(tmp_path):
+    study = made.write_study(tmp_path / "study", (made.NAIVE,), seeds=(0,))
+    path = study / "runs" / "00-0" / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "peak_memory": 2**30}))
+    final = load_results(study).final
+    assert final["GunPoint", "Naive VQ-VAE", "", "peak_memory"].mean == 2**30
+    assert final["GunPoint", "Naive VQ-VAE", "", "parameters"].mean == 1234567
 
 
 def test_damaged_exhibits_are_named(tmp_path):

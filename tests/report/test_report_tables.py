@@ -2,6 +2,7 @@ import json
 
 import pytest
 import synthetic as made
+from scipy.stats import t
 
 from twincode.report import load_results, summary_table
 from twincode.report.metrics import decimals_for, mean_and_spread, metric_of
@@ -58,6 +59,18 @@ def test_the_frame_keeps_every_final_number(results):
     assert len(frame) == len(results.final)
     row = frame[(frame.model == "Raw series") & (frame.metric == "svm_accuracy")].iloc[0]
     assert (row["runs"], row["std"] != row["std"]) == (1, True)
+
+
+def test_an_interval_stands_behind_each_mean_of_several_seeds(results):
+    table = comparison(results, "GunPoint")
+    by_label = {row.model.label: row.cells for row in table.rows}
+    hints = [cell.hint for cell in by_label["Naive VQ-VAE"]]
+    assert all(hint.startswith("95 % interval ") and hint.endswith("2 seeds") for hint in hints)
+    assert {cell.hint for cell in by_label["Raw series"]} == {""}
+    frame = comparison_frame(results, "GunPoint").set_index(["model", "readout", "metric"])
+    row = frame.loc["Naive VQ-VAE", "flatten", "svm_accuracy"]
+    half = t.ppf(0.975, 1) * row["std"] / 2**0.5
+    assert row["interval_high"] - row["mean"] == pytest.approx(half)
 
 
 def test_the_summary_has_one_row_per_data_set_and_model(results):

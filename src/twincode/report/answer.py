@@ -10,16 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import hypot
 
-from twincode.report.metrics import ACCURACY_DECIMALS, mean_and_spread, number
+from twincode.report.metrics import ACCURACY_DECIMALS, NO_BREAK, mean_and_spread, number
 from twincode.report.models import (
     AUGMENTED_RECIPE,
     NAIVE_RECIPE,
     RAW_RECIPE,
     UNTRAINED_RECIPE,
     Model,
-    models_of,
 )
-from twincode.report.results import Results, Summary
+from twincode.report.results import Results
+from twincode.report.runs import Summary
 from twincode.report.tables import value_of
 
 WITHIN = "within the spread between seeds"
@@ -28,7 +28,6 @@ _CODES = "svm_accuracy"
 _COST = "reconstruction"
 _VERDICTS = ("higher", "lower", WITHIN, UNKNOWN)
 _RATIO_DECIMALS = 2
-NO_BREAK = "\u00a0"
 
 Values = dict[str, Summary | None]
 
@@ -58,7 +57,7 @@ def verdict(value: Summary, base: Summary) -> str:
 
 
 def _answer(results: Results, dataset: str) -> Answer:
-    models = models_of(results.of_dataset(dataset))
+    models = results.models_on(dataset)
     codes = {model.label: value_of(results, dataset, model.label, _CODES) for model in models}
     costs = {model.label: value_of(results, dataset, model.label, _COST) for model in models}
     details = (

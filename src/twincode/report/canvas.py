@@ -1,209 +1,262 @@
-"""Sheets of small panels in two widths, a shared look, and their bytes as SVG and PNG."""
+"""Sheets of small panels as SVG, drawn by hand: a shared look in two widths.
+
+Scalable drawings are text, so equal results give equal bytes on every machine, and a panel costs
+a fraction of a millisecond. Lengths are in pixels of a drawing that is shown at its own size.
+"""
+
+from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from html import escape
 from math import ceil
-from typing import Any
 
-from matplotlib import rc_context
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from twincode.report.marks import INK, Frame, Mark, extent, shape
+from twincode.report.scales import Scale, Tick, round_limits
 
-INK = "#2b2f38"
-FAINT = "#8a909c"
-PALE = "#c6cad2"
+AXIS = "#c3c7cf"
+TICK_INK = "#5b616d"
 GRID = "#e6e8ec"
-FONT_SIZE = 8.0
-PNG_DPI = 170
-LARGEST_SVG = 250_000
-_PAGE_FONTS = "system-ui, sans-serif"
-_FIGURE_FONT = "DejaVu Sans"  # comes with matplotlib, so a figure is the same on every machine
-# a drawing is 720 points wide: two decimals are finer than any screen, and halve the file
-_COORDINATES = re.compile(rb'\b(?:d|x|y|transform)="[^"]*"')
-_LONG_DECIMALS = re.compile(rb"(\.\d\d)\d+")
-
-STYLE: Any = {  # newer matplotlib types its keys, older does not
-    "font.family": [_FIGURE_FONT],
-    "font.size": FONT_SIZE,
-    "text.color": INK,
-    "axes.edgecolor": "#c3c7cf",
-    "axes.labelcolor": INK,
-    "axes.labelsize": FONT_SIZE,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": FONT_SIZE + 0.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 5.0,
-    "axes.titley": 1.0,
-    "axes.grid": False,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "xtick.color": "#c3c7cf",
-    "ytick.color": "#c3c7cf",
-    "xtick.labelcolor": "#5b616d",
-    "ytick.labelcolor": "#5b616d",
-    "xtick.labelsize": FONT_SIZE - 1,
-    "ytick.labelsize": FONT_SIZE - 1,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 4.0,
-    "legend.frameon": False,
-    "legend.fontsize": FONT_SIZE,
-    "legend.handlelength": 1.8,
-    "legend.columnspacing": 1.4,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "path.simplify_threshold": 0.3,
-    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
-    "svg.fonttype": "none",
-    "svg.hashsalt": "twincode",
-}
+FONT_SIZE = 11.5
+SMALL = 10.5
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+LINE_HEIGHT = 15.0
+_MARGIN = 0.05  # of the data's range, left free at both ends of an axis
+_TICK_EVERY = 34.0
+_TICK_EVERY_ACROSS = 52.0
+_KEY_WIDTH = 22.0
+_KEY_GAP = 14.0
+_NARROW_LETTERS = frozenset("iljtfrI.,:;'|!()[] ")
+_WIDE_LETTERS = frozenset("mwMW@%−±×")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A sheet's width in inches and how many legend entries fit beside each other."""
+    """A sheet's width and name."""
 
     name: str
     width: float
-    legend_columns: int
 
     def columns(self, wide: int, narrow: int) -> int:
         """How many panels stand beside each other: ``wide`` or ``narrow`` of them."""
         return wide if self is WIDE else narrow
 
 
-WIDE = Layout("wide", 10.0, 7)
-NARROW = Layout("narrow", 3.9, 2)
+WIDE = Layout("wide", 1000.0)
+NARROW = Layout("narrow", 360.0)
 
 
 @dataclass(frozen=True)
-class Spacing:
-    """Inches around panels: ``left``, ``right`` and ``below`` of each, ``above`` for its title."""
+class Plot:
+    """One panel: marks in the units of the data, words, and how its axes look.
 
-    left: float = 0.42
-    right: float = 0.12
-    above: float = 0.30
-    below: float = 0.32
-
-
-LEGEND_ROW = 0.165
-
-
-def sheet(
-    count: int,
-    columns: int,
-    layout: Layout,
-    height: float,
-    legend: Sequence[Artist] = (),
-    spacing: Spacing | None = None,
-) -> tuple[Figure, list[Axes]]:
-    """A figure of ``count`` panels, each ``height`` inches high, under one legend.
-
-    Every distance is given in inches, so text keeps its size however many panels there are.
+    Ticks are chosen where none are given; an empty sequence means none. A ``bare`` panel has no
+    axes and fills its space.
     """
-    space = spacing or Spacing()
-    columns = min(columns, count)
-    rows = ceil(count / columns)
-    head = LEGEND_ROW * ceil(len(legend) / layout.legend_columns) + (0.06 if legend else 0.0)
-    cell_height = space.above + height + space.below
-    total = head + rows * cell_height
-    figure = Figure(figsize=(layout.width, total))
-    cell_width = layout.width / columns
-    axes = [
-        figure.add_axes(
-            (
-                (index % columns * cell_width + space.left) / layout.width,
-                1 - (head + index // columns * cell_height + space.above + height) / total,
-                (cell_width - space.left - space.right) / layout.width,
-                height / total,
-            )
-        )
-        for index in range(count)
-    ]
-    if legend:
-        _add_legend(figure, legend, layout)
-    return figure, axes
 
-
-def _add_legend(figure: Figure, legend: Sequence[Artist], layout: Layout) -> None:
-    figure.legend(
-        handles=list(legend),
-        loc="upper left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=min(layout.legend_columns, len(legend)),
-        borderaxespad=0.0,
-        borderpad=0.1,
-        labelspacing=0.35,
-    )
-
-
-def line_key(label: str, colour: str, **style: Any) -> Line2D:
-    """A legend entry drawn as a line, with a marker where ``style`` names one."""
-    return Line2D([], [], color=colour, label=label, **style)
-
-
-def dot_key(label: str, colour: str, marker: str) -> Line2D:
-    """A legend entry drawn as a marker alone."""
-    return Line2D([], [], color=colour, label=label, marker=marker, linestyle="none")
+    title: str
+    marks: Sequence[Mark]
+    x_label: str = ""
+    y_label: str = ""
+    x_ticks: Sequence[Tick] | None = None
+    y_ticks: Sequence[Tick] | None = None
+    x_limits: tuple[float, float] | None = None
+    y_limits: tuple[float, float] | None = None
+    log_y: bool = False
+    percent: bool = False
+    grid_x: bool = False
+    grid_y: bool = True
+    bare: bool = False
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One figure in both widths: the files to keep and the two images the page shows."""
+class Key:
+    """A legend entry: a line, a marker, or both."""
 
-    svg: bytes
-    png: bytes
+    label: str
+    colour: str
+    marker: str = ""
+    line: bool = False
+    dashes: str = ""
+    width: float = 1.8
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure in both widths, as SVG."""
+
     wide: str
     narrow: str
 
 
-def draw(build: Callable[[Layout], Figure]) -> Picture:
-    """Draw a figure in both widths under the report's look; equal input gives equal bytes."""
-    with rc_context(STYLE):
-        wide, narrow = build(WIDE), build(NARROW)
-        svg, png = _svg(wide), _png(wide)
-        return Picture(
-            svg=svg,
-            png=png,
-            wide=_embedded(svg, lambda: png),
-            narrow=_embedded(_svg(narrow), lambda: _png(narrow)),
+def draw(build: Callable[[Layout], str]) -> Drawing:
+    """Draw a figure in both widths."""
+    return Drawing(build(WIDE), build(NARROW))
+
+
+def embedded(svg: str) -> str:
+    """The drawing as an address that carries it."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}"
+
+
+def sheet(
+    plots: Sequence[Plot], columns: int, layout: Layout, height: float, legend: Sequence[Key] = ()
+) -> str:
+    """Panels of ``height`` pixels each, left to right and down, under one legend."""
+    keys, head = _legend(legend, layout.width)
+    columns = min(columns, len(plots))
+    cell_width = layout.width / columns
+    above = 8 + LINE_HEIGHT * max(plot.title.count("\n") + 1 for plot in plots)
+    below = 34.0 if any(plot.x_label for plot in plots) else 22.0
+    cell_height = above + height + (8.0 if all(plot.bare for plot in plots) else below)
+    panels = [
+        _panel(
+            plot,
+            index % columns * cell_width,
+            head + index // columns * cell_height + above,
+            cell_width,
+            height,
         )
+        for index, plot in enumerate(plots)
+    ]
+    total = head + ceil(len(plots) / columns) * cell_height
+    return document(layout.width, total, [keys, *panels])
 
 
-def _embedded(svg: bytes, png: Callable[[], bytes]) -> str:
-    """The drawing as a data address: sharp lines where they are small, else dots if smaller."""
-    if len(svg) > LARGEST_SVG and len(dots := png()) < len(svg):
-        return _address("image/png", dots)
-    return _address("image/svg+xml", svg)
-
-
-def _svg(figure: Figure) -> bytes:
-    stream = BytesIO()
-    figure.savefig(stream, format="svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None})
-    return _COORDINATES.sub(_rounded, stream.getvalue()).replace(
-        f"'{_FIGURE_FONT}'".encode(), _PAGE_FONTS.encode()
+def document(width: float, height: float, parts: Iterable[str]) -> str:
+    """A whole SVG file of the parts."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:.0f}" '
+        f'width="{width:g}" height="{height:.0f}" font-family="{FONTS}" '
+        f'font-size="{FONT_SIZE}" fill="{INK}">\n'
+        f'<rect width="100%" height="100%" fill="#fff"/>\n{"".join(parts)}</svg>\n'
     )
 
 
-def _rounded(attribute: re.Match[bytes]) -> bytes:
-    return _LONG_DECIMALS.sub(rb"\1", attribute[0])
+def words(x: float, y: float, text: str, **style: object) -> str:
+    """Text with its baseline at (x, y); ``style`` gives attributes, ``_`` standing for ``-``."""
+    attributes = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in style.items())
+    return f'<text x="{x:.1f}" y="{y:.1f}"{attributes}>{escape(text)}</text>\n'
 
 
-def _png(figure: Figure) -> bytes:
-    stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=PNG_DPI, metadata={"Software": None})
-    return stream.getvalue()
+def text_width(text: str, size: float = FONT_SIZE) -> float:
+    """About how wide ``text`` is: fonts differ, so leave some room."""
+    return size * sum(_letter_width(letter) for letter in text)
 
 
-def _address(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+def shortened(text: str, width: float, size: float = FONT_SIZE) -> str:
+    """``text``, its end left out where it would be wider than ``width``."""
+    if text_width(text, size) <= width:
+        return text
+    while text and text_width(text + "…", size) > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def _letter_width(letter: str) -> float:
+    if letter in _NARROW_LETTERS:
+        return 0.33
+    if letter in _WIDE_LETTERS:
+        return 0.88
+    return 0.66 if letter.isupper() else 0.57
+
+
+def _legend(keys: Sequence[Key], width: float) -> tuple[str, float]:
+    """The legend's drawing and its height: entries in rows, as many as fit."""
+    x, y, parts = 0.0, 12.0, []
+    for key in keys:
+        label = shortened(key.label, width - _KEY_WIDTH)
+        taken = _KEY_WIDTH + text_width(label)
+        if x and x + taken > width:
+            x, y = 0.0, y + LINE_HEIGHT
+        parts.append(_key(key, x, y - 4) + words(x + _KEY_WIDTH, y, label))
+        x += taken + _KEY_GAP
+    return "".join(parts), y + 6 if keys else 0.0
+
+
+def _key(key: Key, x: float, y: float) -> str:
+    found = ""
+    if key.line:
+        dashes = f' stroke-dasharray="{key.dashes}"' if key.dashes else ""
+        found = (
+            f'<path d="M{x:.1f} {y:.1f}h16" stroke="{key.colour}" '
+            f'stroke-width="{key.width:g}"{dashes}/>\n'
+        )
+    return found + (shape(key.marker, x + 8, y, 4.2, key.colour) if key.marker else "")
+
+
+def _panel(plot: Plot, left: float, top: float, width: float, height: float) -> str:
+    title = "".join(
+        words(
+            left + (0 if plot.bare else 4),
+            top - 7 - LINE_HEIGHT * (plot.title.count("\n") - place),
+            shortened(line, width - 12, FONT_SIZE * 1.05),
+            font_weight=600 if place == 0 else 400,
+        )
+        for place, line in enumerate(plot.title.split("\n"))
+    )
+    scales = _scale(plot, 0), _scale(plot, 1)
+    if plot.bare:
+        frame = Frame(left, top, width - 16, height, *scales)
+        return title + "".join(mark.draw(frame) for mark in plot.marks)
+    y_ticks = _ticks(plot.y_ticks, scales[1], height / _TICK_EVERY, plot.percent)
+    room = max((text_width(tick.text, SMALL) for tick in y_ticks), default=0.0) + 10
+    room += LINE_HEIGHT if plot.y_label else 0.0
+    frame = Frame(left + room, top, width - room - 14, height, *scales)
+    x_ticks = _ticks(plot.x_ticks, scales[0], frame.width / _TICK_EVERY_ACROSS, False)
+    marks = "".join(mark.draw(frame) for mark in plot.marks)
+    return title + _axes(plot, frame, x_ticks, y_ticks) + marks + _labels(plot, frame, left)
+
+
+def _scale(plot: Plot, axis: int) -> Scale:
+    given = (plot.x_limits, plot.y_limits)[axis]
+    logarithmic = bool(axis) and plot.log_y
+    if given:
+        return Scale(*given, logarithmic)
+    low, high = extent(plot.marks, axis, positive=logarithmic)
+    margin = 0.0 if plot.bare else _MARGIN
+    return round_limits(low, high, margin, logarithmic)
+
+
+def _ticks(
+    given: Sequence[Tick] | None, scale: Scale, most: float, percent: bool
+) -> Sequence[Tick]:
+    return scale.ticks(max(2, int(most)), percent) if given is None else given
+
+
+def _axes(plot: Plot, frame: Frame, x_ticks: Sequence[Tick], y_ticks: Sequence[Tick]) -> str:
+    """Grid lines, the two axes and their tick labels."""
+    right, bottom = frame.left + frame.width, frame.top + frame.height
+    grid, labels = [], []
+    for tick in x_ticks:
+        x = frame.x(tick.at)
+        if plot.grid_x:
+            grid.append(f"M{x:.1f} {frame.top:.1f}V{bottom:.1f}")
+        labels.append(words(x, bottom + 13, tick.text, text_anchor="middle"))
+    for tick in y_ticks:
+        y = frame.y(tick.at)
+        if plot.grid_y:
+            grid.append(f"M{frame.left:.1f} {y:.1f}H{right:.1f}")
+        labels.append(words(frame.left - 5, y + 3.6, tick.text, text_anchor="end"))
+    drawn = f'<path d="{"".join(grid)}" stroke="{GRID}" fill="none"/>\n' if grid else ""
+    outline = f"M{frame.left:.1f} {frame.top:.1f}V{bottom:.1f}H{right:.1f}"
+    return (
+        f'{drawn}<path d="{outline}" stroke="{AXIS}" fill="none"/>\n'
+        f'<g font-size="{SMALL}" fill="{TICK_INK}">{"".join(labels)}</g>\n'
+    )
+
+
+def _labels(plot: Plot, frame: Frame, left: float) -> str:
+    found = ""
+    if plot.x_label:
+        middle = frame.left + frame.width / 2
+        below = frame.top + frame.height + (27 if plot.x_ticks is None or plot.x_ticks else 14)
+        text = shortened(plot.x_label, frame.width + 20, SMALL)
+        found += words(middle, below, text, text_anchor="middle", font_size=SMALL)
+    if plot.y_label:
+        x, y = left + 10, frame.top + frame.height / 2
+        turned = f"rotate(-90 {x:.1f} {y:.1f})"
+        text = shortened(plot.y_label, frame.height + 30, SMALL)
+        found += words(x, y, text, text_anchor="middle", font_size=SMALL, transform=turned)
+    return found

@@ -5,29 +5,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from twincode.report.canvas import FAINT, INK, PALE, Layout, Spacing, dot_key, line_key, sheet
-from twincode.report.models import GLYPHS, Model
+from twincode.report.canvas import Key, Layout, Plot, sheet
+from twincode.report.marks import FAINT, INK, PALE, Bars, Cells, Cloud, Level, Line, Mark
+from twincode.report.models import Model
 
 CHANNELS_SHOWN = 3
 CLASSES_IN_LEGEND = 12
+POINTS_SHOWN = 500
 EXAMPLES = ("best", "median", "worst")
 _CHANNEL_GAP = 1.15
 _GOLDEN_ANGLE = 0.381966
-_LARGEST_NUMBERED_GRID = 64
-_PLANE_HEIGHT = 2.1
-_PLANE_HEIGHT_NARROW = 1.5
+_PLANE_HEIGHT = 210.0
+_PLANE_HEIGHT_NARROW = 140.0
 _UNLABELLED = -1
+_SERIES_STEPS = 400  # a panel is narrower than this many pixels
 _CLASS_COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377",
     "#777777", "#994f00", "#40b0a6", "#5d3a9b", "#e1be6a", "#1a1a1a",
 )  # fmt: skip
-
 
 Arrays = Mapping[str, NDArray]
 
@@ -46,128 +43,127 @@ class Exhibit:
         return all(name in self.arrays for name in names)
 
 
-def reconstruction_figure(exhibits: Sequence[Exhibit], layout: Layout) -> Figure:
+def reconstruction_figure(exhibits: Sequence[Exhibit], layout: Layout) -> str:
     """A row per model: its best, median and worst test series and their reconstructions."""
-    cases = [(exhibit, index) for exhibit in exhibits for index in range(len(EXAMPLES))]
-    legend = [line_key("original", PALE, lw=2.4), line_key("reconstruction", INK, lw=1.1)]
-    figure, axes = sheet(
-        len(cases), layout.columns(3, 1), layout, 0.85, legend, Spacing(left=0.36, below=0.24)
-    )
-    for axis, (exhibit, index) in zip(axes, cases, strict=True):
-        arrays, model = exhibit.arrays, exhibit.model
-        _draw_pair(
-            axis,
-            arrays["example_series"][index],
-            arrays["example_reconstructions"][index],
-            (PALE, model.colour),
+    plots = [
+        _pair(
+            f"{exhibit.model.label}, {EXAMPLES[index]} "
+            f"({float(exhibit.arrays['example_errors'][index]):.3g})",
+            exhibit.arrays["example_series"][index],
+            exhibit.arrays["example_reconstructions"][index],
+            exhibit.model.colour,
         )
-        error = float(arrays["example_errors"][index])
-        axis.set_title(f"{model.label}, {EXAMPLES[index]} ({error:.3g})")
-    return figure
+        for exhibit in exhibits
+        for index in range(len(EXAMPLES))
+    ]
+    legend = [
+        Key("original", PALE, line=True, width=3),
+        Key("reconstruction", INK, line=True, width=1.4),
+    ]
+    return sheet(plots, layout.columns(3, 1), layout, 90.0, legend)
 
 
-def augmentation_figure(exhibit: Exhibit, layout: Layout) -> Figure:
+def augmentation_figure(exhibit: Exhibit, layout: Layout) -> str:
     """Each augmentation of one series over the original."""
-    names = [str(name) for name in exhibit.arrays["augmentation_names"]]
     original, *augmented = exhibit.arrays["augmentation_series"]
-    legend = [line_key("original", PALE, lw=2.4), line_key("augmented", exhibit.model.colour)]
-    figure, axes = sheet(
-        len(names), layout.columns(3, 2), layout, 0.95, legend, Spacing(left=0.36, below=0.24)
-    )
-    for axis, name, series in zip(axes, names, augmented, strict=True):
-        _draw_pair(axis, original, series, (PALE, exhibit.model.colour))
-        axis.set_title(name.replace("_", " "))
-    return figure
+    names = [str(name).replace("_", " ") for name in exhibit.arrays["augmentation_names"]]
+    colour = exhibit.model.colour
+    plots = [
+        _pair(name, original, series, colour) for name, series in zip(names, augmented, strict=True)
+    ]
+    legend = [Key("original", PALE, line=True, width=3), Key("augmented", colour, line=True)]
+    return sheet(plots, layout.columns(3, 2), layout, 95.0, legend)
 
 
-def token_figure(exhibits: Sequence[Exhibit], layout: Layout) -> Figure:
+def token_figure(exhibits: Sequence[Exhibit], layout: Layout) -> str:
     """A row per model: a few series, each above its grid of codes."""
     shown = layout.columns(3, 2)
-    cases = [(exhibit, index) for exhibit in exhibits for index in _chosen_series(exhibit, shown)]
-    columns = min(layout.columns(3, 1), len(cases))
-    series_height, grid_height, gap = 0.5, 0.85, 0.04
-    figure, axes = sheet(
-        len(cases),
-        columns,
-        layout,
-        series_height + gap + grid_height,
-        spacing=Spacing(left=0.08, right=0.14, below=0.10),
-    )
-    share = series_height / (series_height + gap + grid_height)
     largest = max(int(exhibit.arrays["token_codes"].max()) for exhibit in exhibits)
-    palette = ListedColormap(code_colours(largest + 1))
-    for axis, (exhibit, index) in zip(axes, cases, strict=True):
-        left, bottom, width, height = axis.get_position().bounds
-        top = figure.add_axes((left, bottom + height * (1 - share), width, height * share))
-        axis.set_position((left, bottom, width, height * (1 - share) * 0.97))
-        _draw_channels(top, exhibit.arrays["token_series"][index], INK, width=1.0)
-        top.set_axis_off()
-        top.set_title(f"{exhibit.model.label}{_class_of(exhibit, index)}")
-        _draw_codes(axis, exhibit.arrays["token_codes"][index], palette)
-    return figure
+    colours = code_colours(largest + 1)
+    plots = [
+        Plot(
+            f"{exhibit.model.label}{_class_of(exhibit, index)}",
+            _tokens(
+                exhibit.arrays["token_series"][index], exhibit.arrays["token_codes"][index], colours
+            ),
+            bare=True,
+        )
+        for exhibit in exhibits
+        for index in _chosen_series(exhibit, shown)
+    ]
+    return sheet(plots, shown, layout, 130.0)
 
 
-def codebook_figure(exhibits: Sequence[Exhibit], layout: Layout) -> Figure:
+def codebook_figure(exhibits: Sequence[Exhibit], layout: Layout) -> str:
     """A panel per model: the share of each code, most used first, beside an even share."""
-    legend = [line_key("even use", FAINT, linestyle="--", lw=1.0)]
-    figure, axes = sheet(
-        len(exhibits), layout.columns(3, 1), layout, 1.05, legend, Spacing(above=0.46, below=0.38)
-    )
     shares = [_shares(exhibit.arrays["code_counts"]) for exhibit in exhibits]
-    highest = max(float(share.max()) for share in shares)
-    for axis, exhibit, share in zip(axes, exhibits, shares, strict=True):
-        model = exhibit.model
-        axis.bar(np.arange(1, len(share) + 1), share, color=model.colour, width=0.8)
-        axis.axhline(1 / len(share), color=FAINT, linestyle="--", lw=1.0)
-        axis.set_ylim(0, highest * 1.05 or 1.0)
-        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-        axis.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        axis.yaxis.set_major_locator(MaxNLocator(4))
-        axis.set_title(_codebook_title(model, share))
-    for axis in axes[-layout.columns(3, 1) :]:
-        axis.set_xlabel("codes, most used first", labelpad=1)
-    return figure
+    highest = max(float(share.max()) for share in shares) * 1.05 or 1.0
+    plots = [
+        Plot(
+            _codebook_title(exhibit.model, share),
+            [
+                Bars(share.tolist(), exhibit.model.colour),
+                Level(1 / len(share), FAINT, dashes="4 3", width=1.0),
+            ],
+            x_label="codes, most used first",
+            y_limits=(0.0, highest),
+            x_limits=(0.0, len(share) + 1.0),
+            percent=True,
+        )
+        for exhibit, share in zip(exhibits, shares, strict=True)
+    ]
+    legend = [Key("even use", FAINT, line=True, dashes="4 3", width=1.0)]
+    return sheet(plots, layout.columns(3, 2), layout, 105.0, legend)
 
 
-def latents_figure(exhibits: Sequence[Exhibit], layout: Layout) -> Figure:
+def latents_figure(exhibits: Sequence[Exhibit], layout: Layout) -> str:
     """A panel per model: its latents on their first two principal axes, coloured by class."""
     classes = exhibits[0].classes
     present = sorted({int(k) for e in exhibits for k in np.unique(e.arrays["latents_labels"])})
     legend = [
-        dot_key(_class_name(classes, k), *_class_look(k)) for k in present[:CLASSES_IN_LEGEND]
+        Key(_class_name(classes, k), _class_colour(k), "s" if _square(k) else "o")
+        for k in present[:CLASSES_IN_LEGEND]
     ]
     if len(present) > CLASSES_IN_LEGEND:
-        legend.append(dot_key(f"and {len(present) - CLASSES_IN_LEGEND} more", "none", "o"))
-    figure, axes = sheet(
-        len(exhibits),
-        layout.columns(3, 2),
-        layout,
-        _PLANE_HEIGHT if layout.columns(3, 2) == 3 else _PLANE_HEIGHT_NARROW,
-        legend if present != [_UNLABELLED] else [],
-        Spacing(left=0.30, right=0.15, below=0.36),
-    )
-    for axis, exhibit in zip(axes, exhibits, strict=True):
-        points, labels = exhibit.arrays["latents_2d"], exhibit.arrays["latents_labels"]
-        for k in present:
-            _draw_class(axis, points[labels == k], k, len(points))
-        axis.set(xticks=[], yticks=[])
-        axis.set_title(exhibit.model.label)
-        _name_axes(axis, exhibit.arrays.get("latents_explained"))
-    return figure
-
-
-def code_colours(count: int) -> list[tuple[float, float, float]]:
-    """``count`` colours, neighbours far apart: hue by golden angle, lightness in three steps."""
-    return [
-        colorsys.hls_to_rgb(index * _GOLDEN_ANGLE % 1, (0.42, 0.62, 0.80)[index % 3], 0.5)
-        for index in range(count)
+        legend.append(Key(f"and {len(present) - CLASSES_IN_LEGEND} more", FAINT))
+    plots = [
+        Plot(
+            exhibit.model.label,
+            _clouds(exhibit, present),
+            *_axis_names(exhibit.arrays.get("latents_explained")),
+            x_ticks=(),
+            y_ticks=(),
+        )
+        for exhibit in exhibits
     ]
+    height = layout.columns(1, 0) * _PLANE_HEIGHT or _PLANE_HEIGHT_NARROW
+    shown = legend if present != [_UNLABELLED] else []
+    return sheet(plots, layout.columns(3, 2), layout, height, shown)
 
 
-def _draw_channels(axis: Axes, series: NDArray, colour: str, width: float) -> None:
-    """Series (C, L): channels one above the other, each on its own level, three at most."""
-    for level, offset in zip(series[:CHANNELS_SHOWN], _offsets(series), strict=True):
-        axis.plot(level + offset, color=colour, lw=width)
+def code_colours(count: int) -> list[str]:
+    """``count`` colours, neighbours far apart: hue by golden angle, lightness in three steps."""
+    found = []
+    for index in range(count):
+        parts = colorsys.hls_to_rgb(index * _GOLDEN_ANGLE % 1, (0.42, 0.62, 0.80)[index % 3], 0.5)
+        found.append("#" + "".join(f"{round(255 * part):02x}" for part in parts))
+    return found
+
+
+def _pair(title: str, first: NDArray, second: NDArray, colour: str) -> Plot:
+    """Two series (C, L) over each other, channels one above the other, three at most."""
+    marks: list[Mark] = []
+    for series, ink, width in ((first, PALE, 2.8), (second, colour, 1.3)):
+        levels = zip(series[:CHANNELS_SHOWN], _offsets(first), strict=True)
+        marks += [_series_line(level + offset, ink, width) for level, offset in levels]
+    return Plot(title, marks, y_ticks=() if len(first) > 1 else None, grid_y=False)
+
+
+def _series_line(series: NDArray, colour: str, width: float) -> Line:
+    """A series (L,) as a line, every so many steps where it is longer than a panel shows."""
+    every = max(1, len(series) // _SERIES_STEPS)
+    steps = np.arange(0, len(series), every)
+    return Line(steps.tolist(), series[steps].tolist(), colour, width)
 
 
 def _offsets(series: NDArray) -> NDArray:
@@ -177,17 +173,15 @@ def _offsets(series: NDArray) -> NDArray:
     return -step * np.arange(len(shown))
 
 
-def _draw_pair(axis: Axes, first: NDArray, second: NDArray, colours: tuple[str, str]) -> None:
-    """Two series (C, L) over each other, on the first one's levels."""
-    offsets = _offsets(first)
-    for series, colour, width in ((first, colours[0], 2.4), (second, colours[1], 1.1)):
-        for level, offset in zip(series[:CHANNELS_SHOWN], offsets, strict=True):
-            axis.plot(level + offset, color=colour, lw=width)
-    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
-    axis.yaxis.set_major_locator(MaxNLocator(3))
-    axis.margins(x=0.01)
-    if len(first) > 1:
-        axis.set_yticks([])
+def _tokens(series: NDArray, codes: NDArray, colours: Sequence[str]) -> list[Mark]:
+    """A grid of codes (H, W), lowest frequency at the bottom, under its series (C, L)."""
+    height, width = codes.shape
+    lifted = series[:CHANNELS_SHOWN] + _offsets(series)[:, None]
+    spread = float(np.ptp(lifted)) or 1.0
+    placed = height * (1.08 + 0.55 * (lifted - lifted.min()) / spread)
+    across = np.linspace(0, width, series.shape[1]).tolist()
+    lines: list[Mark] = [Line(across, level.tolist(), INK, 1.2) for level in placed]
+    return [Cells(codes, colours), *lines]
 
 
 def _chosen_series(exhibit: Exhibit, most: int) -> list[int]:
@@ -210,32 +204,13 @@ def _class_of(exhibit: Exhibit, index: int) -> str:
     return f", class {_class_name(exhibit.classes, int(labels[index]))}"
 
 
-def _class_look(index: int) -> tuple[str, str]:
-    """Colour and marker of a class; markers change when the colours have run out."""
-    if index == _UNLABELLED:
-        return FAINT, "o"
-    colours, markers = len(_CLASS_COLOURS), tuple(GLYPHS)
-    return _CLASS_COLOURS[index % colours], markers[index // colours % len(markers)]
+def _class_colour(index: int) -> str:
+    return FAINT if index == _UNLABELLED else _CLASS_COLOURS[index % len(_CLASS_COLOURS)]
 
 
-def _draw_codes(axis: Axes, codes: NDArray, palette: ListedColormap) -> None:
-    """Codes (H, W) as coloured cells, lowest frequency at the bottom, numbered where few."""
-    axis.imshow(
-        codes,
-        cmap=palette,
-        vmin=-0.5,
-        vmax=palette.N - 0.5,
-        aspect="auto",
-        origin="lower",
-        interpolation="nearest",
-    )
-    axis.set_axis_off()
-    if codes.size > _LARGEST_NUMBERED_GRID:
-        return
-    for (row, column), code in np.ndenumerate(codes):
-        dark = int(code) % 3 == 0
-        colour = "white" if dark else INK
-        axis.text(column, row, str(code), size=5.5, color=colour, ha="center", va="center_baseline")
+def _square(index: int) -> bool:
+    """Whether a class has square dots: every other time the colours have run out."""
+    return index // len(_CLASS_COLOURS) % 2 == 1
 
 
 def _shares(counts: NDArray) -> NDArray:
@@ -248,22 +223,19 @@ def _codebook_title(model: Model, share: NDArray) -> str:
     return f"{model.label}\nperplexity {perplexity:.1f}, {len(used)} of {len(share)} used"
 
 
-def _draw_class(axis: Axes, points: NDArray, index: int, total: int) -> None:
-    colour, marker = _class_look(index)
-    size, opacity = (9.0, 0.75) if total <= 800 else (4.0, 0.5)
-    axis.scatter(
-        points[:, 0],
-        points[:, 1],
-        s=size,
-        color=colour,
-        marker=marker,
-        alpha=opacity,
-        linewidths=0,
-        rasterized=True,
-    )
+def _clouds(exhibit: Exhibit, present: Sequence[int]) -> list[Mark]:
+    """The points of each class; evenly spaced ones where there are more than can be told apart."""
+    points, labels = exhibit.arrays["latents_2d"], exhibit.arrays["latents_labels"]
+    if len(points) > POINTS_SHOWN:
+        chosen = np.linspace(0, len(points) - 1, POINTS_SHOWN).round().astype(int)
+        points, labels = points[chosen], labels[chosen]
+    return [
+        Cloud(points[labels == k], _class_colour(k), 3.6, 0.6, _square(k))
+        for k in present
+        if (labels == k).any()
+    ]
 
 
-def _name_axes(axis: Axes, explained: NDArray | None) -> None:
+def _axis_names(explained: NDArray | None) -> tuple[str, str]:
     shares = ["", ""] if explained is None else [f" ({share:.0%})" for share in explained]
-    axis.set_xlabel(f"axis 1{shares[0]}", labelpad=2)
-    axis.set_ylabel(f"axis 2{shares[1]}", labelpad=2)
+    return f"axis 1{shares[0]}", f"axis 2{shares[1]}"

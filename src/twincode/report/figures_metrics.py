@@ -1,263 +1,173 @@
 """Figures of numbers: the trade-off, metrics during training, metrics as gamma grows."""
 
+import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
-from twincode.report.canvas import (
-    Layout,
-    Spacing,
-    dot_key,
-    line_key,
-    sheet,
-)
+from twincode.report.canvas import Key, Layout, Plot, sheet
+from twincode.report.marks import Band, Dot, Level, Line, Mark
 from twincode.report.metrics import MAIN_READOUT, metric_of
 from twincode.report.models import Model
-from twincode.report.results import FinalValues, Summary, summarise
+from twincode.report.results import Results
+from twincode.report.runs import Run, Summary, evenly
+from twincode.report.scales import Tick
+from twincode.report.tables import values_of
 
-BAND_OPACITY = 0.16
 LOG_SCALE_FROM = 20.0  # a panel whose values span this factor is drawn on a logarithmic axis
+COST = "reconstruction"
 _MOST_MARKERS = 12
-_MOST_POINTS = 120
+_MOST_POINTS = 60
 _NUDGE = 0.06
-_ROUND_STEPS = [1, 2, 2.5, 5, 10]
-_LOG_STEPS = (1.0, 2.0, 5.0)
-_ERROR_BARS: dict[str, Any] = {"capsize": 2.0, "elinewidth": 1.0, "linestyle": "none"}
-_LEVEL_DASHES = ((0, (4, 2)), (0, (1, 1.6)), (0, (6, 2, 1, 2)))
+_LEVEL_DASHES = ("5 3", "1.5 2.5", "8 3 2 3")
+_GAMMA_TICK_GAP = 0.09  # of the axis; ticks that stand closer would touch
 
 
-def trade_off_figure(
-    final: FinalValues, datasets: Sequence[str], models: Sequence[Model], layout: Layout
-) -> Figure:
-    """Reconstruction error against linear SVM accuracy: one panel a data set, one dot a model.
+@dataclass(frozen=True)
+class Point:
+    """A model's place in a trade-off: what it costs, what its codes carry."""
+
+    cost: Summary
+    gain: Summary
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """One panel: its words, the place of each trained model, the level of each control."""
+
+    title: str
+    x_label: str
+    y_label: str
+    points: Mapping[str, Point]
+    levels: Mapping[str, Summary]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Mean and sample standard deviation over seeds, epoch by epoch."""
+
+    epochs: list[float]
+    means: NDArray
+    spreads: NDArray
+
+    def at_end(self) -> Summary:
+        """The last mean."""
+        return Summary(float(self.means[-1]), None, 1)
+
+
+# (label, quantity) -> its course
+Courses = dict[tuple[str, str], Course]
+
+
+def trade_off_figure(panels: Sequence[TradeOff], models: Sequence[Model], layout: Layout) -> str:
+    """Cost across, gain upwards: a dot a model, a line through the gammas of each method.
 
     Controls that are not trained stand as horizontal levels.
     """
-    levels = [model for model in models if not model.trained]
+    shown = {label for panel in panels for label in (*panel.points, *panel.levels)}
+    models = [model for model in models if model.label in shown]
     trained = [model for model in models if model.trained]
-    legend: list[Artist] = [dot_key(model.label, model.colour, model.marker) for model in trained]
-    legend += _level_keys(levels)
-    figure, axes = sheet(
-        len(datasets),
-        layout.columns(min(3, len(datasets)), 1),
-        layout,
-        2.3,
-        legend,
-        Spacing(left=0.55, right=0.2, above=0.32, below=0.42),
-    )
-    for axis, dataset in zip(axes, datasets, strict=True):
-        for model in trained:
-            _trade_off_dot(axis, final, dataset, model)
-        _draw_levels(axis, levels, _values(final, dataset, "svm_accuracy", MAIN_READOUT))
-        axis.set_title(_short(dataset))
-        axis.set_xlabel("Reconstruction error (less is better)")
-        axis.set_ylabel("Linear SVM accuracy")
-        axis.grid(visible=True)
-    return figure
+    controls = [model for model in models if not model.trained]
+    keys = [Key(model.label, model.colour, model.marker) for model in trained]
+    plots = [
+        Plot(
+            panel.title,
+            [
+                *_level_marks(controls, panel.levels),
+                *_gamma_paths(trained, panel.points),
+                *_trade_off_dots(trained, panel.points),
+            ],
+            x_label=panel.x_label,
+            y_label=panel.y_label,
+            grid_x=True,
+        )
+        for panel in panels
+    ]
+    columns = layout.columns(min(3, len(plots)), 1)
+    return sheet(plots, columns, layout, 230.0, [*keys, *_level_keys(controls)])
 
 
 def training_figure(
-    evaluations: pd.DataFrame,
-    history: pd.DataFrame,
+    metrics: Courses,
+    losses: Courses,
     models: Sequence[Model],
     names: Sequence[str],
     layout: Layout,
-) -> Figure:
+) -> str:
     """Small multiples over epochs: each metric of ``names``, then each training loss.
 
-    ``evaluations`` has the columns label, seed, epoch, metric, value; ``history`` has quantity in
-    place of metric. Lines are means over seeds, bands one sample standard deviation either way.
+    Lines are means over seeds, bands one sample standard deviation either way.
     """
     trained = [model for model in models if model.trained]
-    levels = [model for model in models if not model.trained]
-    losses = [name for name in history["quantity"].unique() if name != "perplexity"]
-    legend = [line_key(m.label, m.colour, marker=m.marker) for m in trained]
-    figure, axes = sheet(
-        len(names) + len(losses),
-        layout.columns(4, 2),
-        layout,
-        1.15,
-        legend + _level_keys(levels),
-    )
-    for axis, name in zip(axes, names, strict=False):
-        rows = evaluations[evaluations["metric"] == name]
-        _draw_courses(axis, rows, trained)
-        if metric_of(name).probe:
-            _draw_levels(axis, levels, {m.label: _last(rows, m) for m in levels})
-        axis.set_title(_titled(name))
-    for axis, name in zip(axes[len(names) :], losses, strict=True):
-        _draw_courses(axis, history[history["quantity"] == name], trained)
-        axis.set_title(_loss_title(name))
-    for axis in axes:
-        axis.grid(visible=True, axis="y")
-        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=_ROUND_STEPS))
-        axis.yaxis.set_major_locator(MaxNLocator(4, steps=_ROUND_STEPS))
-    for axis in axes[len(names) :]:
-        _logarithmic_where_wide(axis)
-    for axis in axes[-layout.columns(4, 2) :]:
-        axis.set_xlabel("epoch", labelpad=1)
-    return figure
+    controls = [model for model in models if not model.trained]
+    quantities = dict.fromkeys(quantity for _, quantity in losses if quantity != "perplexity")
+    plots = [_metric_course(name, metrics, trained, controls) for name in names]
+    plots += [_loss_course(name, losses, trained) for name in quantities]
+    keys = [Key(model.label, model.colour, model.marker, line=True) for model in trained]
+    keys += _level_keys(controls if names else [])
+    return sheet(plots, layout.columns(4, 2), layout, 118.0, keys)
 
 
 def gamma_figure(
-    final: FinalValues,
-    dataset: str,
-    readout: str,
-    models: Sequence[Model],
-    names: Sequence[str],
-    layout: Layout,
-) -> Figure:
+    results: Results, dataset: str, models: Sequence[Model], names: Sequence[str], layout: Layout
+) -> str:
     """Each metric against gamma: twin models as lines, gamma = 0 as single marks, raw as a level.
 
     Error bars are one sample standard deviation over seeds.
     """
-    families = _families(models)
-    nudge = _NUDGE * max(model.gamma for model in models)
-    still = [model for model in models if model.trained and not model.twin]
-    levels = [model for model in models if not model.trained]
-    legend: list[Artist] = [line_key(m.label, m.colour, marker=m.marker, lw=0.8) for m in still]
-    legend += [line_key(name, members[-1].colour) for name, members in families.items()]
-    figure, axes = sheet(
-        len(names), layout.columns(4, 2), layout, 1.3, legend + _level_keys(levels)
+    return gamma_sheet(
+        [(metric_of(name).heading, values_of(results, dataset, name)) for name in names],
+        models,
+        layout,
+        [metric_of(name).probe for name in names],
     )
-    for axis, name in zip(axes, names, strict=True):
-        values = _values(final, dataset, name, readout)
-        for index, model in enumerate(still):
-            _gamma_mark(axis, model, values, aside=index * nudge)
-            _level(axis, model, values, lw=0.8, alpha=0.55)
-        for members in families.values():
-            _gamma_line(axis, members, values)
-        if metric_of(name).probe:
-            _draw_levels(axis, levels, values)
-        axis.set_title(_titled(name))
-        axis.set_xticks(sorted({0.0, *(m.gamma for m in models if m.twin)}))
-        axis.xaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_major_locator(MaxNLocator(4, steps=_ROUND_STEPS))
-        axis.margins(x=0.08)
-        axis.grid(visible=True, axis="y")
-    for axis in axes[-layout.columns(4, 2) :]:
-        axis.set_xlabel("γ", labelpad=1)
-    return figure
 
 
-def _titled(name: str) -> str:
-    metric = metric_of(name)
-    return f"{metric.title} {metric.arrow}".strip()
-
-
-def _short(name: str, longest: int = 34) -> str:
-    return name if len(name) <= longest else name[: longest - 1] + "…"
-
-
-Values = Mapping[str, Summary]
-
-
-def _values(final: FinalValues, dataset: str, metric: str, readout: str) -> Values:
-    """The final number of every model that has one."""
-    belongs = readout if metric_of(metric).probe else ""
-    return {
-        label: summary
-        for (of, label, under, name), summary in final.items()
-        if (of, under, name) == (dataset, belongs, metric) and summary.count
-    }
-
-
-def _last(rows: pd.DataFrame, model: Model) -> Summary:
-    """The number at the last epoch of ``model``, over seeds."""
-    own = rows[rows["label"] == model.label]
-    return summarise(own.loc[own["epoch"] == own["epoch"].max(), "value"])
-
-
-def _trade_off_dot(axis: Axes, final: FinalValues, dataset: str, model: Model) -> None:
-    cost = _values(final, dataset, "reconstruction", MAIN_READOUT).get(model.label)
-    codes = _values(final, dataset, "svm_accuracy", MAIN_READOUT).get(model.label)
-    if cost and codes:
-        axis.errorbar(
-            cost.mean,
-            codes.mean,
-            xerr=cost.spread,
-            yerr=codes.spread,
-            color=model.colour,
-            marker=model.marker,
-            markersize=6.5,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            **_ERROR_BARS,
+def gamma_sheet(
+    panels: Sequence[tuple[str, Mapping[str, Summary]]],
+    models: Sequence[Model],
+    layout: Layout,
+    with_controls: Sequence[bool],
+) -> str:
+    """A panel of values by model label against gamma for each title."""
+    still = [model for model in models if model.trained and not model.twin]
+    controls = [model for model in models if not model.trained]
+    methods = families(models)
+    largest = max(model.gamma for model in models if model.twin)
+    keys = [Key(model.label, model.colour, model.marker, line=True, width=1.0) for model in still]
+    keys += [Key(name, members[-1].colour, line=True) for name, members in methods.items()]
+    plots = [
+        Plot(
+            title,
+            [
+                *_level_marks(controls if controlled else [], values),
+                *_still_marks(still, models, values),
+                *(mark for members in methods.values() for mark in _gamma_line(members, values)),
+            ],
+            x_label="γ",
+            x_ticks=_gamma_ticks(models),
+            x_limits=(-_NUDGE * largest, (1 + _NUDGE) * largest),
         )
-
-
-def _level_keys(levels: Sequence[Model]) -> list[Artist]:
-    return [
-        line_key(model.label, model.colour, linestyle=_dashes(index), lw=1.2)
-        for index, model in enumerate(levels)
+        for (title, values), controlled in zip(panels, with_controls, strict=True)
     ]
+    columns = layout.columns(4, 2)
+    return sheet(plots, columns, layout, 130.0, [*keys, *_level_keys(controls)])
 
 
-def _dashes(index: int) -> tuple[int, tuple[float, ...]]:
-    return _LEVEL_DASHES[index % len(_LEVEL_DASHES)]
+def metric_courses(runs: Sequence[Run], names: Sequence[str]) -> Courses:
+    """The metrics of ``names`` under the main readout over epochs."""
+    return _courses(runs, lambda run: _main_evaluations(run, names))
 
 
-def _level(axis: Axes, model: Model, values: Values, **style: Any) -> None:
-    """A horizontal line at the model's number, where it has one."""
-    summary = values.get(model.label)
-    if summary and summary.count:
-        axis.axhline(summary.mean, color=model.colour, zorder=1, **style)
+def loss_courses(runs: Sequence[Run]) -> Courses:
+    """The training losses over epochs."""
+    return _courses(runs, lambda run: run.history(_MOST_POINTS))
 
 
-def _draw_levels(axis: Axes, levels: Sequence[Model], values: Values) -> None:
-    for index, model in enumerate(levels):
-        _level(axis, model, values, linestyle=_dashes(index), lw=1.2)
-
-
-def _draw_courses(axis: Axes, rows: pd.DataFrame, models: Sequence[Model]) -> None:
-    """Mean and band over seeds for every model; ``rows`` has label, epoch and value."""
-    for model in models:
-        own = rows[rows["label"] == model.label].dropna(subset=["value"])
-        if own.empty:
-            continue
-        by_epoch = _thinned(own.groupby("epoch")["value"].agg(["mean", "std"]))
-        marker = model.marker if len(by_epoch) <= _MOST_MARKERS else None
-        axis.plot(
-            by_epoch.index, by_epoch["mean"], color=model.colour, marker=marker, markersize=3.0
-        )
-        axis.fill_between(
-            by_epoch.index,
-            by_epoch["mean"] - by_epoch["std"],
-            by_epoch["mean"] + by_epoch["std"],
-            color=model.colour,
-            alpha=BAND_OPACITY,
-            linewidth=0,
-        )
-
-
-def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
-    """Evenly chosen rows, first and last among them, where there are more than a panel can show."""
-    if len(rows) <= _MOST_POINTS:
-        return rows
-    return rows.iloc[np.linspace(0, len(rows) - 1, _MOST_POINTS).round().astype(int)]
-
-
-def _loss_title(name: str) -> str:
-    return f"{name.removeprefix('reconstruction_')} loss".replace("_", " ").capitalize()
-
-
-def _logarithmic_where_wide(axis: Axes) -> None:
-    heights = [float(y) for line in axis.get_lines() for y in np.asarray(line.get_ydata())]
-    if heights and min(heights) > 0 and max(heights) / min(heights) > LOG_SCALE_FROM:
-        axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(subs=_LOG_STEPS))
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _families(models: Sequence[Model]) -> dict[str, list[Model]]:
+def families(models: Sequence[Model]) -> dict[str, list[Model]]:
     """Twin models by method, under their name without its gamma, in the order of gamma."""
     methods: dict[str, list[Model]] = {}
     for model in models:
@@ -266,26 +176,163 @@ def _families(models: Sequence[Model]) -> dict[str, list[Model]]:
     return {re.sub(r"\s*γ\s*=.*$", "", members[0].label): members for members in methods.values()}
 
 
-def _gamma_mark(axis: Axes, model: Model, values: Values, aside: float = 0.0) -> None:
-    summary = values.get(model.label)
-    if summary:
-        axis.errorbar(
-            model.gamma + aside,
-            summary.mean,
-            yerr=summary.spread,
-            color=model.colour,
-            marker=model.marker,
-            **_ERROR_BARS,
+def _trade_off_dots(models: Sequence[Model], points: Mapping[str, Point]) -> list[Mark]:
+    return [
+        Dot(
+            point.cost.mean,
+            point.gain.mean,
+            model.colour,
+            model.marker,
+            point.cost.spread,
+            point.gain.spread,
+            size=5.5,
         )
+        for model in models
+        if (point := points.get(model.label))
+    ]
 
 
-def _gamma_line(axis: Axes, members: Sequence[Model], values: Values) -> None:
-    measured = [model for model in members if model.label in values]
-    axis.plot(
-        [model.gamma for model in measured],
-        [values[model.label].mean for model in measured],
-        color=members[-1].colour,
-        lw=1.2,
+def _gamma_paths(models: Sequence[Model], points: Mapping[str, Point]) -> list[Mark]:
+    """A thin line through the gammas of each method that has several."""
+    found: list[Mark] = []
+    for members in families(models).values():
+        own = [points[model.label] for model in members if model.label in points]
+        if len(own) > 1:
+            places = [point.cost.mean for point in own], [point.gain.mean for point in own]
+            found.append(Line(*places, members[-1].colour, width=1.0))
+    return found
+
+
+def _level_keys(controls: Sequence[Model]) -> list[Key]:
+    return [
+        Key(model.label, model.colour, line=True, dashes=_dashes(index), width=1.4)
+        for index, model in enumerate(controls)
+    ]
+
+
+def _dashes(index: int) -> str:
+    return _LEVEL_DASHES[index % len(_LEVEL_DASHES)]
+
+
+def _level_marks(controls: Sequence[Model], values: Mapping[str, Summary]) -> list[Mark]:
+    """A horizontal line at each control's number, where it has one."""
+    return [
+        Level(values[model.label].mean, model.colour, _dashes(index))
+        for index, model in enumerate(controls)
+        if model.label in values and values[model.label].count
+    ]
+
+
+_Rows = Iterable[tuple[int, str, float]]
+
+
+def _main_evaluations(run: Run, names: Sequence[str]) -> _Rows:
+    for epoch, readout, name, value in run.evaluations():
+        if readout in ("", MAIN_READOUT) and name in names:
+            yield epoch, name, value
+
+
+def _courses(runs: Sequence[Run], rows: Callable[[Run], _Rows]) -> Courses:
+    collected: dict[tuple[str, str], dict[int, list[float]]] = {}
+    for run in runs:
+        for epoch, name, value in rows(run):
+            if math.isfinite(value):
+                collected.setdefault((run.label, name), {}).setdefault(epoch, []).append(value)
+    return {key: _course(by_epoch) for key, by_epoch in collected.items()}
+
+
+def _course(by_epoch: Mapping[int, Sequence[float]]) -> Course:
+    """At most so many epochs as a panel can show, the first and the last among them."""
+    epochs = evenly(sorted(by_epoch), _MOST_POINTS)
+    most = max(len(by_epoch[epoch]) for epoch in epochs)
+    table = np.full((len(epochs), most), np.nan)
+    for place, epoch in enumerate(epochs):
+        table[place, : len(by_epoch[epoch])] = by_epoch[epoch]
+    counts = np.isfinite(table).sum(axis=1)
+    means = np.nanmean(table, axis=1)
+    squares = np.nansum((table - means[:, None]) ** 2, axis=1)
+    spreads = np.where(counts > 1, np.sqrt(squares / np.maximum(counts - 1, 1)), np.nan)
+    return Course([float(epoch) for epoch in epochs], means, spreads)
+
+
+def _course_marks(name: str, courses: Courses, models: Sequence[Model]) -> list[Mark]:
+    """Mean and band over seeds for every model, bands below all lines."""
+    bands: list[Mark] = []
+    lines: list[Mark] = []
+    for model in models:
+        own = courses.get((model.label, name))
+        if own is None:
+            continue
+        means = own.means.tolist()
+        lows, highs = (own.means - own.spreads).tolist(), (own.means + own.spreads).tolist()
+        if np.isfinite(own.spreads).any():
+            bands.append(Band(own.epochs, lows, highs, model.colour))
+        lines.append(Line(own.epochs, means, model.colour, width=1.5))
+        if len(means) <= _MOST_MARKERS:
+            places = zip(own.epochs, means, strict=True)
+            lines += [Dot(x, y, model.colour, model.marker, size=2.6) for x, y in places]
+    return bands + lines
+
+
+def _metric_course(
+    name: str, courses: Courses, trained: Sequence[Model], controls: Sequence[Model]
+) -> Plot:
+    levels = {
+        m.label: courses[m.label, name].at_end() for m in controls if (m.label, name) in courses
+    }
+    return Plot(
+        metric_of(name).heading,
+        [
+            *_level_marks(controls if metric_of(name).probe else [], levels),
+            *_course_marks(name, courses, trained),
+        ],
+        x_label="epoch",
     )
-    for model in measured:
-        _gamma_mark(axis, model, values)
+
+
+def _loss_course(name: str, courses: Courses, trained: Sequence[Model]) -> Plot:
+    values = [
+        value
+        for (_, quantity), course in courses.items()
+        if quantity == name
+        for value in course.means.tolist()
+    ]
+    wide = bool(values) and min(values) > 0 and max(values) / min(values) > LOG_SCALE_FROM
+    title = f"{name.removeprefix('reconstruction_')} loss".replace("_", " ").capitalize()
+    return Plot(title, _course_marks(name, courses, trained), x_label="epoch", log_y=wide)
+
+
+def _gamma_ticks(models: Sequence[Model]) -> list[Tick]:
+    """Zero and every gamma, those left out whose label would touch the one before."""
+    gammas = sorted({0.0, *(model.gamma for model in models if model.twin)})
+    chosen = [gammas[0]]
+    for gamma in gammas[1:]:
+        if gamma - chosen[-1] >= _GAMMA_TICK_GAP * gammas[-1]:
+            chosen.append(gamma)
+    return [Tick(gamma, f"{gamma:g}") for gamma in chosen]
+
+
+def _still_marks(
+    still: Sequence[Model], models: Sequence[Model], values: Mapping[str, Summary]
+) -> list[Mark]:
+    """Models without a twin loss, side by side at gamma = 0, their level carried across."""
+    nudge = _NUDGE * max((model.gamma for model in models), default=0.0)
+    marks: list[Mark] = []
+    for index, model in enumerate(still):
+        if model.label in values:
+            value = values[model.label]
+            marks.append(Level(value.mean, model.colour, width=0.9, opacity=0.55))
+            marks.append(_gamma_dot(model, value, index * nudge))
+    return marks
+
+
+def _gamma_line(members: Sequence[Model], values: Mapping[str, Summary]) -> list[Mark]:
+    measured = [model for model in members if model.label in values]
+    gammas = [model.gamma for model in measured]
+    means = [values[model.label].mean for model in measured]
+    dots: list[Mark] = [_gamma_dot(model, values[model.label]) for model in measured]
+    return [Line(gammas, means, members[-1].colour, width=1.3), *dots]
+
+
+def _gamma_dot(model: Model, value: Summary, aside: float = 0.0) -> Dot:
+    return Dot(model.gamma + aside, value.mean, model.colour, model.marker, None, value.spread, 4.0)

@@ -4,16 +4,25 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from twincode.report import figures_exhibits as show
+from twincode.report.across import FEWEST_AVERAGED, critical_rankings
 from twincode.report.canvas import Layout
 from twincode.report.figures_exhibits import CHANNELS_SHOWN, Exhibit
-from twincode.report.figures_metrics import gamma_figure, trade_off_figure, training_figure
+from twincode.report.figures_metrics import (
+    gamma_figure,
+    loss_courses,
+    metric_courses,
+    trade_off_figure,
+    training_figure,
+)
+from twincode.report.figures_ranks import rank_figure
 from twincode.report.metrics import MAIN_READOUT, metric_of, plotted_metrics
-from twincode.report.models import Model, models_of
+from twincode.report.models import Model
 from twincode.report.results import Results
+from twincode.report.tables import metric_names
+from twincode.report.trade import dataset_trade_offs, probes_of, relative_trade_offs
+
+MOST_SIDE_BY_SIDE = 3  # data sets in the first figure; more have theirs in their own section
 
 
 @dataclass(frozen=True)
@@ -24,31 +33,21 @@ class Plate:
     heading: str
     caption: str
     alt: str
-    build: Callable[[Layout], Figure]
+    build: Callable[[Layout], str]
 
 
-def trade_off_plate(results: Results) -> Plate | None:
-    """Codes against cost over all data sets, where any has both numbers for a trained model."""
-    models = models_of(results.runs)
-    datasets = [name for name in results.datasets if _has_trade_off(results, name, models)]
-    if not datasets:
-        return None
-    over = _over((run.seed for run in results.runs), "bars")
-    return Plate(
-        "trade-off",
-        "What the codes carry, and what it costs",
-        f"Up is better, left is better. Each dot is a trained model, {over}. "
-        "Lines are controls, which are not trained.",
-        f"Linear SVM accuracy against reconstruction error of each model on {_list(datasets)}.",
-        partial(trade_off_figure, results.final, datasets, models),
-    )
+def overview_plates(results: Results) -> list[Plate]:
+    """The figures over all data sets, those left out for which there is too little."""
+    found = [_headline_trade_off(results), _relative_trade_off(results), _ranks(results)]
+    return [plate for plate in found if plate]
 
 
 def plates(results: Results, dataset: str) -> list[Plate]:
     """The figures of one data set, those left out for which nothing is stored."""
-    models = models_of(results.of_dataset(dataset))
+    models = results.models_on(dataset)
     exhibits = _exhibits(results, dataset, models)
     found = [
+        _trade_off(results, dataset),
         _training(results, dataset, models),
         _gamma(results, dataset, models),
         _reconstructions(dataset, exhibits),
@@ -60,12 +59,57 @@ def plates(results: Results, dataset: str) -> list[Plate]:
     return [plate for plate in found if plate]
 
 
-def _has_trade_off(results: Results, dataset: str, models: Sequence[Model]) -> bool:
-    wanted = ((MAIN_READOUT, "svm_accuracy"), ("", "reconstruction"))
-    return any(
-        all((dataset, model.label, *key) in results.final for key in wanted)
-        for model in models
-        if model.trained
+def _headline_trade_off(results: Results) -> Plate | None:
+    """Codes against cost on each of a few data sets."""
+    if len(results.datasets) > MOST_SIDE_BY_SIDE:
+        return None
+    panels = [
+        panel
+        for dataset in results.datasets
+        for panel in dataset_trade_offs(results, dataset, probes_of(results)[:1], dataset)
+    ]
+    if not panels:
+        return None
+    over = _over((run.seed for run in results.runs), "bars")
+    names = [panel.title for panel in panels]
+    return Plate(
+        "trade-off",
+        "What the codes carry, and what it costs",
+        f"Up is better, left is better. Each dot is a trained model, {over}; a thin line leads "
+        "through the γ of one method. Level lines are controls, which are not trained.",
+        f"{panels[0].y_label} against reconstruction error of each model on {_list(names)}.",
+        partial(trade_off_figure, panels, results.models),
+    )
+
+
+def _relative_trade_off(results: Results) -> Plate | None:
+    panels = relative_trade_offs(results, probes_of(results))
+    if len(results.datasets) < FEWEST_AVERAGED or not panels:
+        return None
+    return Plate(
+        "trade-off-relative",
+        "Over all data sets, relative to the naive model",
+        "Up is better, left is better. Across, the geometric mean over data sets of the error as a "
+        "multiple of the naive model's; upwards, the mean difference of each probe. A thin line "
+        "leads through the γ of one method; level lines are controls. Only data sets count on "
+        "which every compared model was measured.",
+        f"{_list([panel.title for panel in panels])} gained against reconstruction error paid.",
+        partial(trade_off_figure, panels, results.models),
+    )
+
+
+def _ranks(results: Results) -> Plate | None:
+    found = critical_rankings(results)
+    if not found:
+        return None
+    rankings = [(metric.heading, ranking) for metric, ranking in found]
+    return Plate(
+        "ranks",
+        "Average ranks",
+        "Average ranks over data sets, the best to the left. Models under one thick bar differ by "
+        "less than the critical difference CD (Nemenyi, 5 %) and cannot be told apart.",
+        f"Critical-difference diagrams of {_list([title for title, _ in rankings])}.",
+        partial(rank_figure, rankings, results.models),
     )
 
 
@@ -82,44 +126,60 @@ def _exhibits(results: Results, dataset: str, models: Sequence[Model]) -> list[E
     return found
 
 
+def _trade_off(results: Results, dataset: str) -> Plate | None:
+    panels = dataset_trade_offs(results, dataset, probes_of(results))
+    if not panels:
+        return None
+    over = _over((run.seed for run in results.of_dataset(dataset)), "bars")
+    return Plate(
+        "trade-off",
+        "Codes against cost",
+        f"Up is better, left is better. Each dot is a trained model, {over}; a thin line leads "
+        "through the γ of one method. Level lines are controls.",
+        f"{_list([panel.title for panel in panels])} against reconstruction error on {dataset}.",
+        partial(trade_off_figure, panels, results.models),
+    )
+
+
 def _training(results: Results, dataset: str, models: Sequence[Model]) -> Plate | None:
-    table, history = results.table, results.history
-    rows = table[(table["dataset"] == dataset) & table["readout"].isin(["", MAIN_READOUT])]
-    courses = history[history["dataset"] == dataset]
     trained = {model.label for model in models if model.trained}
-    if rows.loc[rows["label"].isin(trained), "epoch"].nunique() < 2 and courses.empty:
+    runs = [run for run in results.of_dataset(dataset) if run.label in trained]
+    epochs = {epoch for run in runs for epoch, *_ in run.evaluations()}
+    losses = loss_courses(runs)
+    known = metric_names(results, dataset, MAIN_READOUT)
+    names = plotted_metrics(known) if len(epochs) > 1 else []
+    if not names and not losses:
         return None
-    names = plotted_metrics(_names(rows))
-    if not names and courses.empty:
-        return None
-    over = _over(rows.loc[rows["label"].isin(trained), "seed"], "bands")
+    metrics = metric_courses(results.of_dataset(dataset), names)
+    over = _over((run.seed for run in runs), "bands")
+    losing = "Every training loss"
+    if names:
+        losing = (
+            f"Probes on the codes ({MAIN_READOUT} readout), the codebook and every training loss"
+        )
     return Plate(
         "training",
         "During training",
-        f"Each probe on the codes ({MAIN_READOUT} readout), the codebook and every training loss "
-        f"over epochs, {over}. Arrows say which way is better.",
-        f"Small line charts over epochs for {dataset}: {_titles(names)} and the training losses.",
-        partial(training_figure, rows, courses, models, names),
+        f"{losing}, over epochs: {over}. Arrows say which way is better.",
+        f"Small line charts over epochs for {dataset}: {_list([*_named(names), 'losses'])}.",
+        partial(training_figure, metrics, losses, models, names),
     )
 
 
 def _gamma(results: Results, dataset: str, models: Sequence[Model]) -> Plate | None:
-    twins = [model for model in models if model.twin]
-    if not twins:
-        return None
-    table = results.table
-    rows = table[(table["dataset"] == dataset) & table["label"].isin([m.label for m in twins])]
-    names = plotted_metrics(_names(rows[rows["readout"].isin(["", MAIN_READOUT])]))
+    twins = {model.label for model in models if model.twin}
+    names = plotted_metrics(metric_names(results, dataset, MAIN_READOUT)) if twins else []
     if not names:
         return None
+    seeds = [run.seed for run in results.of_dataset(dataset) if run.label in twins]
     return Plate(
         "gamma",
         "As γ grows",
         "Each metric at the end of training against the weight γ of the twin loss. Models without "
         "a twin loss stand side by side at γ = 0, a thin line carrying their level across; dashed "
-        f"levels are controls. Each number is {_over(rows['seed'], 'bars')}.",
+        f"levels are controls. Each number is {_over(seeds, 'bars')}.",
         f"Small charts for {dataset} of {_titles(names)} against gamma, with error bars.",
-        partial(gamma_figure, results.final, dataset, MAIN_READOUT, models, names),
+        partial(gamma_figure, results, dataset, models, names),
     )
 
 
@@ -202,13 +262,12 @@ def _latents(dataset: str, exhibits: Sequence[Exhibit]) -> Plate | None:
     )
 
 
-def _names(rows: pd.DataFrame) -> list[str]:
-    measured = rows.dropna(subset=["value"])
-    return sorted(str(name) for name in measured["metric"].unique())
-
-
 def _titles(names: Iterable[str]) -> str:
-    return _list([metric_of(name).title for name in names])
+    return _list(_named(names))
+
+
+def _named(names: Iterable[str]) -> list[str]:
+    return [metric_of(name).title for name in names]
 
 
 def _labels(exhibits: Iterable[Exhibit]) -> str:

@@ -11,6 +11,9 @@ ACCURACY_DECIMALS = 3
 SIGNIFICANT_DIGITS = 3
 MOST_DECIMALS = 5
 MISSING = "–"
+NO_BREAK = "\u00a0"
+_P_DECIMALS = 3
+_SMALLEST_P = 0.001
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class Metric:
         """An arrow in the better direction, or nothing."""
         return {"higher": "↑", "lower": "↓"}.get(self.better, "")
 
+    @property
+    def heading(self) -> str:
+        """Its title and its arrow."""
+        return f"{self.title} {self.arrow}".strip()
+
 
 _CATALOGUE = {
     metric.name: metric
@@ -47,7 +55,10 @@ _CATALOGUE = {
         Metric("perplexity", "Perplexity"),
         Metric("used_codes", "Used codes"),
         Metric("codebook_cosine", "Codebook cosine", bounded=True),
+        Metric("dead_codes", "Dead codes"),
         Metric("seconds", "Seconds"),
+        Metric("parameters", "Parameters"),
+        Metric("peak_memory", "Peak memory, bytes"),
     )
 }
 _NEIGHBOURS = re.compile(r"knn(\d+)_accuracy")
@@ -106,3 +117,15 @@ def mean_and_spread(mean: float, spread: float | None, decimals: int) -> str:
     if spread is None or not math.isfinite(mean):
         return number(mean, decimals)
     return f"{number(mean, decimals)} ± {number(spread, decimals)}"
+
+
+def signed(value: float, decimals: int) -> str:
+    """A difference with its sign; what rounds to zero has none."""
+    text = number(value, decimals)
+    zero = not any(digit in text for digit in "123456789")
+    return text.removeprefix("−") if zero else f"+{text}" if value > 0 else text
+
+
+def p_text(p: float) -> str:
+    """A p value as it is written."""
+    return f"< {_SMALLEST_P}" if p < _SMALLEST_P else number(p, _P_DECIMALS)

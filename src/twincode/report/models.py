@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle
 
-from twincode.report.results import Run
+from twincode.report.runs import Run
 
 NAIVE_RECIPE = "vqvae"
 AUGMENTED_RECIPE = "vqvae-augmented"
@@ -22,6 +22,13 @@ _RAMPS = (
     ("#e2a3c6", "#b85f94", "#742b5a"),
     ("#f0a07c", "#cf5a2c", "#863210"),
     ("#c3b25a", "#8d7c1d", "#554a0c"),
+    ("#a99be0", "#6b58bd", "#3a2b7d"),
+    ("#6fc7d4", "#168a9c", "#0a4f5b"),
+    ("#e8918f", "#c23b3f", "#751d22"),
+    ("#9fc46b", "#5f8f24", "#33520e"),
+    ("#c9a588", "#96694a", "#573a26"),
+    ("#8fa6f0", "#3f5fd0", "#1d3080"),
+    ("#d9a3e8", "#a347bf", "#5d1f70"),
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*")
 GLYPHS = dict(zip(_MARKERS, "●■▲◆▼✚✖⬟⬢★", strict=True))

@@ -1,19 +1,28 @@
-"""From stored results to one self-contained page, figures and tables as files."""
+"""From stored results to one page, figures and tables as files beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twincode.files import write_text, write_whole
 from twincode.report import provenance
+from twincode.report.across import fronts
 from twincode.report.answer import answers
 from twincode.report.metrics import MAIN_READOUT
-from twincode.report.models import models_of
-from twincode.report.paired import FEWEST, by_comparison, paired_frame
-from twincode.report.results import Results, file_names, load_results
+from twincode.report.paired import (
+    Difference,
+    by_comparison,
+    dataset_rows,
+    paired_dataset_frame,
+    paired_differences,
+    paired_frame,
+)
+from twincode.report.results import RECORDS_FILE, Results, file_names, load_results, records_text
+from twincode.report.statistics import FEWEST
 from twincode.report.tables import (
     Comparison,
     comparison,
@@ -25,18 +34,21 @@ from twincode.report.tables import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from twincode.report.canvas import Picture
     from twincode.report.gallery import Plate
 
 PAGE_FILE = "report.html"
+ZERO_WIDTH_SPACE = "\u200b"
+_WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
+SELF_CONTAINED = 2  # data sets; a page of more loads their figures from beside it when looked at
 
 
 @dataclass(frozen=True)
 class Illustration:
-    """A drawn figure and its words."""
+    """A drawn figure, its words, and the addresses of its two widths."""
 
     plate: Plate
-    picture: Picture
+    wide: str
+    narrow: str
 
 
 @dataclass(frozen=True)
@@ -61,25 +73,23 @@ def write_report(folder: Path) -> Path:
     anchors = file_names(results.datasets)
     overview = _overview(results)
     sections = [_section(results, name, anchors[name]) for name in results.datasets]
-    for section in sections:
-        _write_figures(results.folder, f"{section.anchor}-", section.illustrations)
-    _write_figures(results.folder, "", overview)
-    _write_tables(results, sections)
+    differences = paired_differences(results)
+    _write_tables(results, sections, differences)
     page = results.folder / PAGE_FILE
-    write_text(page, _render(results, overview, sections))
+    write_text(page, _render(results, overview, sections, differences))
     return page
 
 
 def _overview(results: Results) -> tuple[Illustration, ...]:
-    from twincode.report.gallery import trade_off_plate
+    from twincode.report.gallery import overview_plates
 
-    plate = trade_off_plate(results)
-    return (_illustrate(plate),) if plate else ()
+    return tuple(_illustrate(results.folder, "", plate, True) for plate in overview_plates(results))
 
 
 def _section(results: Results, dataset: str, anchor: str) -> Section:
     from twincode.report.gallery import plates
 
+    within = len(results.datasets) <= SELF_CONTAINED
     return Section(
         name=dataset,
         anchor=anchor,
@@ -88,45 +98,60 @@ def _section(results: Results, dataset: str, anchor: str) -> Section:
         others=tuple(
             comparison(results, dataset, readout) for readout in other_readouts(results, dataset)
         ),
-        illustrations=tuple(_illustrate(plate) for plate in plates(results, dataset)),
+        illustrations=tuple(
+            _illustrate(results.folder, f"{anchor}-", plate, within)
+            for plate in plates(results, dataset)
+        ),
     )
 
 
-def _illustrate(plate: Plate) -> Illustration:
-    from twincode.report.canvas import draw
+def _illustrate(folder: Path, prefix: str, plate: Plate, within: bool) -> Illustration:
+    """Draw a figure and keep its files; ``within`` the page, or beside it."""
+    from twincode.report.canvas import draw, embedded
 
-    return Illustration(plate, draw(plate.build))
-
-
-def _write_figures(folder: Path, prefix: str, illustrations: Sequence[Illustration]) -> None:
-    for entry in illustrations:
-        stem = folder / "figures" / f"{prefix}{entry.plate.name}"
-        for suffix, content in ((".svg", entry.picture.svg), (".png", entry.picture.png)):
-            write_whole(stem.with_name(stem.name + suffix), _bytes_writer(content))
-
-
-def _bytes_writer(content: bytes) -> Callable[[Path], object]:
-    return lambda path: path.write_bytes(content)
+    drawing = draw(plate.build)
+    wide, narrow = f"figures/{prefix}{plate.name}.svg", f"figures/narrow/{prefix}{plate.name}.svg"
+    write_text(folder / wide, drawing.wide)
+    write_text(folder / narrow, drawing.narrow)
+    if within:
+        return Illustration(plate, embedded(drawing.wide), embedded(drawing.narrow))
+    return Illustration(plate, wide, narrow)
 
 
-def _write_tables(results: Results, sections: Sequence[Section]) -> None:
+def _write_tables(
+    results: Results, sections: Sequence[Section], differences: Sequence[Difference]
+) -> None:
     tables = results.folder / "tables"
     for section in sections:
         _write_csv(tables / f"{section.anchor}.csv", comparison_frame(results, section.name))
     _write_csv(tables / "summary.csv", summary_table(results))
-    _write_csv(tables / "paired.csv", paired_frame(results))
-    _write_csv(tables / "history.csv", results.history)
+    _write_csv(tables / "paired.csv", paired_frame(differences))
+    _write_csv(tables / "paired-by-dataset.csv", paired_dataset_frame(differences))
+    _write_parquet(tables / "history.parquet", results.history)
     _write_csv(results.folder / "results.csv", results.table)
-    write_whole(
-        results.folder / "results.parquet", lambda path: results.table.to_parquet(path, index=False)
-    )
+    _write_parquet(results.folder / "results.parquet", results.table)
+    write_text(results.folder / RECORDS_FILE, records_text(results))
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _render(results: Results, overview: Sequence[Illustration], sections: Sequence[Section]) -> str:
+def _write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    write_whole(path, lambda temporary: frame.to_parquet(temporary, index=False))
+
+
+def _breakable(name: str) -> str:
+    """A data set's name that may break before each capital: names of the archive are long."""
+    return _WORD_START.sub(ZERO_WIDTH_SPACE, name)
+
+
+def _render(
+    results: Results,
+    overview: Sequence[Illustration],
+    sections: Sequence[Section],
+    differences: Sequence[Difference],
+) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -137,17 +162,20 @@ def _render(results: Results, overview: Sequence[Illustration], sections: Sequen
         lstrip_blocks=True,
     )
     environment.filters["short_hash"] = provenance.short_hash
+    environment.filters["breakable"] = _breakable
     environment.filters["duration"] = provenance.duration
-    models = models_of(results.runs)
-    differing, shared = provenance.settings(results, models)
+    differing, shared = provenance.settings(results, results.models)
     return environment.get_template("page.html.jinja").render(
         results=results,
-        models=models,
+        models=results.models,
         answers=answers(results),
         overview=overview,
-        paired=by_comparison(results),
+        fronts=fronts(results) if len(results.datasets) > 1 else [],
+        paired=by_comparison(differences),
         fewest=FEWEST,
         sections=sections,
+        against_naive=lambda dataset: dataset_rows(differences, dataset),
+        compact=len(results.datasets) > SELF_CONTAINED,
         warnings=provenance.warnings(results),
         facts=provenance.facts(results),
         data=provenance.data_facts(results),

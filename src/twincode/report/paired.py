@@ -1,8 +1,7 @@
-"""Paired differences between twin models and what they are compared with, tested over a study.
+"""Paired differences between models: per data set with an interval, over data sets with a test.
 
-A pair is one data set and one seed that both models have. Tests are those of Wilcoxon (1945),
-"Individual comparisons by ranking methods", corrected as in Holm (1979), "A simple sequentially
-rejective multiple test procedure".
+A pair is one data set and one seed that both models have. Seeds of one data set are not
+independent data sets, so tests over a study are over the data sets' mean differences alone.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from twincode.report.metrics import (
     MAIN_READOUT,
     MISSING,
@@ -22,21 +19,22 @@ from twincode.report.metrics import (
     decimals_for,
     metric_of,
     number,
+    p_text,
+    signed,
 )
 from twincode.report.models import (
     AUGMENTED_RECIPE,
     NAIVE_RECIPE,
     UNTRAINED_RECIPE,
     Model,
-    models_of,
 )
 from twincode.report.results import Results
+from twincode.report.runs import Summary, summarise
+from twincode.report.statistics import TOO_FEW, half_interval, holm, interval, signed_rank
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST = 6  # with fewer, no two-sided signed-rank test can reach 0.05
-TOO_FEW = "too few"
 _PROBED = ("svm_accuracy", "knn5_accuracy", "silhouette")
 # An encoder that was never trained comes with a decoder that was not either.
 _COMPARISONS = {
@@ -44,63 +42,93 @@ _COMPARISONS = {
     AUGMENTED_RECIPE: ("augmentation alone", (*_PROBED, "reconstruction")),
     UNTRAINED_RECIPE: ("an untrained encoder", _PROBED),
 }
-_P_DECIMALS = 3
-_SMALLEST_P = 0.001
-_EXACT_DECIMALS = 12  # equal steps of an accuracy differ by rounding beyond these
 _COLUMNS = [
-    *("model", "against", "metric", "better", "datasets", "pairs"),
-    *("mean_difference", "unit", "p", "p_holm"),
+    *("model", "against", "metric", "better", "datasets", "pairs", "mean_difference"),
+    *("datasets_higher", "datasets_lower", "p", "p_holm"),
 ]
-
-# (data set, seed) -> a number
-ByPair = dict[tuple[str, int], float]
+_DATASET_COLUMNS = [
+    *("dataset", "model", "against", "metric", "better", "pairs"),
+    *("mean_difference", "std", "interval_low", "interval_high"),
+]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric of a twin model minus that of ``base``, over all pairs.
+    """One metric of ``model`` minus that of ``base``: per data set over pairs, then over those.
 
-    ``mean`` is over data sets, each of which counts the same. ``unit`` says what the test was
-    over; it is empty, and ``p`` and ``holm`` are None, where there was too little to test.
+    ``mean`` is over data sets, each of which counts the same. ``p`` and ``holm`` are None where
+    there are too few data sets to test.
     """
 
     model: Model
     base: Model
     metric: Metric
-    datasets: int
-    pairs: int
-    mean: float
-    unit: str
+    by_dataset: dict[str, Summary]
     p: float | None
     holm: float | None = None
 
     @property
+    def datasets(self) -> int:
+        """How many data sets have a pair."""
+        return len(self.by_dataset)
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of data set and seed there are."""
+        return sum(each.count for each in self.by_dataset.values())
+
+    @property
+    def mean(self) -> float:
+        """The mean over data sets."""
+        return fmean(each.mean for each in self.by_dataset.values())
+
+    @property
     def mean_text(self) -> str:
         """The mean with its sign."""
-        text = number(self.mean, decimals_for(self.metric.name, [self.mean]))
-        return f"+{text}" if self.mean > 0 else text
+        return signed(self.mean, decimals_for(self.metric.name, [self.mean]))
+
+    @property
+    def signs(self) -> tuple[int, int]:
+        """On how many data sets the model's number is the higher, and on how many the lower."""
+        means = [each.mean for each in self.by_dataset.values()]
+        return sum(mean > 0 for mean in means), sum(mean < 0 for mean in means)
 
     @property
     def p_text(self) -> str:
         """The p value as it is written, or that there was too little to test."""
-        return TOO_FEW if self.p is None else _p_text(self.p)
+        return TOO_FEW if self.p is None else p_text(self.p)
 
     @property
     def holm_text(self) -> str:
         """The corrected p value as it is written, a dash where there is none."""
-        return MISSING if self.holm is None else _p_text(self.holm)
+        return MISSING if self.holm is None else p_text(self.holm)
 
 
-def paired_differences(results: Results) -> list[Difference]:
-    """Every comparison that has a pair, by what is compared with, then twin model, then metric."""
-    found = list(_differences(results))
-    corrected = iter(holm([entry.p for entry in found if entry.p is not None]))
-    return [entry if entry.p is None else replace(entry, holm=next(corrected)) for entry in found]
+def paired_differences(
+    results: Results, metrics: Sequence[str] = (), readout: str = MAIN_READOUT
+) -> list[Difference]:
+    """Every comparison that has a pair, by what is compared with, then model, then metric.
+
+    ``metrics`` asks for others than those a page shows. Holm's correction is over the models that
+    are compared with the same base by the same metric (Demšar 2006, section 3.2.2), those with a
+    twin loss apart from those without: they answer different questions.
+    """
+    found = list(_differences(results, metrics, readout))
+    families: dict[tuple[str, str, bool], list[Difference]] = {}
+    for entry in found:
+        if entry.p is not None:
+            family_of = (entry.base.label, entry.metric.name, entry.model.twin)
+            families.setdefault(family_of, []).append(entry)
+    corrected = {
+        id(entry): p
+        for family in families.values()
+        for entry, p in zip(family, holm([e.p for e in family if e.p is not None]), strict=True)
+    }
+    return [replace(entry, holm=corrected.get(id(entry))) for entry in found]
 
 
-def by_comparison(results: Results) -> list[tuple[str, list[Difference]]]:
+def by_comparison(found: Sequence[Difference]) -> list[tuple[str, list[Difference]]]:
     """The paired differences under what they are against, in words; empty ones left out."""
-    found = paired_differences(results)
     groups = [
         (words, [entry for entry in found if entry.base.method == method])
         for method, (words, _) in _COMPARISONS.items()
@@ -108,91 +136,110 @@ def by_comparison(results: Results) -> list[tuple[str, list[Difference]]]:
     return [group for group in groups if group[1]]
 
 
-def paired_frame(results: Results) -> pd.DataFrame:
-    """The paired differences as plain numbers, for a file."""
+def difference_of(
+    results: Results, model: Model, base: Model, name: str, readout: str = MAIN_READOUT
+) -> Difference | None:
+    """One metric of one model minus that of another, None where no pair has both."""
+    ours, theirs = _values(results, model, name, readout), _values(results, base, name, readout)
+    pairs: dict[str, list[float]] = {}
+    for dataset, seed in ours:
+        if (dataset, seed) in theirs:
+            difference = ours[dataset, seed] - theirs[dataset, seed]
+            pairs.setdefault(dataset, []).append(difference)
+    if not pairs:
+        return None
+    by_dataset = {name: summarise(pairs[name]) for name in results.datasets if name in pairs}
+    p = signed_rank([each.mean for each in by_dataset.values()])
+    return Difference(model, base, metric_of(name), by_dataset, p)
+
+
+def paired_frame(found: Sequence[Difference]) -> pd.DataFrame:
+    """The paired differences over data sets as plain numbers, for a file."""
     import pandas as pd
 
     rows = [
         (
             *(entry.model.label, entry.base.label, entry.metric.name, entry.metric.better),
-            *(entry.datasets, entry.pairs, entry.mean, entry.unit, entry.p, entry.holm),
+            *(entry.datasets, entry.pairs, entry.mean, *entry.signs, entry.p, entry.holm),
         )
-        for entry in paired_differences(results)
+        for entry in found
     ]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def signed_rank(differences: Sequence[float]) -> float:
-    """Two-sided p value of the Wilcoxon signed-rank test (Wilcoxon 1945).
+def paired_dataset_frame(found: Sequence[Difference]) -> pd.DataFrame:
+    """The paired differences of each data set with 95 % intervals over seeds, for a file."""
+    import pandas as pd
 
-    Zeros are split between the signs (``zsplit``); where all are zero, p is 1.
-    """
-    from scipy.stats import wilcoxon
-
-    rounded = np.round(differences, _EXACT_DECIMALS)
-    return float(wilcoxon(rounded, zero_method="zsplit").pvalue) if rounded.any() else 1.0
+    rows = [row for entry in found for row in _dataset_rows(entry)]
+    return pd.DataFrame(rows, columns=_DATASET_COLUMNS)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values by Holm's step-down procedure (Holm 1979), in the order given.
+def dataset_rows(
+    found: Sequence[Difference], dataset: str
+) -> tuple[list[Metric], list[tuple[Model, list[str]]]]:
+    """The differences from the naive model on one data set: metrics, then a row per model."""
+    own = [e for e in found if e.base.method == NAIVE_RECIPE and dataset in e.by_dataset]
+    metrics = list(dict.fromkeys(entry.metric for entry in own))
+    cells = {(e.model, e.metric): e.by_dataset[dataset] for e in own}
+    decimals = {
+        metric: decimals_for(metric.name, [v.mean for (_, m), v in cells.items() if m == metric])
+        for metric in metrics
+    }
+    return metrics, [
+        (
+            model,
+            [
+                difference_text(cells[model, metric], decimals[metric])
+                if (model, metric) in cells
+                else MISSING
+                for metric in metrics
+            ],
+        )
+        for model in dict.fromkeys(entry.model for entry in own)
+    ]
 
-    The smallest of m values is multiplied by m, the next by m - 1, and so on; none ends below a
-    smaller one's, nor above 1.
-    """
-    adjusted, floor = [0.0] * len(p_values), 0.0
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    for rank, place in enumerate(order):
-        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = floor
-    return adjusted
+
+def difference_text(value: Summary, decimals: int) -> str:
+    """A difference with its sign and the 95 % interval about it, where one is known."""
+    half = half_interval(value.spread, value.count)
+    text = signed(value.mean, decimals)
+    return text if half is None else f"{text} ± {number(half, decimals)}"
 
 
-def _differences(results: Results) -> Iterator[Difference]:
-    models = models_of(results.runs)
+def _dataset_rows(entry: Difference) -> Iterator[tuple[object, ...]]:
+    for dataset, value in entry.by_dataset.items():
+        ends = interval(value) or (math.nan, math.nan)
+        names = (entry.model.label, entry.base.label, entry.metric.name, entry.metric.better)
+        yield (dataset, *names, value.count, value.mean, value.spread, *ends)
+
+
+def _differences(results: Results, metrics: Sequence[str], readout: str) -> Iterator[Difference]:
+    models = results.models
     for method, (_, names) in _COMPARISONS.items():
         base = next((model for model in models if model.method == method), None)
-        for twin in (model for model in models if model.twin):
-            for metric in map(metric_of, names):
-                if base and (pairs := _pairs(results, twin, base, metric)):
-                    yield _difference(twin, base, metric, pairs)
+        for model in models:
+            if base and _compared(model, base):
+                for name in metrics or names:
+                    found = difference_of(results, model, base, name, readout)
+                    yield from [found] if found else []
 
 
-def _pairs(results: Results, twin: Model, base: Model, metric: Metric) -> ByPair:
-    ours, theirs = _values(results, twin, metric), _values(results, base, metric)
-    return {pair: ours[pair] - theirs[pair] for pair in ours if pair in theirs}
+def _compared(model: Model, base: Model) -> bool:
+    """Whether a page shows ``model`` minus ``base``: augmentation is a part of twin losses only."""
+    if base.method == AUGMENTED_RECIPE:
+        return model.twin
+    return model.trained and model.method != base.method
 
 
-def _values(results: Results, model: Model, metric: Metric) -> ByPair:
-    """A model's finite final numbers; runs that share data set and seed give one, their mean."""
-    key = (MAIN_READOUT if metric.probe else "", metric.name)
+def _values(
+    results: Results, model: Model, name: str, readout: str
+) -> dict[tuple[str, int], float]:
+    """A model's finite final numbers by data set and seed; repeated runs give one, their mean."""
+    key = (readout if metric_of(name).probe else "", name)
     found: dict[tuple[str, int], list[float]] = {}
-    for run in results.runs:
+    for run in results.of_label(model.label):
         value = run.final.get(key, math.nan)
-        if run.label == model.label and math.isfinite(value):
+        if math.isfinite(value):
             found.setdefault((run.dataset, run.seed), []).append(value)
     return {pair: fmean(values) for pair, values in found.items()}
-
-
-def _difference(twin: Model, base: Model, metric: Metric, pairs: ByPair) -> Difference:
-    means = _dataset_means(pairs)
-    unit, tested = _unit(means, list(pairs.values()))
-    p = signed_rank(tested) if tested else None
-    return Difference(twin, base, metric, len(means), len(pairs), fmean(means), unit, p)
-
-
-def _dataset_means(pairs: ByPair) -> list[float]:
-    by_dataset: dict[str, list[float]] = {}
-    for (dataset, _), difference in pairs.items():
-        by_dataset.setdefault(dataset, []).append(difference)
-    return [fmean(differences) for differences in by_dataset.values()]
-
-
-def _unit(means: list[float], pairs: list[float]) -> tuple[str, list[float]]:
-    """What a test is over: data sets where there are enough, else pairs, else nothing."""
-    if len(means) >= FEWEST:
-        return "data sets", means
-    return ("pairs", pairs) if len(pairs) >= FEWEST else ("", [])
-
-
-def _p_text(p: float) -> str:
-    return f"< {_SMALLEST_P}" if p < _SMALLEST_P else number(p, _P_DECIMALS)

@@ -8,7 +8,8 @@ from typing import Any
 
 from twincode.report.metrics import MISSING
 from twincode.report.models import Model
-from twincode.report.results import Results, Run, command_line
+from twincode.report.results import Results, command_line
+from twincode.report.runs import Run
 
 _SHORT_HASH = 12
 _SECONDS_PER_MINUTE = 60
@@ -50,7 +51,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("Epochs", ", ".join(map(str, epochs)) or "none trained"),
         ("Devices", _distinct(f"{run.record['device']} ({_threads(run)})" for run in runs)),
         ("Commit", commits),
-        ("Versions", _distinct(_versions(run) for run in runs)),
+        ("Versions", _distinct(run.versions for run in runs)),
         ("Computing time", duration(sum(run.seconds for run in runs)) + " over all runs"),
         ("Started", started[0] if len(set(started)) == 1 else f"{started[0]} to {started[-1]}"),
     ]
@@ -106,9 +107,15 @@ def warnings(results: Results) -> list[str]:
             found.append(
                 f"Run {run.id} was last evaluated at epoch {run.last_epoch} of {run.epochs}."
             )
-    if len({run.epochs for run in results.runs if run.epochs > 0}) > 1:
-        found.append("The models were not all trained for the same number of epochs.")
+    uneven = [name for name in results.datasets if len(_epochs(results.of_dataset(name))) > 1]
+    if uneven:
+        found.append(f"Not all models were trained for the same epochs on {', '.join(uneven)}.")
     return found
+
+
+def _epochs(runs: Sequence[Run]) -> set[int]:
+    """The numbers of epochs for which trained models were trained."""
+    return {run.epochs for run in runs if run.epochs > 0}
 
 
 def duration(seconds: float) -> str:
@@ -140,10 +147,6 @@ def _progress(results: Results) -> str:
 def _threads(run: Run) -> str:
     count = run.record["threads"]
     return f"{count} thread{'s' if count != 1 else ''}"
-
-
-def _versions(run: Run) -> str:
-    return ", ".join(f"{name} {version}" for name, version in run.record["versions"].items())
 
 
 def _distinct(texts: Iterable[str]) -> str:

@@ -2,123 +2,38 @@
 
 from __future__ import annotations
 
-import math
+import json
 import re
-import statistics
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
-
-import numpy as np
-from numpy.typing import NDArray
 
 from twincode.errors import TwincodeError
 from twincode.files import read_json
+from twincode.report.models import Model, models_of
+from twincode.report.runs import (
+    CIRCUMSTANCES,
+    RESULT_FILE,
+    Run,
+    Summary,
+    checked_run,
+    read_run,
+    summarise,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RESULT_FORMAT = 1
-RESULT_FILE = "result.json"
-EXHIBITS_FILE = "exhibits.npz"
+STUDY_FILE = "study.json"
+RECORDS_FILE = "runs.jsonl"
 _RUN_COLUMNS = [
-    *("study", "run", "dataset", "recipe", "label", "gamma", "seed"),
-    *("epoch", "readout", "metric", "value", "device", "commit", "seconds"),
+    *("study", "run", "dataset", "recipe", "label", "gamma", "seed", "epoch", "readout"),
+    *("metric", "value", "device", "commit", "versions", "seconds"),
 ]
-_HISTORY_COLUMNS = ["study", "run", "dataset", "label", "seed", "epoch", "quantity", "value"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One finished run: its folder and the content of its result file."""
-
-    folder: Path
-    record: Mapping[str, Any]
-
-    @property
-    def id(self) -> str:
-        """The run's name, unique within a study."""
-        return str(self.record["run"])
-
-    @property
-    def dataset(self) -> str:
-        """The data set's name."""
-        return str(self.record["dataset"]["name"])
-
-    @property
-    def label(self) -> str:
-        """The display name of the model; runs with one label differ by seed and data set only."""
-        return str(self.record["label"])
-
-    @property
-    def recipe(self) -> str:
-        """The name of the recipe that made the model."""
-        return str(self.record["recipe"])
-
-    @property
-    def gamma(self) -> float:
-        """The weight of the twin loss; 0 where there is none."""
-        return float(self.record["gamma"] or 0)
-
-    @property
-    def seed(self) -> int:
-        """The seed of the run; 0 for a control that has none."""
-        return int(self.record["seed"] or 0)
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of the run."""
-        return float(self.record["seconds"])
-
-    @property
-    def epochs(self) -> int:
-        """Planned epochs; 0 for a control that is not trained."""
-        return int(self.record["config"]["training"]["epochs"])
-
-    @property
-    def last_epoch(self) -> int:
-        """The latest epoch with an evaluation."""
-        return max((int(entry["epoch"]) for entry in self.record["evaluations"]), default=0)
-
-    @cached_property
-    def final(self) -> dict[tuple[str, str], float]:
-        """The numbers of the latest evaluation by (readout, metric); NaN where one diverged."""
-        return {
-            (readout, name): value
-            for epoch, readout, name, value in _evaluation_rows(self)
-            if epoch == self.last_epoch
-        }
-
-    @cached_property
-    def exhibits(self) -> dict[str, NDArray[Any]]:
-        """The stored example arrays, empty where none were kept.
-
-        Raises TwincodeError for a file that cannot be read.
-        """
-        path = self.folder / EXHIBITS_FILE
-        if not path.exists():
-            return {}
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-            raise TwincodeError(
-                f"{path} is not a readable set of exhibits ({error}); run that run again"
-            ) from error
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A number over seeds: mean, sample standard deviation (None for one seed), how many."""
-
-    mean: float
-    spread: float | None
-    count: int
-
+_HISTORY_NAMES = ("study", "run", "dataset", "label", "seed")
+_HISTORY_MEASURES = ("epoch", "quantity", "value")
 
 # (data set, label, readout, metric) -> number over seeds
 FinalValues = dict[tuple[str, str, str, str], Summary]
@@ -128,9 +43,8 @@ FinalValues = dict[tuple[str, str, str, str], Summary]
 class Results:
     """Everything a report needs.
 
-    ``table`` is tidy: one row per run, epoch, readout and metric. ``history`` holds the training
-    losses and perplexity per epoch. ``planned`` is the number of runs the study set out to do;
-    ``left_out`` counts the runs beside them in the folder that belong to other studies.
+    ``planned`` is the number of runs the study set out to do; ``left_out`` counts the runs beside
+    them in the folder that belong to other studies.
     """
 
     folder: Path
@@ -140,8 +54,6 @@ class Results:
     left_out: int
     datasets: tuple[str, ...]
     runs: tuple[Run, ...]
-    table: pd.DataFrame
-    history: pd.DataFrame
 
     @property
     def missing(self) -> int:
@@ -150,51 +62,115 @@ class Results:
 
     def of_dataset(self, dataset: str) -> list[Run]:
         """The runs on one data set."""
-        return [run for run in self.runs if run.dataset == dataset]
+        return self._by_dataset.get(dataset, [])
+
+    def of_label(self, label: str) -> list[Run]:
+        """The runs of one model."""
+        return self._by_label.get(label, [])
+
+    @cached_property
+    def _by_dataset(self) -> dict[str, list[Run]]:
+        return _grouped(self.runs, lambda run: run.dataset)
+
+    @cached_property
+    def _by_label(self) -> dict[str, list[Run]]:
+        return _grouped(self.runs, lambda run: run.label)
+
+    @cached_property
+    def models(self) -> tuple[Model, ...]:
+        """Every model in one order, each with one colour and marker wherever it appears."""
+        return models_of(self.runs)
+
+    def models_on(self, dataset: str) -> tuple[Model, ...]:
+        """The models that were run on a data set."""
+        present = {run.label for run in self.of_dataset(dataset)}
+        return tuple(model for model in self.models if model.label in present)
 
     @cached_property
     def final(self) -> FinalValues:
-        """Every metric at the last evaluation of each run, over seeds; ``seconds`` among them."""
-        return _final_values(self.runs)
+        """Every metric at the last evaluation of each run, over seeds, and its circumstances."""
+        collected: dict[tuple[str, str, str, str], list[float]] = {}
+        for run in self.runs:
+            for (readout, name), value in run.final.items():
+                collected.setdefault((run.dataset, run.label, readout, name), []).append(value)
+        return {key: summarise(values) for key, values in collected.items()}
+
+    @cached_property
+    def measures(self) -> tuple[tuple[str, str], ...]:
+        """Every (readout, metric) that was measured anywhere, in alphabetical order."""
+        found = {key[2:] for key, summary in self.final.items() if summary.count}
+        return tuple(sorted(key for key in found if key[1] not in CIRCUMSTANCES))
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Tidy: one row per run, epoch, readout and metric."""
+        import pandas as pd
+
+        rows = [
+            (
+                *(self.name, run.id, run.dataset, run.recipe, run.label, run.gamma, run.seed),
+                *(*evaluation, run.record["device"], run.record["commit"]),
+                *(run.versions, run.seconds),
+            )
+            for run in self.runs
+            for evaluation in run.evaluations()
+        ]
+        return pd.DataFrame(rows, columns=_RUN_COLUMNS)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Tidy: one row per run, epoch and training loss or perplexity."""
+        import pandas as pd
+
+        measured: dict[str, list[Any]] = {name: [] for name in _HISTORY_MEASURES}
+        lengths = []
+        for run in self.runs:
+            rows = list(run.history())
+            lengths.append(len(rows))
+            for name, values in zip(_HISTORY_MEASURES, zip(*rows, strict=True), strict=False):
+                measured[name].extend(values)
+        names = {
+            name: pd.Categorical([self._told(run, name) for run in self.runs]).repeat(lengths)
+            for name in _HISTORY_NAMES
+        }
+        return pd.DataFrame({**names, **measured})
+
+    def _told(self, run: Run, name: str) -> object:
+        return self.name if name == "study" else getattr(run, "id" if name == "run" else name)
 
 
 def load_results(folder: Path) -> Results:
-    """Read a study's folder, or the folder of a single run.
+    """Read a study's folder, the folder of a single run, or a study kept as ``runs.jsonl`` alone.
 
     Raises TwincodeError where there is no finished run, and names the file where one is damaged.
     """
     folder = Path(folder)
     study = _read_study(folder)
-    found, left_out = _result_files(folder, study.get("runs"))
-    if not found:
+    runs, left_out = _runs(folder, study.get("runs"))
+    if not runs:
         others = f" but {left_out} of other studies" if left_out else ""
         raise TwincodeError(
             f"no finished runs in {folder}{others}; "
             "give the folder of a study or of a run that has ended"
         )
-    runs = tuple(_read_run(path) for path in found)
     study = study or _study_of_one(runs)
-    name = str(study.get("name") or folder.resolve().name)
     return Results(
         folder=folder,
-        name=name,
+        name=str(study.get("name") or folder.resolve().name),
         command=command_line(study.get("command") or ()),
         planned=_count(study.get("runs")),
         left_out=left_out,
         datasets=_dataset_order(study.get("datasets") or (), runs),
         runs=runs,
-        table=_table(name, runs),
-        history=_history(name, runs),
     )
 
 
-def summarise(values: Iterable[float]) -> Summary:
-    """Mean and sample standard deviation of the finite ``values``."""
-    finite = [value for value in values if math.isfinite(value)]
-    if not finite:
-        return Summary(math.nan, None, 0)
-    spread = statistics.stdev(finite) if len(finite) > 1 else None
-    return Summary(statistics.fmean(finite), spread, len(finite))
+def records_text(results: Results) -> str:
+    """The runs as JSON lines, without histories and earlier evaluations: small enough to keep.
+
+    A folder with ``study.json`` and this text as ``runs.jsonl`` gives the same final numbers.
+    """
+    return "".join(json.dumps(_kept(run)) + "\n" for run in results.runs)
 
 
 def command_line(words: Iterable[str] | str) -> str:
@@ -202,6 +178,39 @@ def command_line(words: Iterable[str] | str) -> str:
     import shlex
 
     return words if isinstance(words, str) else shlex.join(str(word) for word in words)
+
+
+def _grouped(runs: Iterable[Run], key: Callable[[Run], str]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(key(run), []).append(run)
+    return found
+
+
+def _kept(run: Run) -> dict[str, Any]:
+    last = [entry for entry in run.record["evaluations"] if entry["epoch"] == run.last_epoch]
+    return {**run.record, "history": [], "evaluations": last}
+
+
+def _runs(folder: Path, planned: Any) -> tuple[tuple[Run, ...], int]:
+    """The runs to report, and how many in the folder belong to other studies."""
+    found, left_out = _result_files(folder, planned)
+    records = folder / RECORDS_FILE
+    # Beside a folder of runs they are an earlier report's, and may be out of date.
+    if found or (folder / "runs").exists() or not records.exists():
+        return tuple(read_run(path) for path in found), left_out
+    return _read_records(records), 0
+
+
+def _read_records(path: Path) -> tuple[Run, ...]:
+    runs = []
+    for place, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise TwincodeError(f"line {place} of {path} is not JSON: {error}") from None
+        runs.append(checked_run(path.parent, record, f"line {place} of {path}"))
+    return tuple(runs)
 
 
 def _result_files(folder: Path, planned: Any) -> tuple[list[Path], int]:
@@ -223,53 +232,13 @@ def _study_of_one(runs: tuple[Run, ...]) -> Mapping[str, Any]:
 
 
 def _read_study(folder: Path) -> Mapping[str, Any]:
-    path = folder / "study.json"
+    path = folder / STUDY_FILE
     if not path.exists():
         return {}
     study = read_json(path, "description of a study")
     if not isinstance(study, Mapping):
         raise TwincodeError(f"{path} does not describe a study; run the study again")
     return study
-
-
-def _read_run(path: Path) -> Run:
-    record = read_json(path, "result of a run")
-    run = Run(path.parent, record)
-    try:
-        stored = record["format"]
-        _touch_every_field(run)
-    except (KeyError, TypeError, ValueError) as error:
-        raise TwincodeError(
-            f"{path} is not the result of a finished run (problem: {error!r}); run that run again"
-        ) from error
-    if stored != RESULT_FORMAT:
-        raise TwincodeError(
-            f"{path} has format {stored!r}, this version reads {RESULT_FORMAT}; "
-            "report it with the version that wrote it"
-        )
-    return run
-
-
-def _touch_every_field(run: Run) -> None:
-    """Fail here, with the file's name at hand, rather than in the middle of a page."""
-    for name in (
-        "recipe",
-        "config",
-        "command",
-        "device",
-        "threads",
-        "versions",
-        "commit",
-        "started",
-    ):
-        run.record[name]
-    for name in ("origin", "checksum", "n_train", "n_test", "channels", "length", "classes"):
-        run.record["dataset"][name]
-    int(run.record["parameters"])
-    _ = (run.id, run.dataset, run.label, run.seed, run.gamma, run.seconds)
-    _ = (run.epochs, run.last_epoch)
-    list(_evaluation_rows(run))
-    list(_history_rows(run))
 
 
 def _count(planned: Any) -> int | None:
@@ -280,57 +249,6 @@ def _dataset_order(planned: Iterable[str], runs: tuple[Run, ...]) -> tuple[str, 
     present = sorted({run.dataset for run in runs})
     order = [name for name in planned if name in present]
     return tuple(dict.fromkeys([*order, *present]))
-
-
-def _value(stored: float | None) -> float:
-    return math.nan if stored is None else float(stored)
-
-
-def _evaluation_rows(run: Run) -> Iterable[tuple[int, str, str, float]]:
-    for entry in run.record["evaluations"]:
-        yield int(entry["epoch"]), entry["readout"], entry["metric"], _value(entry["value"])
-
-
-def _history_rows(run: Run) -> Iterable[tuple[int, str, float]]:
-    for entry in run.record["history"]:
-        epoch = int(entry["epoch"])
-        yield epoch, "perplexity", _value(entry.get("perplexity"))
-        for name, value in entry["losses"].items():
-            yield epoch, name, _value(value)
-
-
-def _table(study: str, runs: tuple[Run, ...]) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = [
-        (
-            *(study, run.id, run.dataset, run.recipe, run.label, run.gamma, run.seed),
-            *(*evaluation, run.record["device"], run.record["commit"], run.seconds),
-        )
-        for run in runs
-        for evaluation in _evaluation_rows(run)
-    ]
-    return pd.DataFrame(rows, columns=_RUN_COLUMNS)
-
-
-def _history(study: str, runs: tuple[Run, ...]) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = [
-        (study, run.id, run.dataset, run.label, run.seed, *entry)
-        for run in runs
-        for entry in _history_rows(run)
-    ]
-    return pd.DataFrame(rows, columns=_HISTORY_COLUMNS)
-
-
-def _final_values(runs: tuple[Run, ...]) -> FinalValues:
-    collected: dict[tuple[str, str, str, str], list[float]] = {}
-    for run in runs:
-        for (readout, name), value in run.final.items():
-            collected.setdefault((run.dataset, run.label, readout, name), []).append(value)
-        collected.setdefault((run.dataset, run.label, "", "seconds"), []).append(run.seconds)
-    return {key: summarise(values) for key, values in collected.items()}
 
 
 def file_name(name: str) -> str:

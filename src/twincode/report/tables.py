@@ -17,12 +17,18 @@ from twincode.report.metrics import (
     number,
     table_metrics,
 )
-from twincode.report.models import Model, models_of
-from twincode.report.results import Results, Summary
+from twincode.report.models import Model
+from twincode.report.results import Results
+from twincode.report.runs import Summary
+from twincode.report.statistics import interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_FRAME_COLUMNS = [
+    *("dataset", "model", "recipe", "gamma", "readout", "metric", "mean", "std"),
+    *("interval_low", "interval_high", "runs"),
+]
 _SUMMARY_METRICS = {
     "svm": "svm_accuracy",
     "knn1": "knn1_accuracy",
@@ -35,12 +41,16 @@ _SUMMARY_METRICS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table: mean, spread, the value to sort by, whether it is the best."""
+    """One number of a table: mean, spread, the value to sort by, whether it is the best.
+
+    ``hint`` says the interval and the number of seeds to whoever asks.
+    """
 
     mean: str
     spread: str
     sort: str
     best: bool
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,17 @@ def value_of(
     return found if found and found.count else None
 
 
+def values_of(
+    results: Results, dataset: str, metric: str, readout: str = MAIN_READOUT
+) -> dict[str, Summary]:
+    """A final number over seeds of every model that has one, by label."""
+    found = {
+        model.label: value_of(results, dataset, model.label, metric, readout)
+        for model in results.models_on(dataset)
+    }
+    return {label: value for label, value in found.items() if value}
+
+
 def metric_names(results: Results, dataset: str, readout: str) -> list[str]:
     """The metrics a comparison under ``readout`` shows; shared ones with the main readout only."""
     names = {
@@ -91,9 +112,9 @@ def other_readouts(results: Results, dataset: str) -> list[str]:
 
 def comparison(results: Results, dataset: str, readout: str = MAIN_READOUT) -> Comparison:
     """The table of one data set: a row per model, the best trained model marked per column."""
-    models = models_of(results.of_dataset(dataset))
+    models = results.models_on(dataset)
     names = metric_names(results, dataset, readout)
-    columns = [_column(results, dataset, readout, name, models) for name in names]
+    columns = [cells(results, dataset, readout, name, models) for name in names]
     rows = tuple(
         Row(model, _seed_count(results, dataset, model.label), tuple(cells))
         for model, *cells in zip(models, *columns, strict=True)
@@ -102,12 +123,24 @@ def comparison(results: Results, dataset: str, readout: str = MAIN_READOUT) -> C
     return Comparison(readout, tuple(metric_of(name) for name in names), rows)
 
 
+def cells(
+    results: Results, dataset: str, readout: str, name: str, models: Sequence[Model]
+) -> list[Cell]:
+    """One metric of each model as it is written, the best trained one marked."""
+    found = [value_of(results, dataset, model.label, name, readout) for model in models]
+    decimals = decimals_for(name, [summary.mean for summary in found if summary])
+    best = _best_text(name, decimals, zip(models, found, strict=True))
+    return [
+        _cell(summary, decimals, best if model.trained else None)
+        for model, summary in zip(models, found, strict=True)
+    ]
+
+
 def comparison_frame(results: Results, dataset: str) -> pd.DataFrame:
     """Every readout of one data set as plain numbers: one row per model, readout and metric."""
     import pandas as pd
 
-    columns = ["dataset", "model", "recipe", "gamma", "readout", "metric", "mean", "std", "runs"]
-    return pd.DataFrame(list(_frame_rows(results, dataset)), columns=columns)
+    return pd.DataFrame(list(_frame_rows(results, dataset)), columns=_FRAME_COLUMNS)
 
 
 def summary_table(results: Results) -> pd.DataFrame:
@@ -123,18 +156,6 @@ def summary_table(results: Results) -> pd.DataFrame:
 
 def _seed_count(results: Results, dataset: str, label: str) -> int:
     return len({run.seed for run in results.of_dataset(dataset) if run.label == label})
-
-
-def _column(
-    results: Results, dataset: str, readout: str, name: str, models: Sequence[Model]
-) -> list[Cell]:
-    found = [value_of(results, dataset, model.label, name, readout) for model in models]
-    decimals = decimals_for(name, [summary.mean for summary in found if summary])
-    best = _best_text(name, decimals, zip(models, found, strict=True))
-    return [
-        _cell(summary, decimals, best if model.trained else None)
-        for model, summary in zip(models, found, strict=True)
-    ]
 
 
 def _best_text(
@@ -153,20 +174,30 @@ def _cell(summary: Summary | None, decimals: int, best: str | None) -> Cell:
         return Cell(MISSING, "", "", False)
     text = number(summary.mean, decimals)
     spread = "" if summary.spread is None else number(summary.spread, decimals)
-    return Cell(text, spread, repr(summary.mean), text == best)
+    return Cell(text, spread, repr(summary.mean), text == best, _hint(summary, decimals))
+
+
+def _hint(summary: Summary, decimals: int) -> str:
+    """The 95 % interval over seeds in words, empty where there is none."""
+    ends = interval(summary)
+    if ends is None:
+        return ""
+    low, high = (number(end, decimals) for end in ends)
+    return f"95 % interval {low} to {high} over {summary.count} seeds"
 
 
 def _frame_rows(results: Results, dataset: str) -> Iterator[tuple[object, ...]]:
-    for model in models_of(results.of_dataset(dataset)):
+    for model in results.models_on(dataset):
         for (of, label, readout, name), summary in results.final.items():
             if (of, label) == (dataset, model.label):
                 spread = math.nan if summary.spread is None else summary.spread
-                measured = (readout, name, summary.mean, spread, summary.count)
+                ends = interval(summary) or (math.nan, math.nan)
+                measured = (readout, name, summary.mean, spread, *ends, summary.count)
                 yield dataset, label, model.recipe, model.gamma, *measured
 
 
 def _summary_rows(results: Results, dataset: str) -> Iterator[list[object]]:
-    models = models_of(results.of_dataset(dataset))
+    models = results.models_on(dataset)
     columns = [
         _summary_column(results, dataset, name, models) for name in _SUMMARY_METRICS.values()
     ]
