@@ -1,9 +1,12 @@
 """The chapter's first page: what was run, and the answer to the study's question in sentences."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from twincode.config import Config
+from twincode.recipes import THESIS_EPOCHS
 from twincode.report import provenance
 from twincode.report.across import geometric_mean, ratio_to_naive
 from twincode.report.chapter.markdown import listed, plural, points, table
@@ -19,7 +22,7 @@ from twincode.report.chapter.prose import (
     short_names,
     tally,
 )
-from twincode.report.chapter.settings import epochs, setting, steps
+from twincode.report.chapter.settings import epochs, setting, steps, trained_runs
 from twincode.report.figures_metrics import COST
 from twincode.report.metrics import metric_of
 from twincode.report.models import (
@@ -51,10 +54,30 @@ def protocol(results: Results) -> str:
         f"Computed on {facts['Devices']}; commit {facts['Commit']}; {facts['Versions']}.",
         f"Computing time {facts['Computing time']}; runs: {facts['Finished runs']}.",
     ]
+    lines += _budget_lines(results)
     if results.command:
         lines.append(f"Command: `{results.command}`")
     warned = [f"**{warning}**" for warning in provenance.warnings(results)]
     return f"{points([*lines, *warned])}\n\n{_data_table(results)}"
+
+
+def _budget_lines(results: Results) -> list[str]:
+    """How far the budget is from the authors', where it is shorter."""
+    shares = [
+        _authors_steps(int(run.record["dataset"]["n_train"])) / run.steps
+        for run in trained_runs(results)
+    ]
+    if not shares or max(shares) <= 1:
+        return []
+    least, most = (f"{share:.0f}" for share in (min(shares), max(shares)))
+    return [
+        f"**A short budget**: the authors trained for {THESIS_EPOCHS} epochs, {least} to {most} "
+        "times as many steps. What follows says how the models begin, not how they end."
+    ]
+
+
+def _authors_steps(train_series: int) -> int:
+    return THESIS_EPOCHS * math.ceil(train_series / Config().training.batch_size)
 
 
 def _data_table(results: Results) -> str:
@@ -65,10 +88,13 @@ def _data_table(results: Results) -> str:
             *(str(number) for number in (data.train, data.test, data.length, data.classes)),
             epochs(results, data.name),
             steps(results, data.name),
+            str(_authors_steps(data.train)),
         ]
         for data in provenance.data_facts(results)
     ]
-    return table(["", "Train", "Test", "Length", "Classes", "Epochs", "Steps"], rows)
+    return table(
+        ["", "Train", "Test", "Length", "Classes", "Epochs", "Steps", "Authors' steps"], rows
+    )
 
 
 def answer(results: Results) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twincode.errors import TwincodeError
+from twincode.memory import keep_freed_memory
 from twincode.study.executors.contract import (
     ATTEMPTS,
     Ended,
@@ -211,6 +212,7 @@ class _LogTail:
 
 def _carry_out(task: Task, run: PlannedRun) -> str | None:
     """What runs on a node."""
+    keep_freed_memory()
     return task(run, None)
 
 

@@ -12,6 +12,8 @@ import threading
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
+from twincode.memory import keep_freed_memory
+
 
 def serve(line: Connection) -> None:
     """Carry out one run after another until told to stop."""
@@ -46,4 +48,5 @@ def _tell(line: Connection, kind: str, content: object) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     serve(Connection(int(sys.argv[1])))
