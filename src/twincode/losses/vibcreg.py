@@ -1,12 +1,10 @@
 """The VIbCReg loss (Lee and Aune, 2021, arXiv 2109.00783): VICReg with a better covariance term."""
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from twincode.config import ObjectiveConfig
-from twincode.distributed import whole_batch
 from twincode.losses.correlation import standardise, sum_of_squares
-from twincode.losses.vicreg import variance_term
+from twincode.losses.vicreg import weighted_terms
 from twincode.nets import WhitenedProjector
 from twincode.precision import in_full_precision
 
@@ -26,12 +24,8 @@ def vibcreg_loss(
     those of the authors' code. Among several processes the batch is that of all of them.
     Invariant to swapping a and b, and to shifting both alike.
     """
-    a, b = whole_batch(a), whole_batch(b)
-    return (
-        invariance_weight * F.mse_loss(a, b)
-        + variance_weight * (variance_term(a) + variance_term(b))
-        + covariance_weight * (correlation_term(a) + correlation_term(b))
-    )
+    weights = (invariance_weight, variance_weight, covariance_weight)
+    return weighted_terms(a, b, weights, correlation_term)
 
 
 def correlation_term(a: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The VICReg loss (Bardes, Ponce and LeCun, 2022)."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,11 +29,23 @@ def vicreg_loss(
     their mean. Among several processes the batch is that of all of them. Invariant to swapping a
     and b, and to shifting both alike. A batch of one has variance and covariance zero.
     """
+    weights = (invariance_weight, variance_weight, covariance_weight)
+    return weighted_terms(a, b, weights, covariance_term)
+
+
+def weighted_terms(
+    a: Tensor,
+    b: Tensor,
+    weights: tuple[float, float, float],
+    covariance: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Equation 6 on the whole batch, with the weights of s, v and c, and ``covariance`` as c."""
     a, b = whole_batch(a), whole_batch(b)
+    of_invariance, of_variance, of_covariance = weights
     return (
-        invariance_weight * F.mse_loss(a, b)
-        + variance_weight * (variance_term(a) + variance_term(b))
-        + covariance_weight * (covariance_term(a) + covariance_term(b))
+        of_invariance * F.mse_loss(a, b)
+        + of_variance * (variance_term(a) + variance_term(b))
+        + of_covariance * (covariance(a) + covariance(b))
     )
 
 

@@ -6,7 +6,6 @@ from twincode.config import Config
 from twincode.nets import Encoder, count_downsamplings, grid_width
 from twincode.quantize import Quantizer, build_quantizer
 from twincode.spectral import STFT
-from twincode.tokenizers.contract import Output
 from twincode.tokenizers.plane import PlaneTokenizer, build_stft
 
 
@@ -30,11 +29,6 @@ class SpectralEncoder(PlaneTokenizer):
         super().__init__(channels, stft, grid, latent_channels)
         self.encoder = encoder
         self.quantizer = quantizer
-
-    def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:
-        """Encode both views in one pass and quantise the upper one; nothing is reconstructed."""
-        z, twin_latents, (_, codes, vq_loss) = self._quantised(x, twin)
-        return Output(None, z, twin_latents, codes, vq_loss, {})
 
     def _encode(self, u: Tensor, views: int = 1) -> Tensor:
         return self.encoder(u, views)

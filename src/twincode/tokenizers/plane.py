@@ -28,7 +28,7 @@ class PlaneTokenizer(Tokenizer):
         self.stft = stft
 
     def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:
-        """Encode both views in one pass; quantise and decode the upper one."""
+        """Encode both views in one pass; quantise and, where it can be, decode the upper one."""
         return self._output(x, *self._quantised(x, twin))
 
     def view_latents(self, x: Tensor, twin: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,6 +40,8 @@ class PlaneTokenizer(Tokenizer):
         self, x: Tensor, z: Tensor, twin_latents: Tensor | None, quantized: Quantized
     ) -> Output:
         """What a pass over x yields, once its latents z are quantised."""
+        if not self.has_decoder:
+            return Output(None, z, twin_latents, quantized.codes, quantized.loss, {})
         u_hat = self._decode(quantized.latents)
         x_hat = self.stft.inverse(u_hat)
         pairs = self._pairs(x, x_hat, u_hat)

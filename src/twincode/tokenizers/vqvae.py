@@ -6,14 +6,17 @@ from twincode.config import Config
 from twincode.nets import Decoder, Encoder, count_downsamplings, grid_width
 from twincode.quantize import Quantizer, build_quantizer
 from twincode.spectral import STFT
-from twincode.tokenizers.plane import PlaneTokenizer, build_stft
+from twincode.tokenizers.encoder import SpectralEncoder
+from twincode.tokenizers.plane import build_stft
 
 
-class VQVAE(PlaneTokenizer):
-    """One encoder, one quantiser, one decoder.
+class VQVAE(SpectralEncoder):
+    """One encoder, one quantiser and, beyond the encoder alone, one decoder.
 
     BT-VQVAE is this tokenizer under another objective: the two views meet only in the loss.
     """
+
+    has_decoder = True
 
     def __init__(
         self,
@@ -25,13 +28,8 @@ class VQVAE(PlaneTokenizer):
         grid: tuple[int, int],
         latent_channels: int,
     ) -> None:
-        super().__init__(channels, stft, grid, latent_channels)
-        self.encoder = encoder
-        self.quantizer = quantizer
+        super().__init__(channels, stft, encoder, quantizer, grid, latent_channels)
         self.decoder = decoder
-
-    def _encode(self, u: Tensor, views: int = 1) -> Tensor:
-        return self.encoder(u, views)
 
     def _decode(self, z_q: Tensor) -> Tensor:
         return self.decoder(z_q)

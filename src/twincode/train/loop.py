@@ -16,8 +16,8 @@ from twincode.errors import TwincodeError
 from twincode.evaluate.codebook import code_counts, measure_codes, perplexity, used_codes
 from twincode.losses import Projections
 from twincode.precision import computing_in
-from twincode.spectral import STFT
 from twincode.tokenizers import Tokenizer, build_tokenizer
+from twincode.tokenizers.plane import build_stft
 from twincode.train.log import Record
 from twincode.train.objective import Objective
 from twincode.train.randomness import noise_stream, stream, stream_seed
@@ -224,8 +224,7 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
     if config.training.epochs and not (tokenizer.has_decoder or config.objective.gamma):
         raise TwincodeError("an encoder alone learns from its twin loss only; use --gamma 1")
     _place_codebook(config, tokenizer, x)
-    sizes = config.tokenizer
-    stft = STFT(length, sizes.n_fft, sizes.hop_length, sizes.window).to(device)
+    stft = build_stft(config.tokenizer, length).to(device)
     teacher = _teacher(tokenizer, objective)
     parts = [part for part in (tokenizer, objective, teacher) if part is not None]
     return Learner(
