@@ -1,6 +1,7 @@
 """What all tests share: small real data, one thread, tiny models."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +45,26 @@ TINY = {
     "batch_size": 16,
     "epochs": 4,
 }
+
+
+def run_how_to(page, few):
+    """Run the Python of a how-to page, with ``few`` in place of its epochs; what it defined."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    small = code.replace("epochs=50", few)
+    assert small != code
+    names = {}
+    exec(small, names)
+    return names
+
+
+@pytest.fixture
+def registry(request):
+    """The registry that the test module names ``REGISTRY``, put back afterwards."""
+    entries = request.module.REGISTRY
+    before = dict(entries)
+    yield entries
+    entries.clear()
+    entries.update(before)
 
 
 def tiny(name, **changes):

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import pytest
+from conftest import run_how_to
 
 from twincode.config import ObjectiveConfig, field_names
 from twincode.losses import TWIN_LOSSES
@@ -12,24 +12,12 @@ from twincode.recipes import RECIPES, label
 PAGE = (Path(__file__).parents[2] / "docs" / "twin-objectives.md").read_text(encoding="utf-8")
 SMALL = ObjectiveConfig(projector_width=4, predictor_width=4, queue_size=4)
 ROWS = [line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| `")][1:]
-
-
-@pytest.fixture
-def registry():
-    """The registry, put back afterwards."""
-    before = dict(TWIN_LOSSES)
-    yield TWIN_LOSSES
-    TWIN_LOSSES.clear()
-    TWIN_LOSSES.update(before)
+REGISTRY = TWIN_LOSSES
 
 
 def test_its_code_runs_from_outside_the_package(registry):
-    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
     few = "epochs=1, projector_width=8, latent_channels=4, kmeans_fits=1, evaluations=1"
-    small = code.replace("epochs=50", few)
-    assert small != code
-    names = {}
-    exec(small, names)
+    names = run_how_to(PAGE, few)
     assert {"cosine", "centred"} <= registry.keys()
     assert names["model"].config.objective.twin_loss == "centred"
     assert label(names["config"]) == "BT-VQVAE (cosine) γ=0.5"

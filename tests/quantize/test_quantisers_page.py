@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import run_how_to
 
 from twincode.cli.settings import parse_settings
 from twincode.config import QuantizerConfig
@@ -14,17 +15,13 @@ from twincode.recipes import recipe
 from twincode.tokenizers import build_tokenizer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "quantisers.md").read_text(encoding="utf-8")
+REGISTRY = QUANTIZERS
 
 
-def test_the_quantiser_of_the_page_trains():
-    code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
-    small = code.replace("epochs=50", "epochs=1, evaluations=1, projector_width=8, kmeans_fits=1")
-    assert small != code
-    names = {}
-    try:
-        exec(small, names)
-    finally:
-        QUANTIZERS.pop("signs", None)
+def test_the_quantiser_of_the_page_trains(registry):
+    few = "epochs=1, evaluations=1, projector_width=8, kmeans_fits=1"
+    names = run_how_to(PAGE, few)
+    assert "signs" in registry
     tokenizer = names["model"].tokenizer
     x = torch.randn(3, 1, tokenizer.length, generator=torch.Generator().manual_seed(0))
     codes = tokenizer.encode(x)

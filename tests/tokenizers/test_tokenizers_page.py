@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import pytest
+from conftest import run_how_to
 
 from twincode.config import field_names
 from twincode.recipes import RECIPES
@@ -11,24 +11,12 @@ from twincode.tokenizers import TOKENIZERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tokenizers.md").read_text(encoding="utf-8")
 ROWS = [line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| `")][1:]
-
-
-@pytest.fixture
-def registry():
-    """The registry, put back afterwards."""
-    before = dict(TOKENIZERS)
-    yield TOKENIZERS
-    TOKENIZERS.clear()
-    TOKENIZERS.update(before)
+REGISTRY = TOKENIZERS
 
 
 def test_its_code_runs_from_outside_the_package(registry):
-    code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
     few = "epochs=1, projector_width=8, latent_channels=4, kmeans_fits=1, evaluations=1"
-    small = code.replace("epochs=50", few)
-    assert small != code
-    names = {}
-    exec(small, names)
+    names = run_how_to(PAGE, few)
     assert "patches" in registry
     model, X = names["model"], names["data"].X_test
     assert model.decode(model.encode(X)).shape == X.shape
