@@ -12,7 +12,8 @@ def build(**changes):
     config = tiny("bt-vqvae", **changes)
     torch.manual_seed(0)
     tokenizer = build_tokenizer(config, 1, 40).train()
-    return tokenizer, Objective(config.objective, config.tokenizer.latent_channels).train()
+    D, name = tokenizer.latent_channels, tokenizer.quantizer.loss_name
+    return tokenizer, Objective(config.objective, D, name).train()
 
 
 def views(batch=5):
@@ -36,6 +37,24 @@ def test_total_is_equation_4_18():
     a, b = (objective.projector(z) for z in (output.latents, output.twin_latents))
     twin = barlow_twins_loss(a, b, objective.config.off_diagonal_weight)
     torch.testing.assert_close(objective.total(losses), vqvae + 0.7 * twin)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "names"),
+    [
+        ("vq", {"codebook"}), ("residual", {"codebook"}), ("product", {"codebook"}),
+        ("gaussian", {"kl"}), ("fsq", set()), ("identity", set()),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("tokenizer", ["vqvae", "vqvae2"])
+def test_the_quantisers_loss_has_its_own_name_or_is_not_there(tokenizer, quantizer, names):
+    model, objective = build(tokenizer=tokenizer, quantizer=quantizer, gamma=0)
+    output = model(views()[0])
+    losses = objective(output)
+    assert set(losses) - names == {"reconstruction_time", "reconstruction_frequency"}
+    assert all(losses[name] is output.vq_loss for name in names)
+    if not names:
+        assert output.vq_loss == 0
 
 
 def gradient(gamma):

@@ -27,11 +27,13 @@ class Quantizer(nn.Module):
     codebook, they form that many grids (B, H, W), which stand side by side along W in one, and
     codes of a codebook are offset by the sizes of those before it (``side_by_side``). ``gaussian``
     says that training draws latents from a posterior whose mean is what evaluation sees.
+    ``loss_name`` is what the log calls the loss; it is empty where there is none to add.
     """
 
     codebook_sizes: tuple[int, ...] = ()
     codes_per_latent: int = 1
     gaussian: bool = False
+    loss_name: str = "codebook"
 
     @property
     def codebook_size(self) -> int:

@@ -35,6 +35,7 @@ class FiniteScalarQuantizer(Quantizer):
     The paper advises at least five levels a channel.
     """
 
+    loss_name = ""
     levels: Tensor
     half_width: Tensor
     basis: Tensor

@@ -26,6 +26,7 @@ class GaussianBottleneck(Quantizer):
     """
 
     gaussian = True
+    loss_name = "kl"
 
     def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
         super().__init__()

@@ -21,6 +21,7 @@ class Regions(SideBySide):
         self.widths = tuple(widths)
         self.codes_per_latent = parts[0].codes_per_latent
         self.gaussian = parts[0].gaussian
+        self.loss_name = parts[0].loss_name
 
     @property
     def code_width(self) -> int:

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from twincode.config import Config
 from twincode.errors import TwincodeError
-from twincode.nets import Decoder, Encoder, count_downsamplings, grid_width
-from twincode.quantize import Regions, build_quantizer
+from twincode.nets import Decoder, Encoder
+from twincode.quantize import Regions
 from twincode.spectral import STFT
 from twincode.tokenizers.contract import Pairs, frozen
-from twincode.tokenizers.plane import PlaneTokenizer, build_stft
+from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
 
 
 class Bands(PlaneTokenizer):
@@ -80,21 +80,16 @@ def build_bands(config: Config, channels: int, length: int) -> Bands:
     halving allows; () means ``downsampled_width`` for all. Raises TwincodeError where the rows are
     not in the plane or the widths are not as many as the bands.
     """
-    sizes = config.tokenizer
-    stft = build_stft(sizes, length)
-    edges = [0, *sizes.bands, stft.frequencies]
+    parts, sizes = PlaneParts(config, channels, length), config.tokenizer
+    edges = [0, *sizes.bands, parts.stft.frequencies]
     _check_edges(edges, sizes.n_fft)
     wanted = sizes.band_widths or (sizes.downsampled_width,) * (len(edges) - 1)
     _check_widths(wanted, len(edges) - 1)
-    D, blocks = sizes.latent_channels, sizes.residual_blocks
-    encoders, parts, decoders, widths = [], [], [], []
-    for width in wanted:
-        halvings = count_downsamplings(stft.frames, width)
-        encoders.append(Encoder(2 * channels, D, halvings, blocks))
-        parts.append(build_quantizer(config.quantizer, D))
-        decoders.append(Decoder(2 * channels, D, halvings, blocks, stft.size))
-        widths.append(grid_width(stft.frames, halvings))
-    return Bands(channels, stft, edges, encoders, Regions(parts, widths), decoders, D)
+    halvings = [parts.halvings(width) for width in wanted]
+    made = [(parts.encoder(each), parts.quantizer(), parts.decoder(each)) for each in halvings]
+    encoders, quantizers, decoders = zip(*made, strict=True)
+    regions = Regions(quantizers, [parts.width(each) for each in halvings])
+    return Bands(channels, parts.stft, edges, encoders, regions, decoders, sizes.latent_channels)
 
 
 def _masks(edges: Sequence[int]) -> Tensor:

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from twincode.config import Config
-from twincode.nets import Decoder, Encoder, count_downsamplings, grid_width
-from twincode.quantize import Quantized, Regions, build_quantizer
+from twincode.nets import Encoder
+from twincode.quantize import Quantized, Regions
 from twincode.spectral import STFT
 from twincode.tokenizers.contract import Output
-from twincode.tokenizers.plane import PlaneTokenizer, build_stft
+from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
 
 
 class ContrastiveVAE(PlaneTokenizer):
@@ -73,20 +73,16 @@ class ContrastiveVAE(PlaneTokenizer):
 
 def build_contrastive_vae(config: Config, channels: int, length: int) -> ContrastiveVAE:
     """The contrastive VAE a configuration describes, for series of C channels and L steps."""
-    sizes = config.tokenizer
-    stft = build_stft(sizes, length)
-    halvings = count_downsamplings(stft.frames, sizes.downsampled_width)
-    D, blocks = sizes.latent_channels, sizes.residual_blocks
-    shared, salient = (Encoder(2 * channels, D, halvings, blocks) for _ in range(2))
-    width = grid_width(stft.frames, halvings)
+    parts, D = PlaneParts(config, channels, length), config.tokenizer.latent_channels
+    halvings = parts.halvings(config.tokenizer.downsampled_width)
+    shared, salient = (parts.encoder(halvings) for _ in range(2))
+    widths = [parts.width(halvings)] * 2
     return ContrastiveVAE(
         channels,
-        stft,
+        parts.stft,
         shared,
         salient,
-        Regions([build_quantizer(config.quantizer, D) for _ in range(2)], [width, width]),
-        nn.Sequential(
-            nn.Conv2d(2 * D, D, 1), Decoder(2 * channels, D, halvings, blocks, stft.size)
-        ),
+        Regions([parts.quantizer() for _ in widths], widths),
+        nn.Sequential(nn.Conv2d(2 * D, D, 1), parts.decoder(halvings)),
         latent_channels=D,
     )

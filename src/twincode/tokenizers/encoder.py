@@ -3,10 +3,10 @@
 from torch import Tensor
 
 from twincode.config import Config
-from twincode.nets import Encoder, count_downsamplings, grid_width
-from twincode.quantize import Quantizer, build_quantizer
+from twincode.nets import Encoder
+from twincode.quantize import Quantizer
 from twincode.spectral import STFT
-from twincode.tokenizers.plane import PlaneTokenizer, build_stft
+from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
 
 
 class SpectralEncoder(PlaneTokenizer):
@@ -36,11 +36,8 @@ class SpectralEncoder(PlaneTokenizer):
 
 def build_spectral_encoder(config: Config, channels: int, length: int) -> SpectralEncoder:
     """The encoder a configuration describes, for series of C channels and L steps."""
-    sizes = config.tokenizer
-    stft = build_stft(sizes, length)
-    halvings = count_downsamplings(stft.frames, sizes.downsampled_width)
-    encoder = Encoder(2 * channels, sizes.latent_channels, halvings, sizes.residual_blocks)
-    quantizer = build_quantizer(config.quantizer, sizes.latent_channels)
-    width = grid_width(stft.frames, halvings) * quantizer.codes_per_latent
-    grid = (stft.frequencies, width)
-    return SpectralEncoder(channels, stft, encoder, quantizer, grid, sizes.latent_channels)
+    parts, sizes = PlaneParts(config, channels, length), config.tokenizer
+    halvings = parts.halvings(sizes.downsampled_width)
+    encoder, quantizer = parts.encoder(halvings), parts.quantizer()
+    grid = parts.grid(halvings, quantizer)
+    return SpectralEncoder(channels, parts.stft, encoder, quantizer, grid, sizes.latent_channels)

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from twincode.config import TokenizerConfig
-from twincode.quantize import Quantized
+from twincode.config import Config, TokenizerConfig
+from twincode.nets import Decoder, Encoder, count_downsamplings, grid_width
+from twincode.quantize import Quantized, Quantizer, build_quantizer
 from twincode.spectral import STFT
 from twincode.tokenizers.contract import Output, Pairs, Tokenizer
 
@@ -73,6 +74,46 @@ class PlaneTokenizer(Tokenizer):
 
     def _series(self, latents: Tensor) -> Tensor:
         return self.stft.inverse(self._decode(latents))
+
+
+class PlaneParts:
+    """Makes the parts of a tokenizer on the plane of series of C channels and L steps.
+
+    Their sizes are the configuration's; how often an encoder halves time, and its decoder doubles
+    it, is each tokenizer's to say.
+    """
+
+    def __init__(self, config: Config, channels: int, length: int) -> None:
+        self.config = config
+        self.channels = channels
+        self.stft = build_stft(config.tokenizer, length)
+
+    def halvings(self, width: int) -> int:
+        """How often time is halved to a grid about ``width`` wide."""
+        return count_downsamplings(self.stft.frames, width)
+
+    def width(self, halvings: int) -> int:
+        """How wide a grid of latents is after so many halvings."""
+        return grid_width(self.stft.frames, halvings)
+
+    def grid(self, halvings: int, quantizer: Quantizer) -> tuple[int, int]:
+        """The grid of codes (H, W) that the quantiser makes of such latents."""
+        return self.stft.frequencies, self.width(halvings) * quantizer.codes_per_latent
+
+    def encoder(self, halvings: int) -> Encoder:
+        """An encoder of the plane."""
+        sizes = self.config.tokenizer
+        return Encoder(2 * self.channels, sizes.latent_channels, halvings, sizes.residual_blocks)
+
+    def quantizer(self) -> Quantizer:
+        """A quantiser of latents."""
+        return build_quantizer(self.config.quantizer, self.config.tokenizer.latent_channels)
+
+    def decoder(self, halvings: int) -> Decoder:
+        """A decoder of the latents of an encoder with so many halvings."""
+        sizes = self.config.tokenizer
+        width, blocks = sizes.latent_channels, sizes.residual_blocks
+        return Decoder(2 * self.channels, width, halvings, blocks, self.stft.size)
 
 
 def build_stft(sizes: TokenizerConfig, length: int) -> STFT:

@@ -3,11 +3,11 @@
 from torch import Tensor
 
 from twincode.config import Config
-from twincode.nets import Decoder, Encoder, count_downsamplings, grid_width
-from twincode.quantize import Quantizer, build_quantizer
+from twincode.nets import Decoder, Encoder
+from twincode.quantize import Quantizer
 from twincode.spectral import STFT
 from twincode.tokenizers.encoder import SpectralEncoder
-from twincode.tokenizers.plane import build_stft
+from twincode.tokenizers.plane import PlaneParts
 
 
 class VQVAE(SpectralEncoder):
@@ -37,19 +37,19 @@ class VQVAE(SpectralEncoder):
 
 def build_vqvae(config: Config, channels: int, length: int) -> VQVAE:
     """The VQ-VAE a configuration describes, for series of C channels and L steps."""
-    sizes = config.tokenizer
-    stft = build_stft(sizes, length)
-    halvings = count_downsamplings(stft.frames, sizes.downsampled_width)
-    D, blocks = sizes.latent_channels, sizes.residual_blocks
-    encoder = Encoder(2 * channels, D, halvings, blocks)
-    quantizer = build_quantizer(config.quantizer, D)
-    width = grid_width(stft.frames, halvings) * quantizer.codes_per_latent
+    parts, sizes = PlaneParts(config, channels, length), config.tokenizer
+    halvings = parts.halvings(sizes.downsampled_width)
+    encoder, quantizer, decoder = (
+        parts.encoder(halvings),
+        parts.quantizer(),
+        parts.decoder(halvings),
+    )
     return VQVAE(
         channels,
-        stft,
+        parts.stft,
         encoder,
         quantizer,
-        Decoder(2 * channels, D, halvings, blocks, stft.size),
-        grid=(stft.frequencies, width),
-        latent_channels=D,
+        decoder,
+        grid=parts.grid(halvings, quantizer),
+        latent_channels=sizes.latent_channels,
     )

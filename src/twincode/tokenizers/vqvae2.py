@@ -8,10 +8,10 @@ from torch import Generator, Tensor
 from twincode.config import Config
 from twincode.errors import TwincodeError
 from twincode.nets import Decoder, Encoder, Merge, count_downsamplings, grid_width
-from twincode.quantize import Quantized, Regions, build_quantizer
+from twincode.quantize import Quantized, Regions
 from twincode.spectral import STFT
 from twincode.tokenizers.contract import frozen
-from twincode.tokenizers.plane import PlaneTokenizer, build_stft
+from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
 
 
 class VQVAE2(PlaneTokenizer):
@@ -82,24 +82,22 @@ def build_vqvae2(config: Config, channels: int, length: int) -> VQVAE2:
     The bottom grid is ``downsampled_width`` wide, the top one ``top_width``, as nearly as halving
     allows. Raises TwincodeError for series too short for two levels.
     """
-    sizes = config.tokenizer
-    stft = build_stft(sizes, length)
+    parts, sizes = PlaneParts(config, channels, length), config.tokenizer
+    stft, D, blocks = parts.stft, sizes.latent_channels, sizes.residual_blocks
     halvings, top_halvings = _count_halvings(stft, sizes.downsampled_width, sizes.top_width)
-    width = grid_width(stft.frames, halvings)
-    D, blocks = sizes.latent_channels, sizes.residual_blocks
-    level = (stft.frequencies, width)
+    level = (stft.frequencies, parts.width(halvings))
     return VQVAE2(
         channels,
         stft,
-        Encoder(2 * channels, D, halvings, blocks),
+        parts.encoder(halvings),
         Encoder(D, D, top_halvings, blocks),
         Merge(D, top_halvings, blocks, level),
         Regions(
-            [build_quantizer(config.quantizer, D) for _ in range(2)],
-            [grid_width(width, top_halvings), width],
+            [parts.quantizer() for _ in range(2)],
+            [grid_width(level[1], top_halvings), level[1]],
         ),
         Merge(D, top_halvings, 0, level),
-        Decoder(2 * channels, D, halvings, blocks, stft.size),
+        parts.decoder(halvings),
         latent_channels=D,
     )
 

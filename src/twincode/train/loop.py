@@ -216,7 +216,9 @@ def build_learner(config: Config, x: Tensor, device: torch.device) -> Learner:
         tokenizer = build_tokenizer(config, channels, length).to(device)
         # Channels last is how convolutions run fastest, here and on accelerators.
         tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        objective = Objective(config.objective, tokenizer.latent_channels).to(device)
+        objective = Objective(
+            config.objective, tokenizer.latent_channels, tokenizer.quantizer.loss_name
+        ).to(device)
     if config.training.epochs and not any(True for _ in tokenizer.parameters()):
         raise TwincodeError(
             f"the {config.tokenizer.tokenizer} tokenizer has nothing to train; use --epochs 0"

@@ -20,12 +20,16 @@ class Objective(nn.Module):
 
     It sees only Outputs and a teacher's projections, so any twin loss works on any tokenizer. It
     owns the projector and the twin objective, which are there only where gamma is not 0.
+    ``quantizer_loss`` is the name of the quantiser's loss, empty where it has none.
     """
 
-    def __init__(self, config: ObjectiveConfig, latent_channels: int) -> None:
+    def __init__(
+        self, config: ObjectiveConfig, latent_channels: int, quantizer_loss: str = "codebook"
+    ) -> None:
         super().__init__()
         _check(config)
         self.config = config
+        self.quantizer_loss = quantizer_loss
         self.projector: nn.Module | None = None
         self.twin: TwinObjective | None = None
         if config.gamma:
@@ -49,7 +53,9 @@ class Objective(nn.Module):
 
     def forward(self, output: Output, targets: Projections = ()) -> dict[str, Tensor]:
         """The losses by name, unweighted; ``targets`` are the teacher's projections."""
-        losses = {**reconstruction_losses(output.pairs), "codebook": output.vq_loss}
+        losses = reconstruction_losses(output.pairs)
+        if self.quantizer_loss:
+            losses[self.quantizer_loss] = output.vq_loss
         if self.twin is not None and self.projector is not None:
             views = [z for z in (output.latents, output.twin_latents) if z is not None]
             projections = self.projector(torch.cat(views), views=len(views)).chunk(len(views))
