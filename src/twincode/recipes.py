@@ -11,6 +11,7 @@ from twincode.config import Config
 from twincode.errors import unknown_name
 
 THESIS_EPOCHS = 1500
+_WITHOUT_CODES = ("gaussian", "identity")  # quantisers
 
 
 def vqvae() -> Config:
@@ -147,6 +148,11 @@ def is_alone(config: Config) -> bool:
     return config.tokenizer.tokenizer == "encoder"
 
 
+def is_continuous(config: Config) -> bool:
+    """Whether there are latents but no codes."""
+    return config.quantizer.quantizer in _WITHOUT_CODES
+
+
 def thesis_vqvae() -> Config:
     """``vqvae`` with the authors' budget: 1500 epochs. Hours on a CPU; meant for a GPU."""
     return vqvae().replace(epochs=THESIS_EPOCHS)
@@ -165,6 +171,11 @@ def thesis_bt_vqvae() -> Config:
 def random_encoder() -> Config:
     """The untrained VQ-VAE, its codes drawn from its latents: what the architecture alone gives."""
     return vqvae().replace(epochs=0)
+
+
+def random_encoder_continuous() -> Config:
+    """``random-encoder`` without a codebook: what models without codes are to be held against."""
+    return random_encoder().replace(quantizer="identity")
 
 
 def raw_series() -> Config:
@@ -199,6 +210,7 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "thesis-vqvae-augmented": thesis_vqvae_augmented,
     "thesis-bt-vqvae": thesis_bt_vqvae,
     "random-encoder": random_encoder,
+    "random-encoder-continuous": random_encoder_continuous,
     "raw-series": raw_series,
 }
 
@@ -226,6 +238,7 @@ _LABELS = {
     "moco": "MoCo",
     "byol": "BYOL",
     "random-encoder": "Random encoder",
+    "random-encoder-continuous": "Random encoder, continuous",
     "raw-series": "Raw series",
 }
 

@@ -1,3 +1,4 @@
+import dataclasses
 from collections import Counter
 
 import pytest
@@ -101,6 +102,7 @@ def test_a_twin_loss_alone_runs_once_beside_augmentation_alone():
     assert names(planned(recipes=recipes, gammas=(1, 2), seeds=1)) == [
         ("raw-series", 0, 0),
         ("random-encoder", 0, 0),
+        ("random-encoder-continuous", 0, 0),
         ("vqvae-augmented", 0, 0),
         ("moco-vqvae", 1, 0),
         ("moco-vqvae", 2, 0),
@@ -178,6 +180,25 @@ def test_settings_of_a_twin_loss_make_no_second_augmented_model():
 def test_recipes_that_the_settings_make_equal_are_one():
     configs = planned(recipes=("vqvae", "thesis-vqvae"), settings={"epochs": 3}, seeds=1)
     assert [config.recipe for config in configs] == ["raw-series", "random-encoder", "vqvae"]
+
+
+@pytest.mark.parametrize("name", ["vae", "barlow-twins"])
+def test_a_model_without_codes_brings_an_untrained_encoder_without_codes(name):
+    settings = {"latent_channels": 4}
+    models = names(planned(recipes=("vqvae", name), seeds=2, settings=settings))
+    assert [seed for found, _, seed in models if found == "random-encoder-continuous"] == [0, 1]
+    control = recipe("random-encoder-continuous")
+    assert control.quantizer.quantizer == "identity"
+    assert dataclasses.replace(control.replace(quantizer="vq"), recipe="random-encoder") == recipe(
+        "random-encoder"
+    )
+
+
+def test_nothing_makes_the_untrained_encoder_without_codes_another():
+    settings = {"quantizer": "gaussian", "epochs": 3, "latent_channels": 4}
+    configs = planned(recipes=("vqvae",), seeds=1, settings=settings)
+    control = next(c for c in configs if c.recipe == "random-encoder-continuous")
+    assert control == recipe("random-encoder-continuous", latent_channels=4)
 
 
 @given(steps=st.integers(1, 100_000), n=st.integers(2, 10_000), size=st.integers(1, 512))

@@ -8,12 +8,13 @@ from typing import Any
 
 from twincode.config import Config
 from twincode.errors import TwincodeError, unknown_name
-from twincode.recipes import is_alone, label, recipe
+from twincode.recipes import is_alone, is_continuous, label, recipe
 
 # The untrained controls of every table, and the settings that make each what it is.
 _CONTROLS: dict[str, frozenset[str]] = {
     "raw-series": frozenset({"epochs", "seed", "readouts", "tokenizer", "quantizer"}),
     "random-encoder": frozenset({"epochs"}),
+    "random-encoder-continuous": frozenset({"epochs", "quantizer"}),
 }
 
 # Settings that a study varies itself, and what says how.
@@ -29,8 +30,8 @@ class Study:
     and ``overrides`` are further fields for single recipes, by the recipe's name. The budget is
     the setting ``epochs`` or else ``steps``: on each data set the whole number of epochs, at least
     one, that comes nearest to that many optimiser steps. The controls belong to every study
-    without being asked for: the raw series, an untrained encoder and, beside a twin loss,
-    augmentation alone.
+    without being asked for: the raw series, an untrained encoder (also without a codebook, where a
+    model has none) and, beside a twin loss, augmentation alone.
     """
 
     datasets: tuple[str, ...]
@@ -67,9 +68,11 @@ class Study:
         """
         configs = [self._control("raw-series", seed=0)]
         for seed in range(self.seeds):
+            models = [each for name in self.recipes for each in self._models(name, seed, n_train)]
             configs.append(self._control("random-encoder", seed=seed))
-            for name in self.recipes:
-                configs += self._models(name, seed, n_train)
+            if any(map(is_continuous, models)):
+                configs.append(self._control("random-encoder-continuous", seed=seed))
+            configs += models
         distinct: dict[str, Config] = {}
         for config in configs:
             distinct.setdefault(config.digest(), config)
