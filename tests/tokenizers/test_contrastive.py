@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import pytest
@@ -74,6 +75,39 @@ def test_a_batch_of_background_alone_teaches_the_salient_side_nothing():
     salient = [*tokenizer.salient_encoder.parameters(), *tokenizer.quantizer.parts[1].parameters()]
     assert all(parameter.grad is not None and not parameter.grad.any() for parameter in salient)
     assert any(parameter.grad.any() for parameter in tokenizer.shared_encoder.parameters())
+
+
+@pytest.mark.parametrize("quantizer", ["vq", "residual", "product"])
+def test_background_series_move_shared_codes_alone(quantizer):
+    x = noise(6, 1, 40)
+
+    def moved(background):
+        torch.manual_seed(0)
+        tokenizer = build(quantizer=quantizer, revive_below=0.01)
+        output = tokenizer(x, None, background)
+        before = [codes.clone() for codes in tokenizer.quantizer.codebooks()]
+        tokenizer.update(output.latents.detach(), output.codes, background)
+        after = tokenizer.quantizer.codebooks()
+        changed = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+        half = len(changed) // 2
+        return changed[:half], changed[half:]
+
+    shared, salient = moved(torch.ones(6, dtype=torch.bool))
+    assert all(shared)
+    assert not any(salient)
+    _, by_targets = moved(torch.tensor([True, True, False, True, True, False]))
+    assert all(by_targets)
+
+
+def test_salient_codes_follow_target_series_and_no_others():
+    x, tokenizer = noise(6, 1, 40), build(quantizer="vq")
+    background = torch.tensor([True, False, False, True, True, False])
+    output = tokenizer(x, None, background)
+    z, codes, part = tokenizer.quantizer.cut(output.latents.detach(), output.codes, 1)
+    alone = copy.deepcopy(part)
+    alone.update(z[~background], codes[~background])
+    tokenizer.update(output.latents.detach(), output.codes, background)
+    torch.testing.assert_close(part.codebook, alone.codebook)
 
 
 def test_the_loop_tells_which_series_are_background():

@@ -107,7 +107,7 @@ def test_the_raw_series_is_its_own_latent_and_has_no_codes():
     tokenizer = build_tokenizer(tiny("raw-series"), 2, 9)
     x = noise(3, 2, 9)
     assert torch.equal(tokenizer.embed(x).latents.flatten(1), x.flatten(1))
-    with pytest.raises(TypeError, match="continuous"):
+    with pytest.raises(TwincodeError, match="continuous"):
         tokenizer.encode(x)
 
 

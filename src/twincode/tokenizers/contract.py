@@ -101,7 +101,7 @@ class Tokenizer(nn.Module):
         """Codes (B, H, W) of x."""
         codes = self.embed(x).codes
         if codes is None:
-            raise TypeError("this tokenizer is continuous: it has latents but no codes")
+            raise TwincodeError("this model is continuous: it has latents, but no codes")
         return codes
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -119,6 +119,14 @@ class Tokenizer(nn.Module):
     def initialise(self, x: Tensor, generator: Generator) -> None:
         """Place the codes with the help of series x (B, C, L), once, before training."""
         self.quantizer.initialise(self.latents(x), generator)
+
+    def update(self, z: Tensor, codes: Tensor, background: Tensor | None = None) -> None:
+        """Move codebooks after an optimiser step on latents z (B, D, H, W) and their codes.
+
+        ``background`` (B,) is as in ``forward``.
+        """
+        del background
+        self.quantizer.update(z, codes)
 
     def _check_decoder(self) -> None:
         if not self.has_decoder:

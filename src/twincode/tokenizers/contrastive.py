@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from twincode.config import Config
+from twincode.distributed import agreed
 from twincode.nets import Encoder
 from twincode.quantize import Quantized, Regions
 from twincode.spectral import STFT
@@ -15,14 +16,16 @@ class ContrastiveVAE(PlaneTokenizer):
     """Shared latents for what all series have, salient ones for what only target series have.
 
     Each kind has an encoder and a quantiser of its own; with the ``gaussian`` one this is the
-    paper's model. A target series is decoded from both, a background series from its shared
-    latents and zeros, so that variation which background series know too has no need of the
-    salient ones. A background series pays no quantiser's loss for salient latents. Shared and
-    salient latents stand side by side in one grid, in this order. In use, where no one says what a
-    series is, both are decoded.
+    paper's model without its discriminator, as in the authors' code by default. A target series is
+    decoded from both, a background series from its shared latents and zeros, so that variation
+    which background series know too has no need of the salient ones. A background series pays no
+    quantiser's loss for salient latents and moves none of their codes; it does count in the batch
+    statistics of both encoders. Shared and salient latents stand side by side in one grid, in this
+    order. In use, where no one says what a series is, both are decoded.
     """
 
     takes_background = True
+    capturable = False  # which rows are targets decides what is computed
     region_names = ("shared", "salient")
 
     def __init__(
@@ -49,6 +52,14 @@ class ContrastiveVAE(PlaneTokenizer):
             return super().forward(x, twin)
         z, twin_latents = self._one_or_two(x, twin)
         return self._output(x, z, twin_latents, self._contrast(z, ~background))
+
+    def update(self, z: Tensor, codes: Tensor, background: Tensor | None = None) -> None:
+        """Move the codes of shared latents by all series, those of salient ones by targets."""
+        everyone = torch.ones(len(z), dtype=torch.bool, device=z.device)
+        for region, rows in enumerate((everyone, everyone if background is None else ~background)):
+            latents, own, part = self.quantizer.cut(z, codes, region)
+            if own is not None and agreed(bool(rows.any()), z.device):
+                part.update(latents[rows], own[rows])
 
     def _contrast(self, z: Tensor, target: Tensor) -> Quantized:
         """Quantised latents, salient ones only where ``target`` (B,) is true.

@@ -118,7 +118,7 @@ class Learner:
         distributed.sum_in_place(p.grad for p in self._parameters if p.grad is not None)
         self.optimizer.step()
         if output.codes is not None:
-            self.tokenizer.quantizer.update(output.latents.detach(), output.codes)
+            self.tokenizer.update(output.latents.detach(), output.codes, background)
         self.objective.update(targets)
         return {name: value.detach() for name, value in losses.items()}, output.codes
 
