@@ -93,6 +93,17 @@ def test_digest_follows_the_values(gamma, seed):
     assert one.digest() != one.replace(seed=seed + 1).digest()
 
 
+@pytest.mark.parametrize("start", ["bt-vqvae", "byol-vqvae", "vicreg"])
+@pytest.mark.parametrize(
+    "other", ["bt-vqvae", "vibcreg-vqvae", "simclr-vqvae", "moco-vqvae", "byol-vqvae"]
+)
+def test_another_twin_loss_comes_with_the_settings_published_for_it(start, other):
+    wanted = recipe(other).objective
+    assert recipe(start, twin_loss=wanted.twin_loss).objective == wanted
+    changed = recipe(start, twin_loss=wanted.twin_loss, teacher_momentum=0.5)
+    assert changed.objective == dataclasses.replace(wanted, teacher_momentum=0.5)
+
+
 def test_labels_tell_models_apart():
     names = [name for name in RECIPES if not name.startswith("thesis-")]
     labels = {name: label(recipe(name)) for name in names}

@@ -7,11 +7,17 @@ what they yield in results/.
 from collections.abc import Callable
 from typing import Any
 
-from twincode.config import Config
+from twincode.config import Config, ObjectiveConfig
 from twincode.errors import unknown_name
 
 THESIS_EPOCHS = 1500
 _WITHOUT_CODES = ("gaussian", "identity")  # quantisers
+# What the papers set otherwise than the configuration does, by twin loss.
+_PUBLISHED: dict[str, dict[str, Any]] = {
+    "vibcreg": {"covariance_weight": 200.0},
+    "moco": {"contrastive_temperature": 0.2, "teacher_momentum": 0.999},
+    "byol": {"teacher_momentum": 0.996, "teacher_schedule": "cosine"},
+}
 
 
 def vqvae() -> Config:
@@ -109,12 +115,12 @@ def vicreg_vqvae() -> Config:
     Twin losses differ in size, so equal gammas do not mean equal weight.
     ``twincode train ECG5000 --recipe vicreg-vqvae --gamma 0.1``
     """
-    return bt_vqvae().replace(twin_loss="vicreg")
+    return taught_by(bt_vqvae(), "vicreg")
 
 
 def vibcreg_vqvae() -> Config:
     """The VQ-VAE whose encoder is also taught by VIbCReg (Lee and Aune, 2021)."""
-    return bt_vqvae().replace(twin_loss="vibcreg", covariance_weight=200.0)
+    return taught_by(bt_vqvae(), "vibcreg")
 
 
 def simclr_vqvae() -> Config:
@@ -122,17 +128,28 @@ def simclr_vqvae() -> Config:
 
     The temperature is the one the paper has for small images (CIFAR-10).
     """
-    return bt_vqvae().replace(twin_loss="simclr")
+    return taught_by(bt_vqvae(), "simclr")
 
 
 def moco_vqvae() -> Config:
     """The VQ-VAE whose encoder is also taught by MoCo (He et al., 2020; settings of version 2)."""
-    return bt_vqvae().replace(twin_loss="moco", contrastive_temperature=0.2, teacher_momentum=0.999)
+    return taught_by(bt_vqvae(), "moco")
 
 
 def byol_vqvae() -> Config:
     """The VQ-VAE whose encoder is also taught by BYOL (Grill et al., 2020)."""
-    return bt_vqvae().replace(twin_loss="byol", teacher_momentum=0.996, teacher_schedule="cosine")
+    return taught_by(bt_vqvae(), "byol")
+
+
+def taught_by(config: Config, twin_loss: str) -> Config:
+    """The same under another twin loss, with the settings published for that one.
+
+    Weight and augmentations stay as they are.
+    """
+    usual = ObjectiveConfig()
+    names = {name for published in _PUBLISHED.values() for name in published}
+    settings = {name: getattr(usual, name) for name in names} | _PUBLISHED.get(twin_loss, {})
+    return config.replace(twin_loss=twin_loss, **settings)
 
 
 def alone(config: Config) -> Config:
@@ -246,11 +263,16 @@ _LABELS = {
 def recipe(name: str, **changes: Any) -> Config:
     """The configuration of a recipe, with some fields changed: ``recipe("bt-vqvae", gamma=2)``.
 
-    Raises TwincodeError for an unknown recipe or field; the message names the nearest.
+    Another ``twin_loss`` comes with the settings published for it. Raises TwincodeError for an
+    unknown recipe or field; the message names the nearest.
     """
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
-    config = RECIPES[name]().replace(**changes)
+    config = RECIPES[name]()
+    twin_loss = changes.get("twin_loss", config.objective.twin_loss)
+    if twin_loss != config.objective.twin_loss:
+        config = taught_by(config, twin_loss)
+    config = config.replace(**changes)
     return Config(**{**vars(config), "recipe": name})
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twincode.data import Scaling
 from twincode.evaluate import evaluate_tokenizer, prepare
 from twincode.evaluate.evaluator import embed
-from twincode.evaluate.posterior import ACTIVE_VARIANCE, active_units
+from twincode.evaluate.posterior import ACTIVE_VARIANCE, active_units, latent_values
 from twincode.tokenizers import build_tokenizer
 
 
@@ -38,6 +38,24 @@ def test_active_units_are_counted_over_both_parts_where_there_is_a_posterior():
     assert found["", "active_units"] == active_units(means)
     assert ("", "perplexity") not in found
     assert "histogram" not in {readout for readout, _ in found}
+
+
+def test_active_units_are_counted_in_every_part_of_the_latents():
+    tokenizer, split, _ = measured("contrastive-vae")
+    with torch.no_grad():
+        tokenizer.quantizer.part(1).project.weight.zero_()
+    config = tiny("contrastive-vae").evaluation
+    found = {m.metric: m.value for m in evaluate_tokenizer(tokenizer, split, config)}
+    assert found["active_units_salient"] == 0
+    assert found["active_units_shared"] == found["active_units"] > 0
+    H, W = tokenizer.grid
+    half = tokenizer.latent_channels * H * W // 2
+    assert latent_values(tokenizer) == {
+        "active_units_shared": half, "active_units_salient": half,
+    }  # fmt: skip
+    plain, _, _ = measured("vae")
+    H, W = plain.grid
+    assert latent_values(plain) == {"active_units": plain.latent_channels * H * W}
 
 
 def test_a_collapsed_posterior_has_no_active_units():

@@ -111,8 +111,8 @@ def test_a_twin_loss_alone_runs_once_beside_augmentation_alone():
     ]
     settings = {"latent_channels": 4, "projector_width": 8}
     for name in ("moco-vqvae", "moco", "bt-vqvae"):
-        _, _, control, *_ = planned(recipes=(name,), settings=settings, seeds=1)
-        assert control == recipe("vqvae-augmented", **settings)
+        configs = planned(recipes=(name,), settings=settings, seeds=1)
+        assert recipe("vqvae-augmented", **settings) in configs
 
 
 def test_models_without_a_twin_loss_need_no_gammas():

@@ -96,16 +96,18 @@ def test_only_what_is_not_done_yet_is_advised(changes, remedies):
     assert f"; try {remedies}" in follow([1.8] * 9, **changes)[0]["message"]
 
 
-def follow_posterior(active):
-    log, config = RunLog(None, None), tiny("vae")
-    for epoch, count in enumerate(active):
+def follow_posterior(active, units=None):
+    """``active`` holds a number of active units for each epoch, or one for each measure."""
+    log, config, units = RunLog(None, None), tiny("vae"), units or {"active_units": 1000}
+    for epoch, counts in enumerate(active):
         log.write("epoch", epoch=epoch, codebooks=[])
-        row = {"readout": "", "metric": "active_units", "value": float(count)}
-        log.write("evaluation", epoch=epoch, measurements=[row])
-        found = notice(log, config, UNITS)
+        values = counts if isinstance(counts, dict) else {"active_units": counts}
+        rows = [{"readout": "", "metric": m, "value": float(v)} for m, v in values.items()]
+        log.write("evaluation", epoch=epoch, measurements=rows)
+        found = notice(log, config, units)
         if found:
             log.write("health", **found)
-    found = last_notice(log, config, UNITS)
+    found = last_notice(log, config, units)
     return log.of("health") + ([found] if found else [])
 
 
@@ -122,6 +124,17 @@ def test_posterior_collapse_is_told_likewise():
     first, last = follow_posterior([500, 500, 9, 9])
     assert (first["epoch"], last["epoch"]) == (2, 3)
     assert last["message"].startswith("to the end: only 9 of 1000")
+
+
+def test_a_part_of_the_latents_can_collapse_alone():
+    units = {"active_units_shared": 500, "active_units_salient": 500}
+    counts = {"active_units": 500, "active_units_shared": 500, "active_units_salient": 0}
+    found, last = follow_posterior([counts] * 3, units)
+    assert found["message"] == (
+        "only 0 of 500 salient latent values still depend on the series after 1 epochs: the "
+        "posterior has collapsed; try a smaller kl_weight"
+    )
+    assert last["collapsed"]
 
 
 def test_continuous_models_without_a_posterior_are_told_nothing(waves):

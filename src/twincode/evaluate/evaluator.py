@@ -12,7 +12,7 @@ from twincode.config import EvaluationConfig
 from twincode.data import Dataset, Scaling
 from twincode.errors import TwincodeError, unknown_name
 from twincode.evaluate.codebook import code_counts, mean_absolute_cosine, measure_codes
-from twincode.evaluate.posterior import active_units
+from twincode.evaluate.posterior import posterior_measures
 from twincode.evaluate.probes import check_settings, probe
 from twincode.evaluate.readout import READOUTS, READOUTS_OF_CODES, readout_features
 from twincode.evaluate.reconstruction import batches, reconstruction_errors
@@ -78,7 +78,7 @@ def evaluate_tokenizer(
     if test_codes is not None and train_codes is not None:
         errors |= codebook_measures(tokenizer, torch.cat([train_codes, test_codes]))
     if tokenizer.quantizer.gaussian:
-        errors["active_units"] = float(active_units(torch.cat([train, test])))
+        errors |= posterior_measures(tokenizer, torch.cat([train, test]))
     return found + [Measurement("", metric, value) for metric, value in errors.items()]
 
 

@@ -29,9 +29,9 @@ class MoCo(TwinObjective):
 
     The queue holds the latest ``queue_size`` keys, each of length 1, and begins with random ones.
     The paper's 65536 belong to 1.28 million images; the default is about as many negatives as
-    SimCLR has in a batch of 128. The paper shuffles images among processes so that batch
-    statistics give nothing away; here they are those of the whole batch in every process, which
-    no shuffling changes.
+    SimCLR has in a batch of 128. The paper's shuffled batch norm (section 3.3), which keeps batch
+    statistics from giving away a query's own key, is not here: statistics are always those of the
+    whole batch.
     """
 
     needs_teacher = True

@@ -13,7 +13,8 @@ def nt_xent_loss(a: Tensor, b: Tensor, temperature: float = 0.5) -> Tensor:
     """The normalised temperature-scaled cross-entropy (equation 1).
 
     Each of the 2B projections (B, P) has to be told which of the other 2B - 1 is its twin, by
-    cosine over ``temperature``; the mean over all 2B. Among several processes the batch is that of
+    cosine over ``temperature``; the mean over all 2B, as in the paper (its released code adds the
+    means over both halves, twice this). Among several processes the batch is that of
     all of them. Invariant to swapping a and b, and to the length of any row. A batch of one has
     nothing to mistake its twin for: the loss is 0.
     """

@@ -41,7 +41,11 @@ def correlation_term(a: Tensor) -> Tensor:
 
 
 def whitened(latent_channels: int, config: ObjectiveConfig) -> WhitenedProjector:
-    """The projector of VIbCReg, whose projections are whitened."""
+    """The projector of VIbCReg, whose projections are whitened.
+
+    The authors' code has 64 groups of features; here a group has ``whitening_width`` of them, which
+    is the same at P = 4096.
+    """
     return WhitenedProjector(
         latent_channels,
         config.projector_width,

@@ -63,8 +63,9 @@ class Perceptron(nn.Module):
 class ShallowProjector(Perceptron):
     """z (B, D, H, W) -> projections (B, P): global max pooling, then a two-layer perceptron.
 
-    The head of SimCLR and of MoCo's second version, which have no normalisation in it, and of
-    BYOL, which has one. Both layers are P wide.
+    The head of SimCLR and of MoCo's second version, without normalisation as in SimCLR's paper
+    (its released code has one behind each layer), and of BYOL, which has one between the layers.
+    Both layers are P wide.
     """
 
     def __init__(self, latent_channels: int, width: int, normalised: bool = False) -> None:

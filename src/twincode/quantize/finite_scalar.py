@@ -18,7 +18,7 @@ BOUND_MARGIN = 1e-3
 def bound(z: Tensor, levels: Tensor) -> Tensor:
     """z (B, d, H, W) squeezed so that rounding channel i gives one of ``levels[i]`` whole numbers.
 
-    As in appendix A.1 of Mentzer et al. (2023), which centres an even number of levels with the
+    As in appendix A.1 of Mentzer et al. (2024), which centres an even number of levels with the
     tangent of the offset, where tanh would ask for its own inverse. ``levels`` is (d, 1, 1).
     """
     half_range = (levels - 1) * (1 - BOUND_MARGIN) / 2

@@ -16,7 +16,8 @@ class ResidualQuantizer(SideBySide):
 
     The first quantises z, the next what the first left over, and so on; z_q is the sum of the
     codes. Each adds its own loss (eq. 4.13). All codebooks are used at any time: the paper's
-    dropout of the later ones, which gives several bit rates from one model, is left out.
+    dropout of the later ones, which gives several bit rates from one model, is left out. Its
+    k-means start and replacement of dead codes are ``codebook_init`` and ``revive_below``.
     """
 
     def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:

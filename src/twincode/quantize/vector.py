@@ -41,8 +41,8 @@ class VectorQuantizer(Quantizer):
     z_q too (Yu et al., 2022, section 3.2); an unused code then keeps its direction.
 
     With ``revive_below`` above 0, a code whose moving-average share of the latents falls below it
-    starts anew at a latent drawn from the batch, with an even share of the counts, as in Dhariwal
-    et al. (2020, section 3.1), so that the averages do not pull it back.
+    starts anew at a latent drawn from the batch (Dhariwal et al., 2020, section 3.1), here with an
+    even share of the counts, so that the averages do not pull it back.
     """
 
     def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:

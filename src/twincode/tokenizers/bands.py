@@ -21,7 +21,9 @@ class Bands(PlaneTokenizer):
     A band is the whole plane with the rows of the others set to zero, so the planes of all bands
     sum to u, and the series they stand for to x. What a decoder writes into rows of other bands is
     dropped. ``edges`` are 0, the first row of each further band, and F. The bands stand side by
-    side in one grid, lowest first, each with its own codebook and width.
+    side in one grid, lowest first, each with its own codebook and width. All bands are compared by
+    squared error, in time and on the plane, where the authors' code takes the absolute error for
+    the high band in time.
     """
 
     def __init__(

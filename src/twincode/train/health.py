@@ -5,9 +5,11 @@ of a run that it lasted to. Nothing is kept beside the log, so a resumed run say
 undisturbed one says.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twincode.config import Config
+from twincode.evaluate.posterior import ACTIVE_UNITS
 from twincode.train.log import Record, RunLog
 
 # Evenly used, so small a share of its codes would do the same work as a collapsed codebook.
@@ -30,10 +32,10 @@ class _Finding:
     recovery: str
 
 
-def notice(log: RunLog, config: Config, units: int) -> Record | None:
+def notice(log: RunLog, config: Config, units: Mapping[str, int]) -> Record | None:
     """What is new since the last notice, if anything: ``epoch``, ``collapsed`` and ``message``.
 
-    ``units`` is the number of latent values of a series, D * H * W.
+    ``units`` are the ``latent_values`` of a posterior by the measure that counts active ones.
     """
     found = _find(log, config, units)
     if found is None or found.collapsed in (None, _told(log)):
@@ -42,7 +44,7 @@ def notice(log: RunLog, config: Config, units: int) -> Record | None:
     return {"epoch": found.epoch, "collapsed": found.collapsed, "message": message}
 
 
-def last_notice(log: RunLog, config: Config, units: int) -> Record | None:
+def last_notice(log: RunLog, config: Config, units: Mapping[str, int]) -> Record | None:
     """Said at the end of a run that a collapse lasted to, unless it was said just now."""
     found = _find(log, config, units)
     if found is None or not _told(log) or log.of("health")[-1]["epoch"] == found.epoch:
@@ -65,7 +67,7 @@ def _told(log: RunLog) -> bool:
     return bool(told) and bool(told[-1]["collapsed"])
 
 
-def _find(log: RunLog, config: Config, units: int) -> _Finding | None:
+def _find(log: RunLog, config: Config, units: Mapping[str, int]) -> _Finding | None:
     epochs = log.of("epoch")[-PATIENCE:]
     if epochs and epochs[-1]["codebooks"]:
         return _of_codebooks(epochs, config)
@@ -105,15 +107,17 @@ def _remedies(config: Config, size: int) -> str:
     return ", ".join([*(remedy for remedy, left in possible.items() if left), "another seed"])
 
 
-def _of_posterior(evaluation: Record, units: int) -> _Finding | None:
+def _of_posterior(evaluation: Record, units: Mapping[str, int]) -> _Finding | None:
     rows = evaluation["measurements"]
-    active = [int(row["value"]) for row in rows if row["metric"] == "active_units"]
+    active = {row["metric"]: int(row["value"]) for row in rows if row["metric"] in units}
     if not active:
         return None
-    epoch, share = evaluation["epoch"], f"{active[0]} of {units} latent values"
+    worst = min(active, key=lambda name: active[name] / units[name])
+    epoch, region = evaluation["epoch"], worst.removeprefix(ACTIVE_UNITS).replace("_", " ")
+    share = f"{active[worst]} of {units[worst]}{region} latent values"
     return _Finding(
         epoch,
-        active[0] < COLLAPSED_UNITS_SHARE * units,
+        active[worst] < COLLAPSED_UNITS_SHARE * units[worst],
         f"only {share} still depend on the series after {epoch} epochs: the posterior has "
         "collapsed; try a smaller kl_weight",
         f"{share} depend on the series again after {epoch} epochs",

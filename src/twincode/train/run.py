@@ -24,6 +24,7 @@ from twincode.evaluate import (
     make_exhibits,
     prepare,
 )
+from twincode.evaluate.posterior import latent_values
 from twincode.files import cannot_write, make_folder, read_json, write_json, write_whole
 from twincode.model import Model, Source, choose_device, describe, load_model
 from twincode.train.background import background_rows
@@ -217,10 +218,8 @@ class _Run:
         found = evaluate_tokenizer(self.learner.tokenizer, self.split, self.config.evaluation)
         self.log.write("evaluation", epoch=self.epoch, measurements=describe(found))
 
-    def _tell_health(self, find: Callable[[RunLog, Config, int], Record | None]) -> None:
-        tokenizer = self.learner.tokenizer
-        H, W = tokenizer.grid
-        found = find(self.log, self.config, tokenizer.latent_channels * H * W)
+    def _tell_health(self, find: Callable[[RunLog, Config, dict[str, int]], Record | None]) -> None:
+        found = find(self.log, self.config, latent_values(self.learner.tokenizer))
         if found is not None:
             self.log.write("health", **found)
 
