@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format lint types bench bench-gpu bench-memory results clean
+.PHONY: demo test check format lint types bench bench-gpu bench-memory bench-systems results clean
 
 demo: $(READY)
 	$(BIN)/twincode study --datasets GunPoint,ItalyPowerDemand --gammas 0.5,1,2 --seeds 2 \
@@ -34,6 +34,9 @@ bench-gpu: $(READY)
 
 bench-memory: $(READY)
 	$(BIN)/python -m benchmarks.memory
+
+bench-systems: $(READY)
+	$(BIN)/python -m benchmarks.systems
 
 results: $(READY)
 	$(BIN)/python -m twincode.report results docs

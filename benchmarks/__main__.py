@@ -99,7 +99,7 @@ def _arguments() -> argparse.Namespace:
 
 def _row(case: Case, plain: Side, our: Side, machine: Machine) -> dict[str, Any]:
     found = compare(plain, our, (case.plain, case.ours), case.rounds, case.warm)
-    ours = statistics.median(found.ours)
+    ours = statistics.median(found.second)
     floor = case.least.floor(machine, case.precision) if case.least else None
     return {
         "case": case.name,
@@ -108,7 +108,7 @@ def _row(case: Case, plain: Side, our: Side, machine: Machine) -> dict[str, Any]
         "ratio": found.ratio,
         "lowest": min(found.ratios),
         "highest": max(found.ratios),
-        "plain_seconds": statistics.median(found.plain),
+        "plain_seconds": statistics.median(found.first),
         "our_seconds": ours,
         "floor_seconds": floor,
         "times_floor": ours / floor if floor else None,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.cases import BATCH, series
-from benchmarks.timing import seconds, synchronise
+from benchmarks.timing import Comparison, seconds, synchronise
 from twincode.recipes import recipe
 from twincode.train.loop import Learner, build_learner
 
@@ -80,17 +80,16 @@ def _compare(
         ]
         pairs.append(pair)
     # The first epoch warms up and records.
-    slow, fast = zip(*pairs[1:], strict=True)
-    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
+    found = Comparison(*zip(*pairs[1:], strict=True))
     return Launch(
         size.recipe,
         size.length,
         precision,
-        statistics.median(slow),
-        statistics.median(fast),
-        statistics.median(ratios),
-        min(ratios),
-        max(ratios),
+        statistics.median(found.first),
+        statistics.median(found.second),
+        found.ratio,
+        min(found.ratios),
+        max(found.ratios),
     )
 
 

@@ -14,11 +14,11 @@ from benchmarks.reference import losses as plain_losses
 from benchmarks.reference import model as plain
 from benchmarks.timing import Work, WorkMaker
 from twincode.config import EvaluationConfig
-from twincode.losses import barlow_twins_loss, vicreg_loss
+from twincode.losses import barlow_twins_loss, vibcreg_loss, vicreg_loss
 from twincode.nets import count_downsamplings
 from twincode.precision import computing_in
 from twincode.recipes import recipe
-from twincode.train.loop import build_learner
+from twincode.train.loop import Learner, build_learner
 
 BATCH = 128
 WIDTH = 4096
@@ -67,11 +67,24 @@ def our_step(
     length: int, name: str, precision: str, device: str = "cpu", n: int = BATCH, **changes: object
 ) -> Work:
     """One step of twincode's own loop, on a batch of n; ``name`` is the recipe."""
+    return our_epoch(*our_learner(length, name, precision, device, n, **changes))
+
+
+def our_learner(
+    length: int, name: str, precision: str, device: str = "cpu", n: int = BATCH, **changes: object
+) -> tuple[Learner, Tensor]:
+    """What trains twincode's model of a recipe, and n series for it."""
     x = series(length, n, device)
     config = recipe(name, **{"epochs": 1000, "precision": precision, **changes})
-    learner = build_learner(config, x, torch.device(device))
+    return build_learner(config, x, torch.device(device)), x
+
+
+def our_epoch(learner: Learner, x: Tensor) -> Work:
+    """One pass over x; for a model that is told of background, every other series is that."""
+    takes_background = learner.tokenizer.takes_background
+    background = torch.arange(len(x), device=x.device) % 2 > 0 if takes_background else None
     epochs = iter(range(1, 1000))
-    return lambda: learner.train_epoch(x, next(epochs))
+    return lambda: learner.train_epoch(x, next(epochs), background)
 
 
 def plain_step(length: int, twin: bool, device: str = "cpu") -> Work:
@@ -211,6 +224,7 @@ def all_cases(device: str) -> Iterator[Case]:
     """Every row of the table."""
     yield _twin_loss_case("twin loss", plain_losses.barlow_twins, barlow_twins_loss, device)
     yield _twin_loss_case("VICReg loss", plain_losses.vicreg, vicreg_loss, device)
+    yield _twin_loss_case("VIbCReg loss", plain_losses.vibcreg, vibcreg_loss, device)
     yield Case(
         "augmentation, two views",
         partial(augmentation, False, device=device),

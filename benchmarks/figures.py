@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.memory import LATER_STEPS, STEPS
+from benchmarks.memory import GIGABYTE, LATER_STEPS, STEPS
+from benchmarks.systems import STUDY
 from benchmarks.tables import RESULTS
 from twincode.files import write_text, write_whole
+from twincode.study.study_file import read_study_file
 
 DOCS = Path("docs")
 TEMPLATE = Path(__file__).with_name("speed_page.md")
@@ -18,6 +21,7 @@ CLOCKS = {
     "process_time": "each process's own, which leaves out what a shared machine gave to others",
     "perf_counter": "the wall's",
 }
+MILLION = 1e6
 INK, BLUE, AMBER = "#1f2430", "#1f6fb2", "#d98200"
 COLOURS = {"vqvae step": INK, "bt-vqvae step": BLUE, "encode": AMBER}
 
@@ -104,6 +108,7 @@ def page(ratios: pd.DataFrame, scaling: pd.DataFrame, startup: pd.DataFrame, mac
         **_precision(),
         **_encoding(),
         memory=memory_section(),
+        systems=systems_section(),
         **machine,
     )
 
@@ -147,6 +152,35 @@ def memory_section() -> str:
         "embedded both parts.\n\n"
         "| data set | train + test | length | first steps | later steps | evaluation |\n"
         f"|---|---|---|---|---|---|\n{rows}"
+    )
+
+
+def systems_section() -> str:
+    """The table of systems, a row a recipe, or that it has not been measured."""
+    if not (RESULTS / "systems.csv").exists():
+        return "`make bench-systems` times a step of every recipe; not done yet."
+    measured = pd.read_csv(RESULTS / "systems.csv")
+    columns = [f"step, L {L} | memory | parameters" for L in measured.length.unique()]
+    rows = "\n".join(
+        f"| `{name}` | {' | '.join(map(_cost, lengths.itertuples()))} |"
+        for name, lengths in measured.groupby("recipe", sort=False)
+    )
+    settings = ", ".join(f"{k} {v}" for k, v in read_study_file(STUDY)["settings"].items())
+    return (
+        "A training step of every recipe as a multiple of the naive model's (`vqvae`), with the "
+        "lowest and the highest round, measured in turns on one thread; the most memory of a fresh "
+        f"process after {STEPS} steps, in gigabytes; and all parameters that the optimiser trains, "
+        "projector included, in millions (`make bench-systems`; the settings of "
+        f"`results/systems.toml`: {settings}).\n\n| recipe | {' | '.join(columns)} |\n"
+        f"|---|{'---|---|---|' * len(columns)}\n{rows}"
+    )
+
+
+def _cost(row: Any) -> str:
+    """What a recipe costs at one length, as three cells."""
+    return (
+        f"**{row.ratio:.2f}** ({row.lowest:.2f} to {row.highest:.2f}) | "
+        f"{row.peak_memory / GIGABYTE:.2f} | {row.parameters / MILLION:.2f}"
     )
 
 

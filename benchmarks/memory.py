@@ -7,9 +7,10 @@ Each is measured in a fresh process, as the command line trains: BT-VQVAE, batch
 import multiprocessing
 import resource
 import sys
-from collections.abc import Iterator
-from multiprocessing.connection import Connection
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -24,8 +25,12 @@ from twincode.train.loop import build_learner
 
 # Linux counts in kibibytes, macOS in bytes.
 _UNIT = 1 if sys.platform == "darwin" else 1024
+GIGABYTE = 1e9
 STEPS = 3
 LATER_STEPS = 6
+
+
+Found = TypeVar("Found")
 
 
 class Sizes(NamedTuple):
@@ -65,28 +70,41 @@ class Peak(NamedTuple):
 
 def peaks(sets: tuple[Sizes, ...] = SETS, **settings: object) -> Iterator[Peak]:
     """The peaks of each data set, one process after another."""
-    context = multiprocessing.get_context("spawn")
     for sizes in sets:
-        mine, theirs = context.Pipe()
-        threads = torch.get_num_threads()
-        process = context.Process(target=_measure, args=(theirs, sizes, settings, threads))
-        process.start()
-        yield Peak(*sizes, *mine.recv())
-        process.join()
+        stages = in_fresh_process(partial(_stages, sizes, settings))
+        yield Peak(*sizes, *(highest / GIGABYTE for highest in stages))
 
 
-def _measure(pipe: Connection, sizes: Sizes, settings: dict[str, object], threads: int) -> None:
-    """Train for a few steps and a few more, then embed everything as evaluation does."""
+def in_fresh_process(measure: Callable[[], Found]) -> Found:
+    """What ``measure`` finds in a process of its own, which keeps memory as the command line does.
+
+    It has as many threads as this one. ``measure`` is of the module level, arguments bound.
+    """
+    context, threads = multiprocessing.get_context("spawn"), torch.get_num_threads()
+    with ProcessPoolExecutor(1, context, _prepare, (threads,)) as fresh:
+        return fresh.submit(measure).result()
+
+
+def _prepare(threads: int) -> None:
     torch.set_num_threads(threads)
     keep_freed_memory()
-    found = [_peak()]
+
+
+def peak() -> int:
+    """The highest resident memory of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
+
+
+def _stages(sizes: Sizes, settings: dict[str, object]) -> list[int]:
+    """Train for a few steps and a few more, then embed everything as evaluation does."""
+    found = [peak()]
     x = series(sizes.length, sizes.train + sizes.test)
     learner = build_learner(recipe("bt-vqvae", **settings), x, torch.device("cpu"))
     for epoch, steps in enumerate((STEPS, LATER_STEPS), start=1):
         learner.train_epoch(x[: steps * BATCH], epoch)
-        found.append(_peak())
+        found.append(peak())
     _embed_all(learner.tokenizer, x, sizes.train)
-    pipe.send([*found, _peak()])
+    return [*found, peak()]
 
 
 def _embed_all(tokenizer: Tokenizer, x: torch.Tensor, n_train: int) -> None:
@@ -96,10 +114,6 @@ def _embed_all(tokenizer: Tokenizer, x: torch.Tensor, n_train: int) -> None:
         latents, codes = embed(tokenizer, part)
         features.append(readout_features("flatten", latents, codes, 0))
     minmax_scale(*features)
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT / 1e9
 
 
 def main() -> None:

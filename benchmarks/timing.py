@@ -24,15 +24,15 @@ WorkMaker = Callable[[], Work]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds of each round, plain and ours side by side."""
+    """Seconds of each round, the two sides beside each other."""
 
-    plain: tuple[float, ...]
-    ours: tuple[float, ...]
+    first: tuple[float, ...]
+    second: tuple[float, ...]
 
     @property
     def ratios(self) -> list[float]:
-        """How many times ahead, round by round."""
-        return [a / b for a, b in zip(self.plain, self.ours, strict=True)]
+        """How many times as long the first takes, round by round."""
+        return [a / b for a, b in zip(self.first, self.second, strict=True)]
 
     @property
     def ratio(self) -> float:
@@ -118,13 +118,13 @@ def _serve(pipe: Connection, keep_memory: bool, threads: int) -> None:
 
 
 def compare(
-    plain: Side, ours: Side, makers: tuple[WorkMaker, WorkMaker], rounds: int, warm: bool
+    first: Side, second: Side, makers: tuple[WorkMaker, WorkMaker], rounds: int, warm: bool
 ) -> Comparison:
     """Time both sides' work in turns."""
-    for side, maker in zip((plain, ours), makers, strict=True):
+    for side, maker in zip((first, second), makers, strict=True):
         side.prepare(maker, warm)
-    pairs = [(plain.seconds(), ours.seconds()) for _ in range(rounds)]
-    return Comparison(tuple(p for p, _ in pairs), tuple(o for _, o in pairs))
+    pairs = [(first.seconds(), second.seconds()) for _ in range(rounds)]
+    return Comparison(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
 
 def synchronise() -> None:

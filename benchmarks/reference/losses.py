@@ -16,8 +16,7 @@ def barlow_twins(a: Tensor, b: Tensor, off_diagonal_weight: float = 0.005) -> Te
     b = (b - b.mean(0)) / (b.var(0, correction=0) + EPSILON).sqrt()
     C = a.T @ b / len(a)
     on_diagonal = (C.diagonal() - 1).pow(2).sum()
-    off_diagonal = C.masked_select(~torch.eye(len(C), dtype=torch.bool, device=C.device)).pow(2)
-    return (on_diagonal + off_diagonal_weight * off_diagonal.sum()) / len(C)
+    return (on_diagonal + off_diagonal_weight * off_diagonal(C).pow(2).sum()) / len(C)
 
 
 def vicreg(a: Tensor, b: Tensor) -> Tensor:
@@ -26,9 +25,24 @@ def vicreg(a: Tensor, b: Tensor) -> Tensor:
     for view in (a, b):
         std = (view.var(0) + VICREG_EPSILON).sqrt()
         C = torch.cov(view.T)
-        off_diagonal = C.masked_select(~torch.eye(len(C), dtype=torch.bool, device=C.device))
-        loss = loss + 25 * F.relu(1 - std).mean() + off_diagonal.pow(2).sum() / len(C)
+        loss = loss + 25 * F.relu(1 - std).mean() + off_diagonal(C).pow(2).sum() / len(C)
     return loss
+
+
+def vibcreg(a: Tensor, b: Tensor) -> Tensor:
+    """The loss with its two P x P matrices in full (Lee and Aune, 2021)."""
+    loss = 25 * F.mse_loss(a, b)
+    for view in (a, b):
+        std = (view.var(0) + VICREG_EPSILON).sqrt()
+        scaled = (view - view.mean(0)) / (view.var(0, correction=0) + EPSILON).sqrt()
+        C = scaled.T @ scaled / len(scaled)
+        loss = loss + 25 * F.relu(1 - std).mean() + 200 * off_diagonal(C).pow(2).sum() / C.numel()
+    return loss
+
+
+def off_diagonal(C: Tensor) -> Tensor:
+    """The entries of a square matrix that are not on its diagonal."""
+    return C.masked_select(~torch.eye(len(C), dtype=torch.bool, device=C.device))
 
 
 def naive_losses(model: VQVAE, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

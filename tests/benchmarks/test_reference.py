@@ -19,7 +19,7 @@ from benchmarks.reference import model as plain
 from benchmarks.reference import probes as plain_probes
 from twincode.config import EvaluationConfig
 from twincode.evaluate.probes import probe
-from twincode.losses import barlow_twins_loss, vicreg_loss
+from twincode.losses import barlow_twins_loss, vibcreg_loss, vicreg_loss
 from twincode.nets import count_downsamplings
 from twincode.recipes import recipe
 from twincode.tokenizers import build_tokenizer
@@ -81,6 +81,7 @@ def test_encoding_gives_the_same_codes(length):
 PAIRS = {
     "barlow_twins": (barlow_twins_loss, plain_losses.barlow_twins),
     "vicreg": (vicreg_loss, plain_losses.vicreg),
+    "vibcreg": (vibcreg_loss, plain_losses.vibcreg),
 }
 
 

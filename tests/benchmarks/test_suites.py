@@ -19,8 +19,13 @@ from benchmarks.encoding import agreements
 from benchmarks.floor import Machine
 from benchmarks.memory import Sizes, peaks
 from benchmarks.reference import losses as plain_losses
-from benchmarks.timing import Side, clock_name, compare
+from benchmarks.systems import STUDY, SYSTEMS, Cost, costs, footprint
+from benchmarks.tables import write_table
+from benchmarks.timing import Comparison, Side, clock_name, compare
 from twincode.losses import barlow_twins_loss
+from twincode.recipes import recipe
+from twincode.study.study_file import read_study_file
+from twincode.tokenizers import build_tokenizer
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {k: TINY[k] for k in ("latent_channels", "residual_blocks", "projector_width")}
@@ -99,6 +104,47 @@ def test_memory_is_measured_stage_by_stage_and_does_not_grow_with_epochs():
     assert found[:4] == ("Tiny", 20, 12, 40)
     assert 0 < found.imported <= found.first_steps <= found.later_steps <= found.evaluation
     assert found.later_steps < 1.05 * found.first_steps
+
+
+def test_what_a_system_costs_is_measured_in_time_memory_and_parameters():
+    settings = {**SETTINGS, "batch_size": 8, "precision": "bfloat16"}
+    (found,) = costs(settings, recipes=["contrastive-vae"], lengths=[24], rounds=2)
+    assert found[:2] == ("contrastive-vae", 24)
+    assert 0 < found.lowest <= found.ratio <= found.highest
+    tokenizer = build_tokenizer(recipe("contrastive-vae", **SETTINGS), 1, 24)
+    assert found.parameters == sum(tensor.numel() for tensor in tokenizer.parameters())
+    assert found.peak_memory > 4 * found.parameters
+    projected = footprint("bt-vqvae", 24, settings)[1] - footprint("vqvae", 24, settings)[1]
+    channels, width = SETTINGS["latent_channels"], SETTINGS["projector_width"]
+    assert projected == (channels + 1) * width + 2 * (width + 1) * width + 4 * width
+
+
+def test_a_ratio_says_how_many_times_as_long_the_first_takes():
+    found = Comparison((6.0, 2.0, 8.0), (2.0, 2.0, 4.0))
+    assert (found.ratios, found.ratio) == ([3, 1, 2], 2)
+
+
+def test_the_page_has_a_row_for_every_system(monkeypatch, tmp_path):
+    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    assert "not done yet" in figures.systems_section()
+    found = [
+        Cost("vqvae", 24, 1.0, 0.98, 1.02, 500_000_000, 1_500_000),
+        Cost("vqvae", 33, 1.0, 0.99, 1.01, 600_000_000, 1_600_000),
+        Cost("bands", 24, 1.84, 1.8, 1.9, 700_000_000, 2_500_000),
+        Cost("bands", 33, 1.9, 1.8, 2.0, 800_000_000, 2_600_000),
+    ]
+    write_table(tmp_path / "systems.csv", found)
+    *_, rule, naive, bands = figures.systems_section().splitlines()
+    assert naive.startswith("| `vqvae` | **1.00** (0.98 to 1.02) | 0.50 | 1.50 | **1.00**")
+    assert bands.endswith(" | **1.90** (1.80 to 2.00) | 0.80 | 2.60 |")
+    assert rule.count("|") == naive.count("|") == bands.count("|")
+
+
+def test_systems_are_those_of_the_registry_that_train_and_the_study_is_among_them():
+    study = read_study_file(STUDY)
+    assert set(study["recipes"]) <= set(SYSTEMS)
+    assert {"random-encoder", "raw-series", "thesis-vqvae"}.isdisjoint(SYSTEMS)
+    assert study["settings"]["batch_size"] > 1
 
 
 def test_precision_of_encoding_is_counted_in_codes():

@@ -1,6 +1,7 @@
 """Two epochs of training, alone or as one of several processes, and all that they reached.
 
-One case for every way in which processes have to come together.
+One case for every recipe that trains, and one for every further way in which processes have to
+come together.
 """
 
 import json
@@ -12,25 +13,38 @@ from conftest import make_waves, tiny
 from safetensors.torch import save_file
 
 from twincode import distributed
+from twincode.recipes import RECIPES
 from twincode.train.loop import build_learner
 
 CPU = torch.device("cpu")
+TRAINED = [
+    name
+    for name, make in RECIPES.items()
+    if make().training.epochs and not name.startswith("thesis-")
+]
 CASES = {
-    "ema": ("bt-vqvae", {"codebook_update": "ema"}),
+    **{name: (name, {}) for name in TRAINED},
     "gradient": ("bt-vqvae", {"codebook_update": "gradient"}),
-    "teacher and queue": ("moco-vqvae", {}),
-    "predictor": ("byol-vqvae", {}),
-    "whitening": ("vibcreg-vqvae", {}),
     "revived": ("bt-vqvae", {"quantizer": "residual", "revive_below": 0.12}),
     "gaussian": ("bt-vqvae", {"quantizer": "gaussian"}),
+    "contrastive codes": ("contrastive-vae", {"quantizer": "vq", "codebook_update": "gradient"}),
 }
+# So few series are not background that some shares of a batch hold none.
+FEW = 5
+
+
+def config_of(case):
+    """The configuration of a case."""
+    name, changes = CASES[case]
+    return tiny(name, batch_size=16, **changes)
 
 
 def train_two_epochs(case):
     """The records of both epochs, the first step's gradients and the final modules."""
-    name, changes = CASES[case]
     x = torch.from_numpy(make_waves(40).X_train)
-    learner = build_learner(tiny(name, batch_size=16, **changes), x, CPU)
+    learner = build_learner(config_of(case), x, CPU)
+    takes_background = learner.tokenizer.takes_background
+    background = torch.arange(len(x)) % FEW > 0 if takes_background else None
     named = {
         n: p for part in (learner.tokenizer, learner.objective) for n, p in part.named_parameters()
     }
@@ -43,7 +57,7 @@ def train_two_epochs(case):
         step()
 
     learner.optimizer.step = remember
-    records = [learner.train_epoch(x, epoch) for epoch in (1, 2)]
+    records = [learner.train_epoch(x, epoch, background) for epoch in (1, 2)]
     state = {
         f"state.{part}.{n}": t
         for part, module in learner.modules.items()

@@ -69,9 +69,10 @@ class ContrastiveVAE(PlaneTokenizer):
         """
         shared, salient = self.quantizer.split(z)
         found = self.quantizer.part(1)(salient)
+        # Of several processes one may hold no target: it draws noise with the others all the same.
+        targets = self.quantizer.part(1)(salient[target])
         # A batch without target series still reaches every parameter, with a gradient of zero.
-        rows = target if target.any() else ~target
-        loss = self.quantizer.part(1)(salient[rows]).loss * target.float().mean()
+        loss = targets.loss * target.float().mean() if target.any() else 0 * found.loss
         kept = Quantized(found.latents * target[:, None, None, None], found.codes, loss)
         return self.quantizer.join([self.quantizer.part(0)(shared), kept])
 

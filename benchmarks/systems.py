@@ -1,0 +1,84 @@
+"""``python -m benchmarks.systems``: what every system costs beside the naive model.
+
+A training step as a multiple of the naive model's, the two timed in turns, each in a process of its
+own; and the most memory that a fresh process needs for a few steps. The settings are those of
+``results/systems.toml``, the study that compares what the systems are worth.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.progress import track
+
+from benchmarks.cases import our_epoch, our_learner, our_step
+from benchmarks.memory import STEPS, in_fresh_process, peak
+from benchmarks.tables import RESULTS, write_table
+from benchmarks.timing import Side, compare
+from twincode.recipes import RECIPES
+from twincode.study.study_file import read_study_file
+
+STUDY = Path(__file__).parents[1] / "results" / "systems.toml"
+NAIVE = "vqvae"
+# All that train, each at one budget.
+SYSTEMS = tuple(
+    name
+    for name, make in RECIPES.items()
+    if make().training.epochs and not name.startswith("thesis-")
+)
+LENGTHS = (140, 500)
+ROUNDS = 5
+
+
+class Cost(NamedTuple):
+    """A step's time over the naive model's, median, lowest and highest round; bytes; sizes."""
+
+    recipe: str
+    length: int
+    ratio: float
+    lowest: float
+    highest: float
+    peak_memory: int
+    parameters: int
+
+
+def costs(
+    settings: Mapping[str, Any],
+    recipes: Sequence[str] = SYSTEMS,
+    lengths: Sequence[int] = LENGTHS,
+    rounds: int = ROUNDS,
+) -> Iterator[Cost]:
+    """What each recipe costs at each length; ``settings`` has to hold a ``batch_size``."""
+    with Side(keep_memory=True) as system, Side(keep_memory=True) as naive:
+        for length in lengths:
+            for name in recipes:
+                makers = (_step(name, length, settings), _step(NAIVE, length, settings))
+                ratios = compare(system, naive, makers, rounds, warm=True)
+                found = (ratios.ratio, min(ratios.ratios), max(ratios.ratios))
+                size = in_fresh_process(partial(footprint, name, length, settings))
+                yield Cost(name, length, *found, *size)
+
+
+def _step(name: str, length: int, settings: Mapping[str, Any]) -> partial[Any]:
+    return partial(our_step, length, name, n=settings["batch_size"], **settings)
+
+
+def footprint(name: str, length: int, settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Peak memory of this process after ``STEPS`` steps, and how many numbers it trains."""
+    learner, x = our_learner(length, name, n=STEPS * settings["batch_size"], **settings)
+    our_epoch(learner, x)()
+    groups = learner.optimizer.param_groups
+    return peak(), sum(tensor.numel() for group in groups for tensor in group["params"])
+
+
+def main() -> None:
+    """Measure every system and write."""
+    torch.set_num_threads(1)
+    measured = costs(read_study_file(STUDY)["settings"])
+    write_table(RESULTS / "systems.csv", track(measured, total=len(SYSTEMS) * len(LENGTHS)))
+
+
+if __name__ == "__main__":
+    main()
