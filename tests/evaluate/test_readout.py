@@ -86,7 +86,8 @@ def test_scaling_is_scikit_learns_in_double_precision():
     train, test = random.normal(size=(2, 9, 4)).astype(np.float32)
     train[:, 1] = 7.0
     before = train.copy()
-    scaled_train, scaled_test = minmax_scale(train, test)
+    scaled = minmax_scale(train, test)
+    scaled_train, scaled_test = scaled[:9], scaled[9:]
     scaler = MinMaxScaler((-1, 1)).fit(train.astype(np.float64))
     np.testing.assert_array_equal(scaled_train, scaler.transform(train.astype(np.float64)))
     np.testing.assert_array_equal(scaled_test, scaler.transform(test.astype(np.float64)))

@@ -50,11 +50,10 @@ def probe(
     """
     check_settings(config)
     _check_features(features_train, features_test)
-    train, test = minmax_scale(features_train, features_test)
+    points, n_train = minmax_scale(features_train, features_test), len(features_train)
     metrics: dict[str, float] = {}
     if y_train is not None and y_test is not None:
-        metrics |= separability(train, y_train, test, y_test, config)
-    points = np.concatenate([train, test])
+        metrics |= separability(points[:n_train], y_train, points[n_train:], y_test, config)
     points -= points.mean(axis=0)
     metrics["intrinsic_dimension"] = float(intrinsic_dimension(points, config.explained_variance))
     clusters = config.kmeans_clusters or n_classes

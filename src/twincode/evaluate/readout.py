@@ -72,17 +72,17 @@ def readout_features(
     return READOUTS[name](latents, codes, codebook_size)
 
 
-def minmax_scale(
-    train: NDArray[np.floating], test: NDArray[np.floating]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def minmax_scale(train: NDArray[np.floating], test: NDArray[np.floating]) -> NDArray[np.float64]:
     """Scale features (n, features) to [-1, 1] on train; test may fall outside.
 
-    scikit-learn's MinMaxScaler, in double precision whatever comes in; a constant becomes -1.
+    scikit-learn's MinMaxScaler, in double precision whatever comes in; a constant becomes -1. Both
+    parts come back in one array, train first, so that they are in memory once.
     """
     from sklearn.preprocessing import MinMaxScaler
 
-    scaler = MinMaxScaler(SCALED_RANGE).fit(train.astype(np.float64))
-    return scaler.transform(train.astype(np.float64)), scaler.transform(test.astype(np.float64))
+    scaler = MinMaxScaler(SCALED_RANGE, copy=False).fit(train.astype(np.float64))
+    scaled = np.concatenate([train, test], dtype=np.float64)
+    return np.asarray(scaler.transform(scaled))
 
 
 def _to_numpy(features: Tensor) -> Features:
