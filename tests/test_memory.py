@@ -32,6 +32,30 @@ assert grown < 1.05, f"peak memory grew {grown} times"
 """
 
 
+RETURN = """
+import resource, torch
+from twincode.memory import keep_freed_memory, return_freed_memory
+
+def resident():
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * resource.getpagesize() / 1e6  # megabytes
+
+assert keep_freed_memory()
+start = resident()
+torch.ones(50_000_000)
+kept = resident()
+assert kept > start + 150, (start, kept)
+assert return_freed_memory()
+assert resident() < start + 100, (start, kept, resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone keeps memory on request")
+def test_kept_memory_goes_back_when_asked():
+    found = subprocess.run([sys.executable, "-c", RETURN], capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone keeps memory on request")
 def test_kept_memory_changes_no_number_and_does_not_grow_with_epochs():
     found = subprocess.run([sys.executable, "-c", TRAIN], capture_output=True, text=True)
@@ -44,7 +68,7 @@ def test_under_another_c_library_nothing_happens(monkeypatch):
             raise AssertionError("these are glibc's parameters")
 
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: Other())
-    assert memory.keep_freed_memory() is False
+    assert memory.keep_freed_memory() is memory.return_freed_memory() is False
 
 
 def test_without_a_c_library_to_ask_nothing_happens(monkeypatch):
@@ -52,4 +76,4 @@ def test_without_a_c_library_to_ask_nothing_happens(monkeypatch):
         raise OSError
 
     monkeypatch.setattr(memory.ctypes, "CDLL", refuse)
-    assert memory.keep_freed_memory() is False
+    assert memory.keep_freed_memory() is memory.return_freed_memory() is False

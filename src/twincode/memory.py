@@ -17,21 +17,30 @@ _PAD_BYTES = 64 * 2**20
 def keep_freed_memory() -> bool:
     """Have the C library keep what is freed for what comes next; whether it is one that can.
 
-    For programs that train and little else: the process holds on to the most it ever needed. No
-    number changes. Anywhere but under glibc nothing happens.
+    For programs that train and little else: the process holds on to the most it ever needed, until
+    ``return_freed_memory``. No number changes. Anywhere but under glibc nothing happens.
     """
-    mallopt = _mallopt()
-    if mallopt is None:
+    library = _glibc()
+    if library is None:
         return False
     choices = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, _PAD_BYTES))
-    done = [mallopt(parameter, value) for parameter, value in choices]
+    done = [library.mallopt(parameter, value) for parameter, value in choices]
     return all(done)
 
 
-def _mallopt() -> Any | None:
+def return_freed_memory() -> bool:
+    """Hand back to the system what is free; whether there was anything, and a way to.
+
+    For a process that is done with one run and may need less for the next.
+    """
+    library = _glibc()
+    return library is not None and bool(library.malloc_trim(0))
+
+
+def _glibc() -> Any | None:
     try:
         library = ctypes.CDLL(None)
     except (OSError, TypeError):
         return None
-    # Other C libraries know the function too, but not these parameters.
-    return library.mallopt if hasattr(library, "gnu_get_libc_version") else None
+    # Other C libraries know mallopt too, but not these parameters.
+    return library if hasattr(library, "gnu_get_libc_version") else None

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from twincode.errors import TwincodeError
 from twincode.files import write_text
+from twincode.memory import return_freed_memory
 from twincode.study.planned import PlannedRun
 from twincode.train import fit
 from twincode.train.log import Watch
@@ -55,6 +56,8 @@ class Work:
             with suppress(TwincodeError):
                 write_text(run.folder / FAILURE, traceback.format_exc())
             return f"{type(error).__name__}: {_first_line(error)}"
+        finally:
+            return_freed_memory()
         return None
 
 
