@@ -178,7 +178,9 @@ def _evaluations(
         add("", "train_reconstruction_time", error / 4)
     if model.trained and model.discrete:
         add("", "perplexity", 8 + 10 * learnt + generator.random())
-        add("", "used_codes", 20 + int(8 * learnt))
+        used = 20 + int(8 * learnt)
+        add("", "used_codes", used)
+        add("", "dead_codes", CODEBOOK_SIZE - used)
         add("", "codebook_cosine", 0.2)
     return rows
 

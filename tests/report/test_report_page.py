@@ -61,7 +61,7 @@ def test_the_page_loads_nothing_from_elsewhere(page):
 
 
 def test_every_image_has_words_and_every_figure_a_caption(page):
-    assert len(page.all("img")) == len(page.all("figure")) == len(page.all("figcaption")) == 9
+    assert len(page.all("img")) == len(page.all("figure")) == len(page.all("figcaption")) == 8
     assert all((image["alt"] or "").strip() for image in page.all("img"))
 
 

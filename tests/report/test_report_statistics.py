@@ -7,15 +7,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import ttest_1samp, wilcoxon
 
+from twincode.report.runs import summarise
 from twincode.report.statistics import (
     FEWEST,
+    FEWEST_SEEDS,
     cliques,
     friedman,
     half_interval,
     holm,
+    margin,
     nemenyi_difference,
     rank_models,
     signed_rank,
+    smallest_p,
 )
 
 tables = st.integers(2, 9).flatmap(
@@ -29,6 +33,20 @@ def test_an_interval_is_that_of_student():
     half = half_interval(float(np.std(values, ddof=1)), len(values))
     assert (low, high) == pytest.approx((np.mean(values) - half, np.mean(values) + half))
     assert half_interval(None, 1) is None
+    assert half_interval(0.5, FEWEST_SEEDS - 1) is None
+
+
+@given(st.tuples(st.floats(-9, 9), st.floats(-9, 9)))
+def test_of_two_numbers_the_margin_reaches_both(pair):
+    value = summarise(pair)
+    half = margin(value)
+    assert (value.mean - half, value.mean + half) == pytest.approx((min(pair), max(pair)), abs=1e-9)
+
+
+def test_of_one_number_there_is_no_margin_and_of_more_it_is_the_interval():
+    assert margin(summarise([0.5])) is None
+    many = summarise([0.81, 0.84, 0.79])
+    assert margin(many) == half_interval(many.spread, 3)
 
 
 def test_ranks_by_hand():
@@ -77,7 +95,8 @@ def test_cliques_are_the_largest_runs_within_the_difference():
 
 def test_fewer_data_sets_than_can_reach_significance_are_too_few():
     assert signed_rank([0.1] * (FEWEST - 1)) is None
-    assert signed_rank([0.1 + 0.01 * i for i in range(FEWEST)]) == pytest.approx(2 / 2**FEWEST)
+    one_way = [0.1 + 0.01 * i for i in range(FEWEST)]
+    assert signed_rank(one_way) == smallest_p(FEWEST) == pytest.approx(2 / 2**FEWEST)
 
 
 def test_some_zeros_are_split_between_the_signs():

@@ -61,16 +61,43 @@ def test_the_frame_keeps_every_final_number(results):
     assert (row["runs"], row["std"] != row["std"]) == (1, True)
 
 
-def test_an_interval_stands_behind_each_mean_of_several_seeds(results):
-    table = comparison(results, "GunPoint")
-    by_label = {row.model.label: row.cells for row in table.rows}
-    hints = [cell.hint for cell in by_label["Naive VQ-VAE"]]
-    assert all(hint.startswith("95 % interval ") and hint.endswith("2 seeds") for hint in hints)
-    assert {cell.hint for cell in by_label["Raw series"]} == {""}
+def hints_of(results, label):
+    rows = comparison(results, "GunPoint").rows
+    return {cell.hint for row in rows if row.model.label == label for cell in row.cells}
+
+
+def test_an_interval_stands_behind_each_mean_of_three_seeds(tmp_path):
+    models = (made.NAIVE, made.RAW)
+    results = load_results(made.write_study(tmp_path / "study", models, seeds=(0, 1, 2)))
+    hints = hints_of(results, "Naive VQ-VAE")
+    assert all(hint.startswith("95 % interval ") and hint.endswith("3 seeds") for hint in hints)
+    assert hints_of(results, "Raw series") == {""}
     frame = comparison_frame(results, "GunPoint").set_index(["model", "readout", "metric"])
     row = frame.loc["Naive VQ-VAE", "flatten", "svm_accuracy"]
-    half = t.ppf(0.975, 1) * row["std"] / 2**0.5
+    half = t.ppf(0.975, 2) * row["std"] / 3**0.5
     assert row["interval_high"] - row["mean"] == pytest.approx(half)
+
+
+def test_two_seeds_stand_as_they_are_and_give_no_interval(results):
+    values = sorted(
+        run.final["flatten", "svm_accuracy"] for run in results.of_label("Naive VQ-VAE")
+    )
+    hint = f"two seeds: {values[0]:.3f} and {values[1]:.3f}"
+    assert hint in hints_of(results, "Naive VQ-VAE")
+    assert comparison_frame(results, "GunPoint")["interval_low"].isna().all()
+
+
+def test_active_units_are_a_column_where_a_model_has_them(tmp_path, results):
+    study = made.write_study(tmp_path / "study", (made.NAIVE, made.RAW), seeds=(0,))
+    path = study / "runs" / "00-0" / "result.json"
+    record = json.loads(path.read_text())
+    record["evaluations"].append(
+        {"epoch": 20, "readout": "", "metric": "active_units", "value": 1920.0}
+    )
+    path.write_text(json.dumps(record))
+    titles = [metric.title for metric in comparison(load_results(study), "GunPoint").metrics]
+    assert titles[-2:] == ["Active units", "Seconds"]
+    assert "Active units" not in [m.title for m in comparison(results, "GunPoint").metrics]
 
 
 def test_the_summary_has_one_row_per_data_set_and_model(results):

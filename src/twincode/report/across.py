@@ -128,9 +128,16 @@ def ratio_to_naive(results: Results, dataset: str, label: str, name: str) -> flo
     return value.mean / base.mean
 
 
+def ratios_to_naive(results: Results, label: str, name: str) -> list[float]:
+    """The ratios to the naive model on the data sets that have one."""
+    ratios = (ratio_to_naive(results, dataset, label, name) for dataset in results.datasets)
+    return [ratio for ratio in ratios if ratio > 0]
+
+
 def naive_label(results: Results) -> str:
     """The label of the naive model; empty where there is none."""
-    return next((m.label for m in results.models if m.method == NAIVE_RECIPE), "")
+    naive = results.of_method(NAIVE_RECIPE)
+    return naive.label if naive else ""
 
 
 def geometric_mean(values: Sequence[float]) -> float:

@@ -20,6 +20,7 @@ _GOLDEN_ANGLE = 0.381966
 _PLANE_HEIGHT = 210.0
 _PLANE_HEIGHT_NARROW = 140.0
 _UNLABELLED = -1
+_REGION_GAP = 0.03  # of a grid's width, between grids side by side
 _SERIES_STEPS = 400  # a panel is narrower than this many pixels
 _CLASS_COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377",
@@ -31,12 +32,16 @@ Arrays = Mapping[str, NDArray]
 
 @dataclass(frozen=True)
 class Exhibit:
-    """The stored examples of one model: arrays by name, as the run of the lowest seed left them."""
+    """The stored examples of one model: arrays by name, as the run of the lowest seed left them.
+
+    ``codebooks`` are the names of its codebooks in the order of their codes, one of them empty.
+    """
 
     model: Model
     seed: int
     classes: tuple[str, ...]
     arrays: Arrays
+    codebooks: tuple[str, ...] = ("",)
 
     def has(self, *names: str) -> bool:
         """Whether every one of ``names`` was stored."""
@@ -82,9 +87,11 @@ def token_figure(exhibits: Sequence[Exhibit], layout: Layout) -> str:
     colours = code_colours(largest + 1)
     plots = [
         Plot(
-            f"{exhibit.model.label}{_class_of(exhibit, index)}",
+            f"{exhibit.model.label}{_class_of(exhibit, index)}{_side_by_side(exhibit)}",
             _tokens(
-                exhibit.arrays["token_series"][index], exhibit.arrays["token_codes"][index], colours
+                exhibit.arrays["token_series"][index],
+                _regions(exhibit, exhibit.arrays["token_codes"][index]),
+                colours,
             ),
             bare=True,
         )
@@ -95,14 +102,18 @@ def token_figure(exhibits: Sequence[Exhibit], layout: Layout) -> str:
 
 
 def codebook_figure(exhibits: Sequence[Exhibit], layout: Layout) -> str:
-    """A panel per model: the share of each code, most used first, beside an even share."""
-    shares = [_shares(exhibit.arrays["code_counts"]) for exhibit in exhibits]
-    highest = max(float(share.max()) for share in shares) * 1.05 or 1.0
+    """A panel per codebook: the share of each code, most used first, beside an even share."""
+    shares = [
+        (exhibit.model, name, _shares(counts))
+        for exhibit in exhibits
+        for name, counts in zip(exhibit.codebooks, _by_codebook(exhibit), strict=True)
+    ]
+    highest = max(float(share.max()) for *_, share in shares) * 1.05 or 1.0
     plots = [
         Plot(
-            _codebook_title(exhibit.model, share),
+            _codebook_title(model, name, share),
             [
-                Bars(share.tolist(), exhibit.model.colour),
+                Bars(share.tolist(), model.colour),
                 Level(1 / len(share), FAINT, dashes="4 3", width=1.0),
             ],
             x_label="codes, most used first",
@@ -110,7 +121,7 @@ def codebook_figure(exhibits: Sequence[Exhibit], layout: Layout) -> str:
             x_limits=(0.0, len(share) + 1.0),
             percent=True,
         )
-        for exhibit, share in zip(exhibits, shares, strict=True)
+        for model, name, share in shares
     ]
     legend = [Key("even use", FAINT, line=True, dashes="4 3", width=1.0)]
     return sheet(plots, layout.columns(3, 2), layout, 105.0, legend)
@@ -173,15 +184,47 @@ def _offsets(series: NDArray) -> NDArray:
     return -step * np.arange(len(shown))
 
 
-def _tokens(series: NDArray, codes: NDArray, colours: Sequence[str]) -> list[Mark]:
-    """A grid of codes (H, W), lowest frequency at the bottom, under its series (C, L)."""
-    height, width = codes.shape
+def _tokens(series: NDArray, regions: Sequence[NDArray], colours: Sequence[str]) -> list[Mark]:
+    """Grids of codes (H, W_i), lowest frequency at the bottom, each under the series (C, L)."""
+    height, width = len(regions[0]), sum(codes.shape[1] for codes in regions)
     lifted = series[:CHANNELS_SHOWN] + _offsets(series)[:, None]
     spread = float(np.ptp(lifted)) or 1.0
     placed = height * (1.08 + 0.55 * (lifted - lifted.min()) / spread)
-    across = np.linspace(0, width, series.shape[1]).tolist()
-    lines: list[Mark] = [Line(across, level.tolist(), INK, 1.2) for level in placed]
-    return [Cells(codes, colours), *lines]
+    marks: list[Mark] = []
+    left = 0.0
+    for codes in regions:
+        right = left + codes.shape[1]
+        across = np.linspace(left, right, series.shape[1]).tolist()
+        marks.append(Cells(codes, colours, left))
+        marks += [Line(across, level.tolist(), INK, 1.2) for level in placed]
+        left = right + _REGION_GAP * width
+    return marks
+
+
+def _regions(exhibit: Exhibit, codes: NDArray) -> list[NDArray]:
+    """The grids (H, W_i) that stand side by side in codes (H, W), one for each codebook."""
+    ends = np.cumsum(_codebook_sizes(exhibit))
+    owners = np.searchsorted(ends, codes[0], side="right")
+    borders = np.flatnonzero(np.diff(owners)) + 1
+    return np.split(codes, borders, axis=1)
+
+
+def _codebook_sizes(exhibit: Exhibit) -> NDArray:
+    """The size of each codebook; early runs had one and did not store it."""
+    arrays = exhibit.arrays
+    largest = int(arrays["token_codes"].max()) + 1 if "token_codes" in arrays else 0
+    whole = [len(arrays["code_counts"]) if "code_counts" in arrays else largest]
+    return arrays.get("codebook_sizes", np.array(whole))
+
+
+def _by_codebook(exhibit: Exhibit) -> list[NDArray]:
+    """The counts of each codebook's codes."""
+    return np.split(exhibit.arrays["code_counts"], np.cumsum(_codebook_sizes(exhibit))[:-1])
+
+
+def _side_by_side(exhibit: Exhibit) -> str:
+    """A second line for a title: what stands side by side, where several do."""
+    return "\n" + " | ".join(exhibit.codebooks) if len(exhibit.codebooks) > 1 else ""
 
 
 def _chosen_series(exhibit: Exhibit, most: int) -> list[int]:
@@ -217,10 +260,11 @@ def _shares(counts: NDArray) -> NDArray:
     return np.sort(counts)[::-1] / max(1, int(counts.sum()))
 
 
-def _codebook_title(model: Model, share: NDArray) -> str:
+def _codebook_title(model: Model, name: str, share: NDArray) -> str:
     used = share[share > 0]
     perplexity = float(np.exp(-(used * np.log(used)).sum()))
-    return f"{model.label}\nperplexity {perplexity:.1f}, {len(used)} of {len(share)} used"
+    titled = f"{model.label}, {name}" if name else model.label
+    return f"{titled}\nperplexity {perplexity:.1f}, {len(used)} of {len(share)} used"
 
 
 def _clouds(exhibit: Exhibit, present: Sequence[int]) -> list[Mark]:

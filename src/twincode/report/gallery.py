@@ -7,8 +7,10 @@ from functools import partial
 from twincode.report import figures_exhibits as show
 from twincode.report.across import FEWEST_AVERAGED, critical_rankings
 from twincode.report.canvas import Layout
+from twincode.report.codebooks import codebook_names
 from twincode.report.figures_exhibits import CHANNELS_SHOWN, Exhibit
 from twincode.report.figures_metrics import (
+    families,
     gamma_figure,
     loss_courses,
     metric_courses,
@@ -121,7 +123,8 @@ def _exhibits(results: Results, dataset: str, models: Sequence[Model]) -> list[E
         for run in sorted(runs, key=lambda run: run.seed):
             if model.trained and run.exhibits:
                 classes = tuple(str(name) for name in run.record["dataset"]["classes"])
-                found.append(Exhibit(model, run.seed, classes, run.exhibits))
+                names = codebook_names(run)
+                found.append(Exhibit(model, run.seed, classes, run.exhibits, names))
                 break
     return found
 
@@ -168,7 +171,8 @@ def _training(results: Results, dataset: str, models: Sequence[Model]) -> Plate 
 
 def _gamma(results: Results, dataset: str, models: Sequence[Model]) -> Plate | None:
     twins = {model.label for model in models if model.twin}
-    names = plotted_metrics(metric_names(results, dataset, MAIN_READOUT)) if twins else []
+    several = any(len(members) > 1 for members in families(models).values())
+    names = plotted_metrics(metric_names(results, dataset, MAIN_READOUT)) if several else []
     if not names:
         return None
     seeds = [run.seed for run in results.of_dataset(dataset) if run.label in twins]
@@ -226,7 +230,8 @@ def _tokens(dataset: str, exhibits: Sequence[Exhibit]) -> Plate | None:
         "tokens",
         "Series as tokens",
         "Series above their grids of codes: time runs to the right, frequency upwards. Equal "
-        "colour and number mean the same code within one model, not between models. "
+        "colour and number mean the same code within one model, not between models. Levels, bands "
+        "and codebooks stand side by side, each under the whole series. "
         f"{_one_seed(kept)}{_channels(kept[0].arrays['token_series'].shape[1])}",
         f"Series of {dataset} above their token grids under {_labels(kept)}.",
         partial(show.token_figure, kept),
@@ -240,8 +245,8 @@ def _codebooks(dataset: str, exhibits: Sequence[Exhibit]) -> Plate | None:
     return Plate(
         "codebook",
         "Codebook use",
-        "The share of tokens that each code takes, most used first, against even use; perplexity "
-        f"says how many codes would do the same work evenly. {_one_seed(kept)}",
+        "The share of tokens that each code of a codebook takes, most used first, against even "
+        f"use; perplexity says how many codes would do the same work evenly. {_one_seed(kept)}",
         f"Bar charts of code shares on {dataset} for {_labels(kept)}.",
         partial(show.codebook_figure, kept),
     )

@@ -15,7 +15,9 @@ from twincode.report.scales import Scale
 INK = "#2b2f38"
 FAINT = "#8a909c"
 PALE = "#c6cad2"
-_LARGEST_NUMBERED_GRID = 64
+_NUMBER_SIZE = 8.5
+_DIGIT_WIDTH = 5.2
+_NUMBER_HEIGHT = 9.0
 _BAND_OPACITY = 0.16
 _CAP = 2.5
 
@@ -224,14 +226,16 @@ class Bars:
 
 @dataclass(frozen=True)
 class Cells:
-    """A grid of codes (H, W) as coloured cells over 0 to W and 0 to H, numbered where few."""
+    """A grid of codes (H, W) as coloured cells from ``left`` on, numbered where there is room."""
 
     codes: NDArray
     colours: Sequence[str]
+    left: float = 0.0
 
     def reach(self, axis: int) -> Iterable[float]:
         """The grid's corners."""
-        return 0.0, float(self.codes.shape[1 - axis])
+        start = 0.0 if axis else self.left
+        return start, start + float(self.codes.shape[1 - axis])
 
     def draw(self, frame: Frame) -> str:
         """A rectangle a cell, its number on it."""
@@ -240,9 +244,10 @@ class Cells:
     def _cells(self, frame: Frame) -> Iterator[str]:
         width = frame.x(1.0) - frame.x(0.0)
         height = frame.y(0.0) - frame.y(1.0)
-        numbered = self.codes.size <= _LARGEST_NUMBERED_GRID
+        digits = len(str(self.codes.max(initial=0)))
+        numbered = width > _DIGIT_WIDTH * digits and height > _NUMBER_HEIGHT
         for (row, column), code in np.ndenumerate(self.codes):
-            x, y = frame.x(float(column)), frame.y(float(row + 1))
+            x, y = frame.x(self.left + column), frame.y(float(row + 1))
             yield (
                 f'<path d="M{x:.1f} {y:.1f}h{width:.2f}v{height:.2f}h{-width:.2f}Z" '
                 f'fill="{self.colours[int(code)]}"/>\n'
@@ -250,7 +255,8 @@ class Cells:
             if numbered:
                 ink = "#fff" if is_dark(self.colours[int(code)]) else INK
                 yield (
-                    f'<text x="{x + width / 2:.1f}" y="{y + height / 2 + 3:.1f}" font-size="8.5" '
+                    f'<text x="{x + width / 2:.1f}" y="{y + height / 2 + 3:.1f}" '
+                    f'font-size="{_NUMBER_SIZE}" '
                     f'text-anchor="middle" fill="{ink}">{int(code)}</text>\n'
                 )
 

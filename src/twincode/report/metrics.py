@@ -56,9 +56,9 @@ _CATALOGUE = {
         Metric("used_codes", "Used codes"),
         Metric("codebook_cosine", "Codebook cosine", bounded=True),
         Metric("dead_codes", "Dead codes"),
+        Metric("active_units", "Active units"),
         Metric("seconds", "Seconds"),
         Metric("parameters", "Parameters"),
-        Metric("peak_memory", "Peak memory, bytes"),
     )
 }
 _NEIGHBOURS = re.compile(r"knn(\d+)_accuracy")
@@ -86,7 +86,8 @@ def _neighbour_count(name: str) -> int:
 
 def table_metrics(names: Sequence[str]) -> list[str]:
     """Those of ``names`` that a comparison table shows, in its order."""
-    return _in_order(names, "reconstruction", trailing=("perplexity", "used_codes", "seconds"))
+    trailing = ("perplexity", "used_codes", "active_units", "seconds")
+    return _in_order(names, "reconstruction", trailing=trailing)
 
 
 def plotted_metrics(names: Sequence[str]) -> list[str]:

@@ -30,7 +30,7 @@ from twincode.report.models import (
 )
 from twincode.report.results import Results
 from twincode.report.runs import Summary, summarise
-from twincode.report.statistics import TOO_FEW, half_interval, holm, interval, signed_rank
+from twincode.report.statistics import TOO_FEW, holm, interval, margin, signed_rank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,8 +201,8 @@ def dataset_rows(
 
 
 def difference_text(value: Summary, decimals: int) -> str:
-    """A difference with its sign and the 95 % interval about it, where one is known."""
-    half = half_interval(value.spread, value.count)
+    """A difference with its sign and what its seeds allow to say about it after a ±."""
+    half = margin(value)
     text = signed(value.mean, decimals)
     return text if half is None else f"{text} ± {number(half, decimals)}"
 
@@ -217,7 +217,7 @@ def _dataset_rows(entry: Difference) -> Iterator[tuple[object, ...]]:
 def _differences(results: Results, metrics: Sequence[str], readout: str) -> Iterator[Difference]:
     models = results.models
     for method, (_, names) in _COMPARISONS.items():
-        base = next((model for model in models if model.method == method), None)
+        base = results.of_method(method)
         for model in models:
             if base and _compared(model, base):
                 for name in metrics or names:

@@ -86,6 +86,10 @@ class Results:
         present = {run.label for run in self.of_dataset(dataset)}
         return tuple(model for model in self.models if model.label in present)
 
+    def of_method(self, method: str) -> Model | None:
+        """The first model of a method, None where there is none."""
+        return next((model for model in self.models if model.method == method), None)
+
     @cached_property
     def final(self) -> FinalValues:
         """Every metric at the last evaluation of each run, over seeds, and its circumstances."""

@@ -24,7 +24,7 @@ RESULT_FORMAT = 1
 RESULT_FILE = "result.json"
 EXHIBITS_FILE = "exhibits.npz"
 # What a run tells of itself beside its evaluations, under the names tables give it.
-CIRCUMSTANCES = ("seconds", "parameters", "peak_memory")
+CIRCUMSTANCES = ("seconds", "parameters")
 _NEEDED = ("recipe", "config", "command", "device", "threads", "versions", "commit", "started")
 _NEEDED_OF_DATA = ("origin", "checksum", "n_train", "n_test", "channels", "length", "classes")
 
@@ -104,7 +104,7 @@ class Run:
         What the run tells of itself stands among them, under no readout.
         """
         last = self.last_epoch
-        told = {("", name): float(self.record[name]) for name in self._told()}
+        told = {("", name): float(self.record[name]) for name in CIRCUMSTANCES}
         return told | {
             (readout, name): value
             for epoch, readout, name, value in self.evaluations()
@@ -143,9 +143,6 @@ class Run:
             raise TwincodeError(
                 f"{path} is not a readable set of exhibits ({error}); run that run again"
             ) from error
-
-    def _told(self) -> list[str]:
-        return [name for name in CIRCUMSTANCES if self.record.get(name) is not None]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from twincode.report.runs import Summary
 
 FEWEST = 6  # data sets; with fewer, no two-sided signed-rank test can reach 0.05
 FEWEST_RANKED = 3  # models; two are compared by a signed-rank test
+FEWEST_SEEDS = 3  # of two, Student's t is 12.7: an interval that says nothing
 CONFIDENCE = 0.95
 TOO_FEW = "too few"
 _EXACT_DECIMALS = 12  # equal steps of an accuracy differ by rounding beyond these
@@ -41,9 +42,9 @@ class Ranking:
 def half_interval(spread: float | None, count: int) -> float | None:
     """Half the width of the 95 % confidence interval of a mean, by Student's t.
 
-    ``spread`` is the sample standard deviation of ``count`` numbers; None without one.
+    ``spread`` is the sample standard deviation of ``count`` numbers; None for too few of them.
     """
-    if spread is None or count < 2:
+    if spread is None or count < FEWEST_SEEDS:
         return None
     from scipy.special import stdtrit
 
@@ -54,6 +55,16 @@ def interval(value: Summary) -> tuple[float, float] | None:
     """The 95 % confidence interval of a mean over seeds; None without one."""
     half = half_interval(value.spread, value.count)
     return None if half is None else (value.mean - half, value.mean + half)
+
+
+def margin(value: Summary) -> float | None:
+    """What stands behind a ±: half the 95 % interval; of two numbers half the distance of the two.
+
+    None for one number.
+    """
+    if value.count == 2 and value.spread is not None:
+        return value.spread / math.sqrt(2)
+    return half_interval(value.spread, value.count)
 
 
 def rank_models(labels: Sequence[str], values: NDArray, better: str) -> Ranking:
@@ -122,6 +133,11 @@ def signed_rank(differences: Sequence[float]) -> float | None:
 
     rounded = np.round(differences, _EXACT_DECIMALS)
     return float(wilcoxon(rounded, zero_method="zsplit").pvalue) if rounded.any() else 1.0
+
+
+def smallest_p(differences: int) -> float:
+    """The least two-sided p that a signed-rank test can give: all of one sign, one way in 2^n."""
+    return min(1.0, 2.0 ** (1 - differences))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -20,7 +20,7 @@ from twincode.report.metrics import (
 from twincode.report.models import Model
 from twincode.report.results import Results
 from twincode.report.runs import Summary
-from twincode.report.statistics import interval
+from twincode.report.statistics import interval, margin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,11 +178,13 @@ def _cell(summary: Summary | None, decimals: int, best: str | None) -> Cell:
 
 
 def _hint(summary: Summary, decimals: int) -> str:
-    """The 95 % interval over seeds in words, empty where there is none."""
-    ends = interval(summary)
-    if ends is None:
+    """The 95 % interval over seeds in words, two seeds as they are, empty for one."""
+    half = margin(summary)
+    if half is None:
         return ""
-    low, high = (number(end, decimals) for end in ends)
+    low, high = (number(end, decimals) for end in (summary.mean - half, summary.mean + half))
+    if summary.count == 2:
+        return f"two seeds: {low} and {high}"
     return f"95 % interval {low} to {high} over {summary.count} seeds"
 
 

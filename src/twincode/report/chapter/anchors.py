@@ -1,14 +1,13 @@
 """Published numbers to stand beside, each with the protocol that it comes from."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from twincode.errors import TwincodeError
 from twincode.report.chapter.markdown import plural, points, table
 from twincode.report.chapter.settings import epochs, seed_count, setting, steps
+from twincode.report.chapter.stored import read_rows
 from twincode.report.metrics import MISSING, decimals_for, metric_of, number, signed
 from twincode.report.models import NAIVE_RECIPE, RAW_RECIPE, Model
 from twincode.report.results import Results
@@ -39,16 +38,7 @@ def read_anchors(folder: Path) -> list[Anchor]:
     Raises TwincodeError for a file with other columns or a value that is no number.
     """
     path = folder / ANCHORS_FILE
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.reader(lines))
-    try:
-        if rows[0] != _COLUMNS:
-            raise ValueError(f"columns {rows[0]}, not {_COLUMNS}")
-        return [_anchor(*row) for row in rows[1:]]
-    except (IndexError, TypeError, ValueError) as error:
-        raise TwincodeError(f"{path} is not a table of published numbers: {error}") from None
+    return read_rows(path, _COLUMNS, lambda row: _anchor(*row), "a table of published numbers")
 
 
 def _anchor(source: str, dataset: str, model: str, readout: str, metric: str, value: str) -> Anchor:
@@ -120,7 +110,7 @@ def _gains(
 ) -> str:
     """The mean gain over the naive model, theirs and ours, over the same data sets."""
     values = {(anchor.dataset, anchor.model): anchor.value for anchor in own}
-    naive = next((model for model in models if model.method == NAIVE_RECIPE), None)
+    naive = results.of_method(NAIVE_RECIPE)
     twins = [model for model in models if model.twin]
     if len(theirs) < 2 or not naive or not twins:
         return ""
@@ -183,12 +173,12 @@ def _peers(results: Results, anchors: Sequence[Anchor]) -> str:
     """Accuracies of other methods, and our raw series under nearest neighbours as a check."""
     own = [anchor for anchor in anchors if anchor.source not in (THESIS, FOLLOW_UP)]
     columns = list(dict.fromkeys((anchor.source, anchor.model) for anchor in own))
-    raw = next((model.label for model in results.models if model.method == RAW_RECIPE), "")
+    raw = results.of_method(RAW_RECIPE)
     rows = []
     for dataset in results.datasets:
         stored = {(a.source, a.model): a.value for a in own if a.dataset == dataset}
         if stored:
-            ours = value_of(results, dataset, raw, "knn1_accuracy")
+            ours = value_of(results, dataset, raw.label, "knn1_accuracy") if raw else None
             published = [_plain(stored[key]) if key in stored else MISSING for key in columns]
             rows.append([dataset, _plain(ours.mean) if ours else MISSING, *published])
     if not rows:

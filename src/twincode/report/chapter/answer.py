@@ -8,7 +8,7 @@ import numpy as np
 from twincode.config import Config
 from twincode.recipes import THESIS_EPOCHS
 from twincode.report import provenance
-from twincode.report.across import geometric_mean, ratio_to_naive
+from twincode.report.across import geometric_mean, ratios_to_naive
 from twincode.report.chapter.markdown import listed, plural, points, table
 from twincode.report.chapter.prose import (
     SIGNIFICANT,
@@ -35,7 +35,7 @@ from twincode.report.models import (
 from twincode.report.paired import Difference, paired_differences
 from twincode.report.results import Results
 from twincode.report.runs import Summary
-from twincode.report.statistics import FEWEST, FEWEST_RANKED, friedman
+from twincode.report.statistics import FEWEST, FEWEST_RANKED, FEWEST_SEEDS, friedman
 from twincode.report.tables import value_of
 
 MAIN_METRICS = ("svm_accuracy", "knn5_accuracy", "silhouette", COST)
@@ -69,10 +69,10 @@ def _budget_lines(results: Results) -> list[str]:
     ]
     if not shares or max(shares) <= 1:
         return []
-    least, most = (f"{share:.0f}" for share in (min(shares), max(shares)))
+    span = " to ".join(dict.fromkeys(f"{end(shares):.0f}" for end in (min, max)))
     return [
-        f"**A short budget**: the authors trained for {THESIS_EPOCHS} epochs, {least} to {most} "
-        "times as many steps. What follows says how the models begin, not how they end."
+        f"**A short budget**: the authors trained for {THESIS_EPOCHS} epochs, "
+        f"{span} times as many steps. What follows says how the models begin, not how they end."
     ]
 
 
@@ -161,8 +161,7 @@ def _sentences(groups: Iterable[Sequence[Difference]]) -> list[str]:
 def _cost_lines(results: Results) -> list[str]:
     lines = []
     for model in (model for model in results.models if model.twin):
-        ratios = [ratio_to_naive(results, each, model.label, COST) for each in results.datasets]
-        known = [ratio for ratio in ratios if ratio > 0]
+        known = ratios_to_naive(results, model.label, COST)
         if known:
             lines.append(
                 f"{model.label}: the reconstruction error is {geometric_mean(known):.2f} times the "
@@ -237,9 +236,9 @@ def _control_lines(results: Results) -> list[str]:
         (RAW_RECIPE, "the raw series"),
         (UNTRAINED_RECIPE, "an untrained encoder"),
     ):
-        control = next((model for model in results.models if model.method == method), None)
+        control = results.of_method(method)
         for name in ("svm_accuracy", "knn5_accuracy"):
-            texts = _above(results, control, name) if control else []
+            texts = _above_texts(results, control, name) if control else []
             if texts:
                 lines.append(
                     f"{metric_of(name).title} of the codes is above that of {words} on "
@@ -248,22 +247,27 @@ def _control_lines(results: Results) -> list[str]:
     return lines
 
 
-def _above(results: Results, control: Model, name: str) -> list[str]:
-    """``5 of 7 data sets (γ = 1)`` for each trained model; seeds are averaged first."""
+def _above_texts(results: Results, control: Model, name: str) -> list[str]:
+    """``5 of 7 data sets (γ = 1)`` for each trained model."""
     texts: list[str] = []
     names = short_names(model for model in results.models if model.trained)
     for model in (model for model in results.models if model.trained):
-        pairs = [
-            (ours.mean, theirs.mean)
-            for dataset in results.datasets
-            if (ours := value_of(results, dataset, model.label, name))
-            and (theirs := value_of(results, dataset, control.label, name))
-        ]
-        if pairs:
-            better = sum(ours > theirs for ours, theirs in pairs)
-            of = f"{len(pairs)} data sets" if not texts else f"{len(pairs)}"
+        better, count = above(results, model, control, name)
+        if count:
+            of = f"{count} data sets" if not texts else f"{count}"
             texts.append(f"{better} of {of} ({names[model.label]})")
     return texts
+
+
+def above(results: Results, model: Model, control: Model, name: str) -> tuple[int, int]:
+    """On how many data sets a model is above a control, and of how many; means over seeds."""
+    pairs = [
+        (ours.mean, theirs.mean)
+        for dataset in results.datasets
+        if (ours := value_of(results, dataset, model.label, name))
+        and (theirs := value_of(results, dataset, control.label, name))
+    ]
+    return sum(ours > theirs for ours, theirs in pairs), len(pairs)
 
 
 def _loss_lines(found: Sequence[Difference]) -> list[str]:
@@ -272,7 +276,10 @@ def _loss_lines(found: Sequence[Difference]) -> list[str]:
     if not probed:
         return []
     if not has_intervals(probed):
-        return ["With one seed there is no interval, so nothing is certain on a single data set."]
+        return [
+            f"With fewer than {FEWEST_SEEDS} seeds there is no interval worth the name, so nothing "
+            "is certain on a single data set."
+        ]
     return losses(probed) or ["Nowhere: by no probe does an interval lie wholly on the worse side."]
 
 

@@ -5,12 +5,20 @@ from pathlib import Path
 
 from twincode.errors import TwincodeError
 from twincode.files import write_text
-from twincode.report.across import naive_label
 from twincode.report.chapter.anchors import Anchor, against_authors, read_anchors
 from twincode.report.chapter.answer import MAIN_METRICS, against, answer, protocol
+from twincode.report.chapter.costs import Cost, read_costs
 from twincode.report.chapter.figures import ChapterFigure, figures_of, written
+from twincode.report.chapter.findings import findings
 from twincode.report.chapter.numbers import difference_table, level_table, readout_table
-from twincode.report.chapter.systems import systems_sentences, systems_table
+from twincode.report.chapter.systems import (
+    GAINS,
+    augmentation_table,
+    controls_table,
+    systems_note,
+    systems_table,
+)
+from twincode.report.chapter.use import barely_used_text
 from twincode.report.figures_metrics import COST
 from twincode.report.metrics import MAIN_READOUT, metric_of
 from twincode.report.models import AUGMENTED_RECIPE, NAIVE_RECIPE
@@ -25,7 +33,8 @@ _LEVELS = (*MAIN_METRICS, "perplexity")
 def write_chapter(results: Path, docs: Path) -> Path:
     """Write ``results.md`` and its figures into ``docs``; returns the chapter's path.
 
-    ``results`` holds the folders ``study`` and, if there is one, ``systems``, and ``anchors.csv``.
+    ``results`` holds the folders ``study`` and, if there is one, ``systems``, and perhaps
+    ``anchors.csv`` and ``benchmarks/systems.csv``.
     Raises TwincodeError where there is no study or it is damaged.
     """
     if not (results / MAIN_STUDY).is_dir():
@@ -36,7 +45,7 @@ def write_chapter(results: Path, docs: Path) -> Path:
     if (results / SYSTEMS_STUDY).is_dir():
         systems = load_results(results / SYSTEMS_STUDY)
         more = figures_of(systems, "systems-")
-        parts += _system_parts(systems, more)
+        parts += _system_parts(systems, more, read_costs(results))
         figures = [*figures, *more]
     for figure in figures:
         write_text(docs / "figures" / figure.file, figure.svg)
@@ -50,10 +59,11 @@ def _opening() -> str:
         "# Results\n\n"
         "Written by `make results` from the stored runs in [results/](../results): every number "
         "and every sentence is computed, none is edited. A ± is half the 95 % confidence interval "
-        "over seeds (Student's t); p values are from two-sided Wilcoxon signed-rank tests over the "
-        "data sets' means, corrected by Holm's procedure over the models that are compared with "
-        "one base by one metric, those with a twin loss apart from those without. Probes read the "
-        f"codes through the `{MAIN_READOUT}` readout unless another is named. See "
+        "over seeds (Student's t) or, with two seeds, half the distance between them, for two give "
+        "no interval worth the name; p values are from two-sided Wilcoxon signed-rank tests over "
+        "the data sets' means, corrected by Holm's procedure over the models that are compared "
+        "with one base by one metric, those with a twin loss apart from those without. Probes read "
+        f"the codes through the `{MAIN_READOUT}` readout unless another is named. See "
         "[method.md](method.md) for what is measured and [report.md](report.md) for the statistics."
     )
 
@@ -79,22 +89,36 @@ def _main_parts(
     ]
 
 
-def _system_parts(results: Results, figures: Sequence[ChapterFigure]) -> list[str]:
-    compared = bool(naive_label(results))
+def _system_parts(
+    results: Results, figures: Sequence[ChapterFigure], costs: Sequence[Cost]
+) -> list[str]:
+    found = paired_differences(results, MAIN_METRICS)
     return [
         "## Every system against the naive one",
         protocol(results),
-        systems_sentences(results) if compared else "",
-        systems_table(results) if compared else "",
-        "Gains are means over data sets of differences paired by seed; p is Holm's. Error and time "
-        "are geometric means over data sets of multiples of the naive system's; memory and "
-        "parameters are means."
-        if compared
-        else "",
+        *(_compared_parts(results, found, costs) if results.of_method(NAIVE_RECIPE) else []),
         written(figures),
         "### Levels of every system",
-        *(_level_block(results, name) for name in ("svm_accuracy", "knn5_accuracy", COST)),
+        *(_level_block(results, name) for name in _LEVELS),
+        "### Every system's paired differences from the naive model",
+        *(_difference_block(results, found, NAIVE_RECIPE, name) for name in (*GAINS, COST)),
     ]
+
+
+def _compared_parts(
+    results: Results, found: Sequence[Difference], costs: Sequence[Cost]
+) -> list[str]:
+    """What each system gains and costs, with its controls; parts without numbers left out."""
+    parts = {
+        "What the systems gain, in short": findings(results, found, costs),
+        "What each system gains, and at what cost": (
+            f"{systems_table(results, found, costs)}\n\n{systems_note(costs)}"
+        ),
+        "The twin losses against augmentation alone": augmentation_table(found),
+        "Each system beside the untrained controls": controls_table(results),
+        "Codebooks that are barely used": barely_used_text(results, results.models),
+    }
+    return [f"### {title}\n\n{text}" for title, text in parts.items() if text]
 
 
 def _level_block(results: Results, name: str) -> str:

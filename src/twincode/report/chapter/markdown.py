@@ -2,12 +2,22 @@
 
 from collections.abc import Iterable, Sequence
 
+MOST_COLUMNS = 9
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table, its first column to the left and the others to the right."""
     marks = ["---", *["---:"] * (len(header) - 1)]
     lines = [header, marks, *rows]
     return "\n".join(f"| {' | '.join(_cell(text) for text in line)} |" for line in lines)
+
+
+def upright(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, turned on its side where it would be too wide to read."""
+    if len(header) <= MOST_COLUMNS or len(header) < len(rows):
+        return table(header, rows)
+    first, *others = zip(header, *rows, strict=True)
+    return table(first, others)
 
 
 def listed(words: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from twincode.report.across import comparable, ranking_of
-from twincode.report.chapter.markdown import table
+from twincode.report.chapter.markdown import table, upright
 from twincode.report.metrics import (
     MAIN_READOUT,
     MISSING,
@@ -16,7 +16,7 @@ from twincode.report.metrics import (
 from twincode.report.paired import Difference, difference_text
 from twincode.report.results import Results
 from twincode.report.runs import Summary
-from twincode.report.statistics import half_interval
+from twincode.report.statistics import margin
 from twincode.report.tables import value_of
 
 _RANK_DECIMALS = 2
@@ -36,7 +36,7 @@ def level_table(results: Results, name: str, readout: str = MAIN_READOUT) -> str
         decimals = decimals_for(name, [value.mean for value in found if value])
         rows.append([dataset, *(level_text(value, decimals) for value in found)])
     labels = [model.label for model in models]
-    return table(["", *labels], [*rows, *_mean_rows(results, name, readout, labels)])
+    return upright(["", *labels], [*rows, *_mean_rows(results, name, readout, labels)])
 
 
 def difference_table(results: Results, found: Sequence[Difference]) -> str:
@@ -56,7 +56,7 @@ def difference_table(results: Results, found: Sequence[Difference]) -> str:
         ["p, Wilcoxon", *(entry.p_text for entry in found)],
         ["p, Holm", *(entry.holm_text for entry in found)],
     ]
-    return table([metric.heading, *(entry.model.label for entry in found)], rows)
+    return upright([metric.heading, *(entry.model.label for entry in found)], rows)
 
 
 def readout_table(results: Results, by_readout: Sequence[tuple[str, Sequence[Difference]]]) -> str:
@@ -77,10 +77,10 @@ def readout_table(results: Results, by_readout: Sequence[tuple[str, Sequence[Dif
 
 
 def level_text(value: Summary | None, decimals: int) -> str:
-    """A mean with half its 95 % interval over seeds, where there is one."""
+    """A mean with what its seeds allow to say about it after a ±."""
     if value is None:
         return MISSING
-    half = half_interval(value.spread, value.count)
+    half = margin(value)
     text = number(value.mean, decimals)
     return text if half is None else f"{text} ± {number(half, decimals)}"
 

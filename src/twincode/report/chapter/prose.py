@@ -7,7 +7,7 @@ from twincode.report.chapter.markdown import listed, plural
 from twincode.report.metrics import Metric, decimals_for, number, p_text, signed
 from twincode.report.models import Model
 from twincode.report.paired import Difference, difference_text
-from twincode.report.statistics import FEWEST, half_interval
+from twincode.report.statistics import FEWEST, FEWEST_SEEDS, half_interval, margin
 
 SIGNIFICANT = 0.05
 _DIGITS = frozenset("123456789")
@@ -44,7 +44,7 @@ def differences_sentence(found: Sequence[Difference]) -> str:
     first = found[0]
     return (
         f"**{first.metric.title}** against {_quoted(first.base)}: {_directions(found)}"
-        f"; {_counts(found)}. {_tests(found)}{_intervals(found)}"
+        f"; {_counts(found)}. {_tests(found)}{agreement(found)}"
     )
 
 
@@ -103,7 +103,7 @@ def _directions(found: Sequence[Difference]) -> str:
 def _counts(found: Sequence[Difference]) -> str:
     """``for the better on 5, 6 and 4 of 7 data sets``."""
     sizes = {entry.datasets for entry in found}
-    better = [_better_count(entry) for entry in found]
+    better = [better_count(entry) for entry in found]
     if len(sizes) == 1:
         (size,) = sizes
         return f"for the better on {listed([str(b) for b in better])} of {_datasets(size)}"
@@ -111,7 +111,8 @@ def _counts(found: Sequence[Difference]) -> str:
     return f"for the better on {listed(each)} data sets"
 
 
-def _better_count(entry: Difference) -> int:
+def better_count(entry: Difference) -> int:
+    """On how many data sets a difference is for the better."""
     return sum(direction(entry.metric, each.mean) > 0 for each in entry.by_dataset.values())
 
 
@@ -133,13 +134,15 @@ def _tests(found: Sequence[Difference]) -> str:
     )
 
 
-def _intervals(found: Sequence[Difference]) -> str:
-    sides = [
-        _sure_side(entry, dataset)
-        for entry in found
-        for dataset, value in entry.by_dataset.items()
-        if half_interval(value.spread, value.count) is not None
-    ]
+def agreement(found: Sequence[Difference]) -> str:
+    """On how many single data sets the seeds agree: by an interval, or both of two."""
+    cases = [(entry, dataset) for entry in found for dataset in entry.by_dataset]
+    of_two = [_agreed_side(*case) for case in cases if _count(*case) == 2]
+    of_more = [_sure_side(*case) for case in cases if _count(*case) >= FEWEST_SEEDS]
+    return _interval_sentence(of_more) + _agreement_sentence(of_two)
+
+
+def _interval_sentence(sides: Sequence[int]) -> str:
     if not sides:
         return ""
     return (
@@ -147,6 +150,26 @@ def _intervals(found: Sequence[Difference]) -> str:
         f"{sides.count(1)} and wholly on the worse side in {sides.count(-1)} of "
         f"{plural(len(sides), 'case')}."
     )
+
+
+def _agreement_sentence(sides: Sequence[int]) -> str:
+    if not sides:
+        return ""
+    return (
+        f" On single data sets both seeds are for the better in {sides.count(1)} and for the worse "
+        f"in {sides.count(-1)} of {plural(len(sides), 'case')}; by chance alone it would be a "
+        "quarter each."
+    )
+
+
+def _count(entry: Difference, dataset: str) -> int:
+    return entry.by_dataset[dataset].count
+
+
+def _agreed_side(entry: Difference, dataset: str) -> int:
+    """The direction of a data set's difference where both of its two seeds have it, else 0."""
+    value = entry.by_dataset[dataset]
+    return direction(entry.metric, value.mean) if abs(value.mean) > (margin(value) or 0.0) else 0
 
 
 def _sure_side(entry: Difference, dataset: str) -> int:
