@@ -87,7 +87,7 @@ def token_figure(exhibits: Sequence[Exhibit], layout: Layout) -> str:
     colours = code_colours(largest + 1)
     plots = [
         Plot(
-            f"{exhibit.model.label}{_class_of(exhibit, index)}{_side_by_side(exhibit)}",
+            _token_title(exhibit, index),
             _tokens(
                 exhibit.arrays["token_series"][index],
                 _regions(exhibit, exhibit.arrays["token_codes"][index]),
@@ -222,9 +222,10 @@ def _by_codebook(exhibit: Exhibit) -> list[NDArray]:
     return np.split(exhibit.arrays["code_counts"], np.cumsum(_codebook_sizes(exhibit))[:-1])
 
 
-def _side_by_side(exhibit: Exhibit) -> str:
-    """A second line for a title: what stands side by side, where several do."""
-    return "\n" + " | ".join(exhibit.codebooks) if len(exhibit.codebooks) > 1 else ""
+def _token_title(exhibit: Exhibit, index: int) -> str:
+    """The model, then the class and what stands side by side, where these are known."""
+    beneath = ", ".join(filter(None, [_class_of(exhibit, index), " | ".join(exhibit.codebooks)]))
+    return f"{exhibit.model.label}\n{beneath}" if beneath else exhibit.model.label
 
 
 def _chosen_series(exhibit: Exhibit, most: int) -> list[int]:
@@ -244,7 +245,7 @@ def _class_of(exhibit: Exhibit, index: int) -> str:
     labels = exhibit.arrays.get("token_labels")
     if labels is None or labels[index] == _UNLABELLED:
         return ""
-    return f", class {_class_name(exhibit.classes, int(labels[index]))}"
+    return f"class {_class_name(exhibit.classes, int(labels[index]))}"
 
 
 def _class_colour(index: int) -> str:
@@ -264,7 +265,7 @@ def _codebook_title(model: Model, name: str, share: NDArray) -> str:
     used = share[share > 0]
     perplexity = float(np.exp(-(used * np.log(used)).sum()))
     titled = f"{model.label}, {name}" if name else model.label
-    return f"{titled}\nperplexity {perplexity:.1f}, {len(used)} of {len(share)} used"
+    return f"{titled}\nperplexity {perplexity:.1f}, uses {len(used)}/{len(share)}"
 
 
 def _clouds(exhibit: Exhibit, present: Sequence[int]) -> list[Mark]:

@@ -6,7 +6,18 @@ As in Demšar (2006), "Statistical comparisons of classifiers over multiple data
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from twincode.report.canvas import AXIS, LINE_HEIGHT, SMALL, Layout, document, shortened, words
+from twincode.report.canvas import (
+    AXIS,
+    FONT_SIZE,
+    LINE_HEIGHT,
+    SMALL,
+    WIDE,
+    Layout,
+    document,
+    shortened,
+    text_width,
+    words,
+)
 from twincode.report.marks import INK, shape
 from twincode.report.models import Model
 from twincode.report.statistics import Ranking, cliques
@@ -14,9 +25,10 @@ from twincode.report.statistics import Ranking, cliques
 _HEAD = 54.0
 _BAR_GAP = 7.0
 _GAP = 14.0
-_SIDE = 0.34  # of a diagram's width, for the names at either side
-_RANK_WIDTH = 40.0
-_MOST_LABELS = 10
+_MOST_SIDE = 0.4  # of a diagram's width, for the names at either side
+_RANK_ROOM = 4.6  # of the letters' size, for a rank and what parts it from the line
+_LABEL_EVERY = 16.0
+_NARROW_SIZE = 9.5
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class _Ruler:
         ticks = "".join(f"M{self.at(rank):.1f} {self.y:.1f}v-5" for rank in ranks)
         labels = "".join(
             words(self.at(rank), self.y - 8, f"{rank}", text_anchor="middle", font_size=SMALL)
-            for rank in ranks[:: 1 + self.count // _MOST_LABELS]
+            for rank in ranks[:: 1 + int(self.count * _LABEL_EVERY / self.width)]
         )
         return _stroke(f"M{self.at(1):.1f} {self.y:.1f}H{self.at(self.count):.1f}{ticks}") + labels
 
@@ -58,7 +70,7 @@ def rank_figure(
     for start in range(0, len(rankings), columns):
         row = rankings[start : start + columns]
         parts += [
-            _diagram(title, ranking, by_label, index * width, top, width - _GAP)
+            _diagram(title, ranking, by_label, index * width, top, width - _GAP, layout)
             for index, (title, ranking) in enumerate(row)
         ]
         top += max(_height(ranking) for _, ranking in row)
@@ -75,10 +87,18 @@ def _bars(ranking: Ranking) -> list[tuple[int, int]]:
 
 
 def _diagram(
-    title: str, ranking: Ranking, models: Mapping[str, Model], left: float, top: float, width: float
+    title: str,
+    ranking: Ranking,
+    models: Mapping[str, Model],
+    left: float,
+    top: float,
+    width: float,
+    layout: Layout,
 ) -> str:
     """Best ranks to the left; names down either side, as leads from their places on the line."""
-    side = _SIDE * width
+    size = FONT_SIZE if layout is WIDE else _NARROW_SIZE
+    widest = max(text_width(label, size) for label in ranking.labels)
+    side = min(_MOST_SIDE * width, widest + _RANK_ROOM * size)
     ruler = _Ruler(left + side, width - 2 * side, top + _HEAD, len(ranking.labels))
     parts = [words(left, top + 14, shortened(title, width), font_weight=600), ruler.draw()]
     if ranking.critical:
@@ -92,22 +112,24 @@ def _diagram(
     below = ruler.y + _GAP + len(bars) * _BAR_GAP
     order = sorted(zip(ranking.ranks, ranking.labels, strict=True))
     for place, (rank, label) in enumerate(order):
-        parts.append(_lead(ruler, models[label], rank, place, below, side))
+        parts.append(_lead(ruler, models[label], rank, place, below, side, size))
     return "".join(parts)
 
 
-def _lead(ruler: _Ruler, model: Model, rank: float, place: int, below: float, side: float) -> str:
+def _lead(
+    ruler: _Ruler, model: Model, rank: float, place: int, below: float, side: float, size: float
+) -> str:
     """From a model's place on the line down and out to its name: the better half to the left."""
     to_left = place < (ruler.count + 1) // 2
     y = below + LINE_HEIGHT * ((place if to_left else ruler.count - 1 - place) + 0.5)
     end = ruler.left - 6 if to_left else ruler.left + ruler.width + 6
-    name = shortened(model.label, side - _RANK_WIDTH)
+    name = shortened(model.label, side - _RANK_ROOM * size, size)
     text = f"{name}  {rank:.2f}" if to_left else f"{rank:.2f}  {name}"
     beside, anchor = (end - 4, "end") if to_left else (end + 4, "start")
     return (
         _stroke(f"M{ruler.at(rank):.1f} {ruler.y:.1f}V{y:.1f}H{end:.1f}", AXIS)
         + shape(model.marker, ruler.at(rank), ruler.y, 4.2, model.colour)
-        + words(beside, y + 4, text, text_anchor=anchor)
+        + words(beside, y + 4, text, text_anchor=anchor, font_size=size)
     )
 
 

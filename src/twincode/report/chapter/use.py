@@ -40,7 +40,9 @@ def barely_used_text(results: Results, models: Iterable[Model]) -> str:
     lines = [f"{label}: {listed(datasets)}." for label, datasets in found.items() if datasets]
     if not lines:
         return ""
-    return f"Perplexity, mean over seeds, at most {BARELY_USED:.0%} of the codes:\n\n{points(lines)}"
+    return (
+        f"Perplexity, mean over seeds, at most {BARELY_USED:.0%} of the codes:\n\n{points(lines)}"
+    )
 
 
 def _use(results: Results, model: Model, dataset: str) -> tuple[float, float] | None:
