@@ -40,6 +40,16 @@ def test_every_gamma_is_reported_with_its_difference(tmp_path):
         assert re.search(pattern, details["Linear SVM accuracy on the codes"])
 
 
+def test_a_long_label_may_break_a_short_one_not_and_none_before_its_number(tmp_path):
+    label = "A model whose label is too long for one line of a card γ=1"
+    long = made.Model(label, "bt-vqvae", 1.0, overrides={"gamma": 1.0})
+    text = dict(answer_of(tmp_path, models=(made.NAIVE, long)).details)[
+        "Linear SVM accuracy on the codes"
+    ]
+    assert f"{label}\xa00." in text
+    assert text.startswith("Naive\xa0VQ-VAE\xa00.")
+
+
 def test_controls_stand_beside_the_models(tmp_path):
     details = dict(answer_of(tmp_path, models=made.ALL_MODELS).details)
     controls = details["Controls under the same probe"].replace("\xa0", " ")

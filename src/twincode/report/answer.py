@@ -28,6 +28,7 @@ _CODES = "svm_accuracy"
 _COST = "reconstruction"
 _VERDICTS = ("higher", "lower", WITHIN, UNKNOWN)
 _RATIO_DECIMALS = 2
+_LONGEST_UNBROKEN = 24  # letters of a label
 
 Values = dict[str, Summary | None]
 
@@ -117,7 +118,11 @@ def _text(value: Summary) -> str:
 
 
 def _named(model: Model, text: str) -> str:
-    return f"{model.label} {text}".replace(" ", NO_BREAK)
+    """A model and its number, which stay on one line where the label is short."""
+    label = model.label
+    if len(label) <= _LONGEST_UNBROKEN:
+        label = label.replace(" ", NO_BREAK)
+    return NO_BREAK.join([label, text.replace(" ", NO_BREAK)])
 
 
 def _levels(models: Sequence[Model], codes: Values) -> str:

@@ -27,6 +27,7 @@ _TICK_EVERY = 34.0
 _TICK_EVERY_ACROSS = 52.0
 _BOLD = 1.12  # how much wider bold letters are
 _KEY_WIDTH = 22.0
+_LEGEND_SHARE = 0.88  # of a row for one entry, for fonts that are wider than most
 _KEY_GAP = 14.0
 _NARROW_LETTERS = frozenset("iljtfrI.,:;'|!()[] ")
 _WIDE_LETTERS = frozenset("mwMW@%−±×")
@@ -167,7 +168,7 @@ def _legend(keys: Sequence[Key], width: float) -> tuple[str, float]:
     """The legend's drawing and its height: entries in rows, as many as fit."""
     x, y, parts = 0.0, 12.0, []
     for key in keys:
-        label = shortened(key.label, width - _KEY_WIDTH)
+        label = shortened(key.label, _LEGEND_SHARE * (width - _KEY_WIDTH))
         taken = _KEY_WIDTH + text_width(label)
         if x and x + taken > width:
             x, y = 0.0, y + LINE_HEIGHT
