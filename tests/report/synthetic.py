@@ -41,6 +41,10 @@ TWINS = tuple(
 )
 RAW = Model("Raw series", "raw-series", accuracy=0.80, trained=False, discrete=False)
 RANDOM = Model("Random encoder", "random-encoder", accuracy=0.7, trained=False)
+RANDOM_CONTINUOUS = Model(
+    "Random encoder, continuous", "random-encoder-continuous",
+    accuracy=0.72, trained=False, discrete=False,
+)  # fmt: skip
 ALL_MODELS = (NAIVE, AUGMENTED, *TWINS, RANDOM, RAW)
 
 

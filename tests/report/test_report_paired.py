@@ -155,6 +155,16 @@ def test_twins_meet_augmentation_and_every_trained_model_the_naive_and_the_untra
     assert frame["p"].isna().all()
 
 
+def test_an_untrained_encoder_without_a_codebook_is_a_control_of_its_own(tmp_path):
+    models = (made.NAIVE, made.RANDOM, made.RANDOM_CONTINUOUS)
+    groups = dict(by_comparison(paired_differences(load_results(study_of(tmp_path, 1, 2, models)))))
+    assert [*groups] == ["an untrained encoder", "an untrained encoder without a codebook"]
+    for rows, control in zip(groups.values(), models[1:], strict=True):
+        assert {(row.model.label, row.base.label) for row in rows} == {
+            (made.NAIVE.label, control.label)
+        }
+
+
 def test_controls_alone_have_no_differences(tmp_path):
     found = paired_differences(load_results(study_of(tmp_path, 1, 2, (made.RANDOM, made.RAW))))
     assert found == by_comparison(found) == []

@@ -10,6 +10,7 @@ NAIVE_RECIPE = "vqvae"
 AUGMENTED_RECIPE = "vqvae-augmented"
 RAW_RECIPE = "raw-series"
 UNTRAINED_RECIPE = "random-encoder"
+UNTRAINED_CONTINUOUS_RECIPE = "random-encoder-continuous"
 _BUDGET_PREFIX = "thesis-"  # the same method under the authors' budget
 _INK = "#3a3f4b"
 _AMBER = "#d98200"

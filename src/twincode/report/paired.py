@@ -25,6 +25,7 @@ from twincode.report.metrics import (
 from twincode.report.models import (
     AUGMENTED_RECIPE,
     NAIVE_RECIPE,
+    UNTRAINED_CONTINUOUS_RECIPE,
     UNTRAINED_RECIPE,
     Model,
 )
@@ -41,6 +42,7 @@ _COMPARISONS = {
     NAIVE_RECIPE: ("the naive VQ-VAE", (*_PROBED, "reconstruction")),
     AUGMENTED_RECIPE: ("augmentation alone", (*_PROBED, "reconstruction")),
     UNTRAINED_RECIPE: ("an untrained encoder", _PROBED),
+    UNTRAINED_CONTINUOUS_RECIPE: ("an untrained encoder without a codebook", _PROBED),
 }
 _COLUMNS = [
     *("model", "against", "metric", "better", "datasets", "pairs", "mean_difference"),

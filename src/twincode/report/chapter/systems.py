@@ -15,6 +15,7 @@ from twincode.report.models import (
     AUGMENTED_RECIPE,
     NAIVE_RECIPE,
     RAW_RECIPE,
+    UNTRAINED_CONTINUOUS_RECIPE,
     UNTRAINED_RECIPE,
     Model,
 )
@@ -27,7 +28,11 @@ GAINS = ("svm_accuracy", "knn5_accuracy")
 _RATIO_DECIMALS = 2
 _GIB = 2**30
 _NO_DIFFERENCE = "0"
-CONTROLS = {RAW_RECIPE: "raw series", UNTRAINED_RECIPE: "untrained encoder"}
+CONTROLS = {
+    RAW_RECIPE: "raw series",
+    UNTRAINED_RECIPE: "untrained encoder",
+    UNTRAINED_CONTINUOUS_RECIPE: "untrained encoder without a codebook",
+}
 
 Column = tuple[str, Callable[[Model], str]]
 
@@ -55,7 +60,7 @@ def systems_note(costs: Sequence[Cost]) -> str:
     note = (
         "Gains are means over data sets of differences from the naive model, in brackets on how "
         "many data sets they are for the better and, where tested, Holm's p: those of trained "
-        "models paired by seed, those of the untrained encoder and the raw series between means. "
+        "models paired by seed, those of untrained encoders and the raw series between means. "
         "Error is the geometric mean over data sets of multiples of the naive model's; untrained "
         "decoders are not compared. Code use is the perplexity of a codebook of so many codes (a "
         f"mean where there are several), barely used where it is at most {BARELY_USED:.0%} of "
