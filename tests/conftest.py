@@ -46,6 +46,14 @@ TINY = {
     "epochs": 4,
 }
 
+# What follows takes the mean off again, so such a bias has no gradient but for rounding: one before
+# a normalisation, and the last of a projector, since most twin losses centre features or compare
+# views alone.
+WITHOUT_EFFECT = (
+    *("convolution.bias", "spread.bias", "first.bias", "second.bias"),
+    *("projector.last.bias", "whitening.bias"),
+)
+
 
 def run_how_to(page, few):
     """Run the Python of a how-to page, with ``few`` in place of its epochs; what it defined."""

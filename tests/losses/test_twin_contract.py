@@ -4,16 +4,11 @@ import dataclasses
 
 import pytest
 import torch
+from settings_read import SMALL, D, loss_at, settings_read
 from torch.nn import functional as F
 
-from twincode.config import ObjectiveConfig
 from twincode.losses import TWIN_LOSSES, byol_loss, info_nce_loss, plain
 from twincode.losses.contract import TwinObjective
-
-CONFIG = ObjectiveConfig(
-    projector_width=8, predictor_width=5, queue_size=6, whitening_width=4, gamma=1.0
-)
-D = 3
 
 
 def noise(*shape, seed=0):
@@ -22,7 +17,7 @@ def noise(*shape, seed=0):
 
 def build(name, **changes):
     torch.manual_seed(0)
-    return TWIN_LOSSES[name](dataclasses.replace(CONFIG, **changes)).train()
+    return TWIN_LOSSES[name](dataclasses.replace(SMALL, **changes)).train()
 
 
 def seen(twin, batch=4):
@@ -100,23 +95,16 @@ def test_byol_predicts_each_view_from_the_other():
     torch.testing.assert_close(twin([upper, lower], [of_upper, of_lower]), expected)
 
 
-def test_the_settings_reach_the_losses():
-    changes = {
-        "barlow_twins": {"off_diagonal_weight": 0.5},
-        "vicreg": {"invariance_weight": 1.0},
-        "vibcreg": {"covariance_weight": 9.0},
-        "simclr": {"contrastive_temperature": 0.1},
-        "moco": {"contrastive_temperature": 0.1},
-        "byol": {"predictor_width": 3},
-    }
-    assert changes.keys() == TWIN_LOSSES.keys()
-    for name, change in changes.items():
-        usual, other = build(name), build(name, **change)
-        assert usual(*seen(usual)) != other(*seen(other)), name
+@pytest.mark.parametrize("name", sorted(TWIN_LOSSES))
+def test_every_setting_that_is_read_makes_a_difference(name):
+    usual = loss_at(name, SMALL)
+    for setting in settings_read(name):
+        doubled = dataclasses.replace(SMALL, **{setting: 2 * getattr(SMALL, setting)})
+        assert loss_at(name, doubled) != usual, setting
 
 
 def test_a_pure_function_is_an_objective():
-    twin = plain(lambda a, b, config: config.gamma * (a - b).square().mean())(CONFIG)
+    twin = plain(lambda a, b, config: config.gamma * (a - b).square().mean())(SMALL)
     assert isinstance(twin, TwinObjective)
     assert not twin.needs_teacher
     assert twin.symmetric

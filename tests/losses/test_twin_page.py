@@ -4,13 +4,12 @@ import re
 from pathlib import Path
 
 from conftest import run_how_to
+from settings_read import SMALL, settings_read
 
-from twincode.config import ObjectiveConfig, field_names
 from twincode.losses import TWIN_LOSSES
 from twincode.recipes import RECIPES, label
 
 PAGE = (Path(__file__).parents[2] / "docs" / "twin-objectives.md").read_text(encoding="utf-8")
-SMALL = ObjectiveConfig(projector_width=4, predictor_width=4, queue_size=4)
 ROWS = [line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| `")][1:]
 REGISTRY = TWIN_LOSSES
 
@@ -24,11 +23,22 @@ def test_its_code_runs_from_outside_the_package(registry):
 
 
 def test_its_table_is_complete_and_its_names_exist():
-    assert [row[0].strip("` ") for row in ROWS] == list(TWIN_LOSSES)
+    assert [row[0].strip("` ") for row in ROWS] == list(TWIN_LOSSES), (
+        "one row a loss, in this order"
+    )
     for row in ROWS:
-        name, recipes, _, teacher, settings = (cell.strip() for cell in row)
+        name, recipes, _, teacher, _ = (cell.strip() for cell in row)
         for recipe in re.findall(r"`([a-z-]+)`", recipes):
             assert RECIPES[recipe]().objective.twin_loss == name.strip("`")
-        assert set(re.findall(r"`([a-z_]+)`", settings)) <= set(field_names())
-        twin = TWIN_LOSSES[name.strip("`")](SMALL)
-        assert bool(teacher) == twin.needs_teacher
+        assert bool(teacher) == TWIN_LOSSES[name.strip("`")](SMALL).needs_teacher
+
+
+def test_its_table_says_which_settings_a_loss_reads():
+    above = set()
+    for row in ROWS:
+        named = set(re.findall(r"`([a-z_]+)`", row[4]))
+        named |= above if "the same" in row[4] else set()
+        of_teacher = {"teacher_momentum", "teacher_schedule"} if row[3].strip() else set()
+        read = settings_read(row[0].strip("` ")) - {"projector_width"}  # all read it
+        assert named == read | of_teacher, row[0]
+        above = named

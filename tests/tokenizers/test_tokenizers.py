@@ -5,15 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.errors import TwincodeError
+from twincode.recipes import RECIPES
 from twincode.tokenizers import TOKENIZERS, build_tokenizer
 
-RECIPES = ("vqvae", "vqvae2", "bands", "contrastive-vae", "vicreg", "raw-series")
 WITH_CODES = ("vqvae", "vqvae2", "bands")
 SEVERAL_CODES = ("residual", "product")
 
 
 def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def tiny_with(tokenizer):
+    """The first recipe that has this tokenizer; the usual one, given it, where none has."""
+    having = (name for name, make in RECIPES.items() if make().tokenizer.tokenizer == tokenizer)
+    return tiny(next(having, "vqvae"), tokenizer=tokenizer)
 
 
 def state(module):
@@ -32,7 +38,7 @@ def test_reconstruction_has_the_length_of_the_series(length):
 
 
 @given(
-    name=st.sampled_from(RECIPES),
+    name=st.sampled_from(sorted(TOKENIZERS)),
     batch=st.integers(1, 3),
     channels=st.integers(1, 3),
     length=st.integers(6, 60),
@@ -40,7 +46,7 @@ def test_reconstruction_has_the_length_of_the_series(length):
     twin=st.booleans(),
 )
 def test_output_keeps_the_contract(name, batch, channels, length, constant, twin):
-    tokenizer = build_tokenizer(tiny(name), channels, length)
+    tokenizer = build_tokenizer(tiny_with(name), channels, length)
     x = torch.zeros(batch, channels, length) if constant else noise(batch, channels, length)
     output = tokenizer(x, x if twin else None)
     H, W = output.latents.shape[2:]
@@ -56,9 +62,9 @@ def test_output_keeps_the_contract(name, batch, channels, length, constant, twin
         assert reconstruction.shape == output.reconstruction.shape == x.shape
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", sorted(TOKENIZERS))
 def test_using_a_tokenizer_changes_nothing_even_in_training_mode(name):
-    tokenizer = build_tokenizer(tiny(name), 2, 40).train()
+    tokenizer = build_tokenizer(tiny_with(name), 2, 40).train()
     tokenizer.quantizer.eval()
     before, random = state(tokenizer), torch.get_rng_state()
     x = noise(6, 2, 40)
@@ -142,7 +148,3 @@ def test_an_encoder_alone_may_have_a_codebook():
 def test_settings_that_make_no_tokenizer_are_errors(changes, message):
     with pytest.raises(TwincodeError, match=message):
         build_tokenizer(tiny("vqvae").replace(**changes), 1, 20)
-
-
-def test_every_tokenizer_is_tested_here():
-    assert {tiny(name).tokenizer.tokenizer for name in RECIPES} == set(TOKENIZERS)

@@ -25,7 +25,8 @@ def test_its_code_runs_from_outside_the_package(registry):
 def test_its_table_is_complete_and_its_names_exist():
     assert {row[0].strip("` ") for row in ROWS} == set(TOKENIZERS)
     for name, recipe, _, settings in ROWS:
-        assert RECIPES[recipe.strip("` ")]().tokenizer.tokenizer == name.strip("` ")
+        if recipe.strip():
+            assert RECIPES[recipe.strip("` ")]().tokenizer.tokenizer == name.strip("` ")
         assert set(re.findall(r"`([a-z_]+)`", settings)) <= set(field_names())
 
 

@@ -1,11 +1,14 @@
+import copy
 import math
 
 import pytest
 import torch
 from conftest import make_waves, tiny
+from torch.nn import functional as F
 
 from twincode.config import ObjectiveConfig
 from twincode.train.loop import build_learner
+from twincode.train.randomness import stream
 from twincode.train.teacher import momentum_at
 
 TAUGHT = ("moco-vqvae", "byol-vqvae", "moco", "byol")
@@ -57,14 +60,18 @@ def test_every_parameter_of_the_student_is_optimised_and_gets_a_gradient(name):
     assert any(key.startswith("twin.predictor") for key in named) == name.startswith("byol")
 
 
-def test_the_teacher_follows_every_step():
-    """Two steps of one batch each: m (m t + (1 - m) s_1) + (1 - m) s_2."""
-    one = learner("moco", teacher_momentum=0.9, batch_size=20)
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_teacher_follows_every_step(schedule):
+    """t = m t + (1 - m) s after each of four steps, two in an epoch, m as scheduled for the run."""
+    one = learner("moco", teacher_momentum=0.6, teacher_schedule=schedule, batch_size=10, epochs=2)
     expected = parameters(one.teacher.tokenizer)
+    students = []
+    one.optimizer.register_step_post_hook(lambda *_: students.append(parameters(one.tokenizer)))
     for epoch in (1, 2):
         one.train_epoch(series(), epoch)
-        student = parameters(one.tokenizer)
-        expected = {name: 0.9 * t + 0.1 * student[name] for name, t in expected.items()}
+    momenta = {"constant": [0.6] * 4, "cosine": [0.6, 0.6585786, 0.8, 0.9414214]}[schedule]
+    for student, m in zip(students, momenta, strict=True):
+        expected = {name: m * t + (1 - m) * student[name] for name, t in expected.items()}
     for name, parameter in one.teacher.tokenizer.named_parameters():
         torch.testing.assert_close(parameter, expected[name])
 
@@ -81,13 +88,28 @@ def test_targets_are_what_the_student_would_project_in_training_mode():
     torch.testing.assert_close(alone, found[1], atol=1e-5, rtol=1e-4)
 
 
-def test_the_queue_is_filled_with_the_teachers_keys():
-    one = learner("moco", batch_size=20, queue_size=20)
-    before = one.objective.twin.queue.clone()
+def test_the_queue_is_filled_with_the_teachers_keys_of_the_lower_view():
+    """In the second epoch, where the student is no longer what the teacher is."""
+    one = learner("moco", batch_size=20, queue_size=20, learning_rate=0.1)
     one.train_epoch(series(), 1)
-    after = one.objective.twin.queue
-    assert not torch.isclose(before, after).all(dim=1).any()
-    torch.testing.assert_close(after.norm(dim=1), torch.ones(20))
+    teacher, student = copy.deepcopy(one.teacher), copy.deepcopy(one.modules)
+    before = one.objective.twin.queue.clone()
+    x = series()[torch.randperm(20, generator=stream(0, "order", 2))]
+    upper, lower = one.augmenter(torch.cat([x, x]), stream(0, "views", 2)).chunk(2)
+    student["tokenizer"].train()
+    keys, of_the_upper_view, of_the_student = (
+        F.normalize(projector(tokenizer.one_view_latents(view)), dim=1)
+        for tokenizer, projector, view in (
+            (teacher.tokenizer, teacher.projector, lower),
+            (teacher.tokenizer, teacher.projector, upper),
+            (student["tokenizer"], student["objective"].projector, lower),
+        )
+    )
+    one.train_epoch(series(), 2)
+    queue = one.objective.twin.queue
+    torch.testing.assert_close(queue, keys)
+    for other in (before, of_the_upper_view, of_the_student):
+        assert not torch.isclose(queue, other, atol=1e-3).all(dim=1).any()
 
 
 @pytest.mark.parametrize("name", ["vqvae", "bt-vqvae", "vicreg-vqvae", "simclr"])
