@@ -5,9 +5,9 @@ from pathlib import Path
 
 from conftest import run_how_to
 
-from twincode.config import ObjectiveConfig, field_names
+from twincode.config import ObjectiveConfig
 from twincode.losses import TWIN_LOSSES
-from twincode.recipes import RECIPES, label
+from twincode.recipes import RECIPES, label, recipe
 
 PAGE = (Path(__file__).parents[2] / "docs" / "twin-objectives.md").read_text(encoding="utf-8")
 SMALL = ObjectiveConfig(projector_width=4, predictor_width=4, queue_size=4)
@@ -27,8 +27,9 @@ def test_its_table_is_complete_and_its_names_exist():
     assert [row[0].strip("` ") for row in ROWS] == list(TWIN_LOSSES)
     for row in ROWS:
         name, recipes, _, teacher, settings = (cell.strip() for cell in row)
-        for recipe in re.findall(r"`([a-z-]+)`", recipes):
-            assert RECIPES[recipe]().objective.twin_loss == name.strip("`")
-        assert set(re.findall(r"`([a-z_]+)`", settings)) <= set(field_names())
+        for each in re.findall(r"`([a-z-]+)`", recipes):
+            assert RECIPES[each]().objective.twin_loss == name.strip("`")
+        config = recipe("bt-vqvae", twin_loss=name.strip("`"))
+        assert config.idle(re.findall(r"`([a-z_]+)`", settings)) == {}
         twin = TWIN_LOSSES[name.strip("`")](SMALL)
         assert bool(teacher) == twin.needs_teacher

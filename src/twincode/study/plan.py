@@ -2,11 +2,11 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from twincode.config import Config
+from twincode.config import Config, read_where, unread
 from twincode.errors import TwincodeError, unknown_name
 from twincode.recipes import is_alone, is_continuous, label, recipe
 
@@ -64,7 +64,8 @@ class Study:
         """The distinct configurations to run on a data set with ``n_train`` train series.
 
         Controls come first, seed by seed. Raises TwincodeError for settings and recipes that do
-        not exist, and for different models that tables could not tell apart.
+        not exist, for settings that no model reads, and for different models that tables could not
+        tell apart.
         """
         configs = [self._control("raw-series", seed=0)]
         for seed in range(self.seeds):
@@ -73,6 +74,7 @@ class Study:
             if any(map(is_continuous, models)):
                 configs.append(self._control("random-encoder-continuous", seed=seed))
             configs += models
+        self._check_read(configs)
         distinct: dict[str, Config] = {}
         for config in configs:
             distinct.setdefault(config.digest(), config)
@@ -85,6 +87,16 @@ class Study:
                 raise TwincodeError(f"a study varies {name} itself; use {instead}")
         if self.steps is not None and "epochs" in settings:
             raise TwincodeError("a study takes epochs or steps, not both")
+
+    def _check_read(self, configs: Sequence[Config]) -> None:
+        """Raise TwincodeError for settings that change no model, untrained controls aside."""
+        trained = [config for config in configs if config.recipe not in _CONTROLS] or configs
+        if idle := _idle_in_all(trained, self.settings):
+            raise unread("this study", {name: read_where(name) for name in idle})
+        for recipe_name, settings in self.overrides.items():
+            own = [config for config in trained if config.recipe == recipe_name]
+            if idle := _idle_in_all(own, settings):
+                raise unread(f"recipe {recipe_name}", idle)
 
     def _control(self, name: str, seed: int) -> Config:
         fixed = _CONTROLS[name]
@@ -107,6 +119,14 @@ class Study:
         if not self.gammas:
             raise TwincodeError(f"{name} needs at least one gamma; give some with --gammas")
         return [control, *(_weighed(config, gamma, control) for gamma in self.gammas)]
+
+
+def _idle_in_all(configs: Iterable[Config], names: Iterable[str]) -> dict[str, str]:
+    """Those of the settings ``names`` that none of the models reads, and why the last does not."""
+    idle = dict.fromkeys(names, "")
+    for config in configs:
+        idle = config.idle(idle)
+    return idle
 
 
 def epochs_for(steps: int, n_train: int, batch_size: int) -> int:
