@@ -1,8 +1,8 @@
 """Frozen configurations: everything that decides a run's numbers, and nothing else.
 
 Every field has a name of its own across all groups, so ``codebook_size`` alone is enough to set
-``quantizer.codebook_size``. A field that only some models read says beside its value which. The device and the number of threads are not here: they say where a
-run is computed, not what.
+``quantizer.codebook_size``. A field that only some models read says beside its value which.
+The device and the number of threads are not here: they say where a run is computed, not what.
 """
 
 import dataclasses
@@ -61,8 +61,8 @@ _AUGMENTED = one_of("upper_input", "view") | _TWO_VIEWS
 class TokenizerConfig:
     """The map from a series to a grid of latents and back.
 
-    The transform (``n_fft``, ``hop_length``, ``window``) is made for every model, since augmentations
-    work on it too. ``background_classes`` are names of classes.
+    The transform (``n_fft``, ``hop_length``, ``window``) is made for every model: an augmentation
+    works on it too. ``background_classes`` are names of classes.
     """
 
     tokenizer: str = "vqvae"

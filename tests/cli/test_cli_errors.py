@@ -219,6 +219,35 @@ def test_studies_that_make_no_sense(fails, tmp_path, words, message):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        (
+            "[settings]\nqueue_size = 8",
+            [],
+            "this study does not read queue_size (read where twin_loss",
+        ),
+        (
+            "[settings]\nqueue_size = 8",
+            ["--recipes", "vqvae"],
+            "this study does not read queue_size",
+        ),
+        ("[recipe.vqvae]\nprojector-width = 8", [], "recipe vqvae does not read projector_width ("),
+        (
+            "[settings]\nprojector_width = 8",
+            ["--recipes", "vqvae", "--off-diagonal-weight", "1"],
+            "this study does not read off_diagonal_weight (",
+        ),
+        # What the file says is for its own recipes, of which options may leave some out.
+        ("[settings]\nprojector_width = 8", ["--recipes", "vqvae"], "unknown data set 'GunPiont'"),
+    ],
+)
+def test_settings_of_a_file_that_its_recipes_do_not_read(fails, tmp_path, text, words, message):
+    file = tmp_path / "my.toml"
+    file.write_text(f'datasets = ["GunPiont"]\n{text}')
+    assert message in fails("study", file, *words, "--out", tmp_path / "s")
+
+
 def test_a_study_of_nothing(fails):
     assert "name data sets with --datasets, or a study file" in fails("study", "--epochs", "3")
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,9 +64,31 @@ class Study:
         """The distinct configurations to run on a data set with ``n_train`` train series.
 
         Controls come first, seed by seed. Raises TwincodeError for settings and recipes that do
-        not exist, for settings that no model reads, and for different models that tables could not
-        tell apart.
+        not exist, and for different models that tables could not tell apart.
         """
+        distinct: dict[str, Config] = {}
+        for config in self._all_configs(n_train):
+            distinct.setdefault(config.digest(), config)
+        _check_labels(distinct.values())
+        return list(distinct.values())
+
+    def check_read(self, names: Iterable[str]) -> None:
+        """Raise TwincodeError where no model reads a setting, or a recipe not one of its own.
+
+        ``names`` are the settings in question. Untrained controls do not count, unless there is
+        nothing else.
+        """
+        configs = self._all_configs(n_train=1)
+        trained = [config for config in configs if config.recipe not in _CONTROLS] or configs
+        if idle := _idle_in_all(trained, names):
+            raise unread("this study", {name: read_where(name) for name in idle})
+        for recipe_name, settings in self.overrides.items():
+            own = [config for config in trained if config.recipe == recipe_name]
+            if idle := _idle_in_all(own, settings):
+                raise unread(f"recipe {recipe_name}", idle)
+
+    def _all_configs(self, n_train: int) -> list[Config]:
+        """Those that are equal still several times."""
         configs = [self._control("raw-series", seed=0)]
         for seed in range(self.seeds):
             models = [each for name in self.recipes for each in self._models(name, seed, n_train)]
@@ -74,12 +96,7 @@ class Study:
             if any(map(is_continuous, models)):
                 configs.append(self._control("random-encoder-continuous", seed=seed))
             configs += models
-        self._check_read(configs)
-        distinct: dict[str, Config] = {}
-        for config in configs:
-            distinct.setdefault(config.digest(), config)
-        _check_labels(distinct.values())
-        return list(distinct.values())
+        return configs
 
     def _check_settings(self, settings: Mapping[str, Any]) -> None:
         for name, instead in _VARIED.items():
@@ -87,16 +104,6 @@ class Study:
                 raise TwincodeError(f"a study varies {name} itself; use {instead}")
         if self.steps is not None and "epochs" in settings:
             raise TwincodeError("a study takes epochs or steps, not both")
-
-    def _check_read(self, configs: Sequence[Config]) -> None:
-        """Raise TwincodeError for settings that change no model, untrained controls aside."""
-        trained = [config for config in configs if config.recipe not in _CONTROLS] or configs
-        if idle := _idle_in_all(trained, self.settings):
-            raise unread("this study", {name: read_where(name) for name in idle})
-        for recipe_name, settings in self.overrides.items():
-            own = [config for config in trained if config.recipe == recipe_name]
-            if idle := _idle_in_all(own, settings):
-                raise unread(f"recipe {recipe_name}", idle)
 
     def _control(self, name: str, seed: int) -> Config:
         fixed = _CONTROLS[name]
