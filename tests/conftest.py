@@ -158,9 +158,13 @@ def twincode(capsys, monkeypatch):
     return run
 
 
-def options(**changes):
-    """The settings of a tiny model as words of a command line."""
-    words = [(f"--{name.replace('_', '-')}", str(v)) for name, v in {**TINY, **changes}.items()]
+def options(name="bt-vqvae", **changes):
+    """The settings of a tiny model, those that it reads, as words of a command line."""
+    settings = {**TINY, **changes}
+    idle = recipe(name, **settings).idle(settings)
+    words = [
+        (f"--{each.replace('_', '-')}", str(v)) for each, v in settings.items() if each not in idle
+    ]
     return [word for pair in words for word in pair]
 
 

@@ -1,8 +1,8 @@
 """Frozen configurations: everything that decides a run's numbers, and nothing else.
 
 Every field has a name of its own across all groups, so ``codebook_size`` alone is enough to set
-``quantizer.codebook_size``. The device and the number of threads are not here: they say where a
-run is computed, not what.
+``quantizer.codebook_size``. A field that only some models read says beside its value which.
+The device and the number of threads are not here: they say where a run is computed, not what.
 """
 
 import dataclasses
@@ -13,58 +13,90 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
+from twincode.conditions import Condition, empty, holding, nonzero, one_of, why_unread
 from twincode.errors import TwincodeError, unknown_name
 
 _BEFORE = "before"
+_READ = "read"
+
+# The package's own choices, of which is known what they read. One that is registered elsewhere may
+# read any setting.
+OWN_CHOICES = {
+    "tokenizer": ("vqvae", "vqvae2", "bands", "contrastive", "encoder", "raw"),
+    "quantizer": ("vq", "residual", "product", "fsq", "gaussian", "identity"),
+    "twin_loss": ("barlow_twins", "vicreg", "vibcreg", "simclr", "moco", "byol"),
+}
 
 
-def added(default: Any, before: Any) -> Any:
+def setting(default: Any, read: Condition) -> Any:
+    """A field that only some models read: those whose settings meet the condition ``read``."""
+    return field(default=default, metadata={_READ: read})
+
+
+def added(default: Any, before: Any, read: Condition | None = None) -> Any:
     """A field that came later. Runs made without it behave like runs with the value ``before``.
 
     At that value it is left out of the digest, so that a new option does not make finished runs
-    look like other ones.
+    look like other ones. ``read`` is as for ``setting``; None stands for every model.
     """
-    return field(default=default, metadata={_BEFORE: before})
+    return field(default=default, metadata={_BEFORE: before} | ({_READ: read} if read else {}))
+
+
+def _by(chooser: str, *choices: str) -> Condition:
+    """Read by these of the package's own tokenizers, quantisers or twin losses."""
+    return one_of(chooser, *choices, among=OWN_CHOICES[chooser])
+
+
+_TRAINED = nonzero("epochs")
+_ON_PLANE = _by("tokenizer", "vqvae", "vqvae2", "bands", "contrastive", "encoder")
+_LEARNT = _by("quantizer", "vq", "residual", "product")
+_AVERAGED = one_of("codebook_update", "ema") & _TRAINED
+_TWO_VIEWS = nonzero("gamma")
+_WEIGHTED = _by("twin_loss", "vicreg", "vibcreg")
+_TEACHER = _by("twin_loss", "moco", "byol")
+_AUGMENTED = one_of("upper_input", "view") | _TWO_VIEWS
 
 
 @dataclass(frozen=True)
 class TokenizerConfig:
     """The map from a series to a grid of latents and back.
 
-    ``top_width`` belongs to ``vqvae2``, ``bands`` and ``band_widths`` to ``bands``,
-    ``background_classes``, names of classes, to ``contrastive``.
+    The transform (``n_fft``, ``hop_length``, ``window``) is made for every model: an augmentation
+    works on it too. ``background_classes`` are names of classes.
     """
 
     tokenizer: str = "vqvae"
     n_fft: int = 8
     hop_length: int = 2
     window: str = "rectangular"
-    latent_channels: int = 64
-    residual_blocks: int = 4
-    downsampled_width: int = 8
-    top_width: int = added(4, before=4)
-    bands: tuple[int, ...] = added((), before=())
-    band_widths: tuple[int, ...] = added((), before=())
-    background_classes: tuple[str, ...] = added((), before=())
+    latent_channels: int = setting(64, _ON_PLANE)
+    residual_blocks: int = setting(4, _ON_PLANE)
+    downsampled_width: int = setting(
+        8, _by("tokenizer", "vqvae", "vqvae2", "contrastive", "encoder") | empty("band_widths")
+    )
+    top_width: int = added(4, before=4, read=_by("tokenizer", "vqvae2"))
+    bands: tuple[int, ...] = added((), before=(), read=_by("tokenizer", "bands"))
+    band_widths: tuple[int, ...] = added((), before=(), read=_by("tokenizer", "bands"))
+    background_classes: tuple[str, ...] = added((), before=(), read=_by("tokenizer", "contrastive"))
 
 
 @dataclass(frozen=True)
 class QuantizerConfig:
     """The codebook and how it moves (eq. 4.13), or what stands in its place."""
 
-    quantizer: str = "vq"
-    codebook_size: int = 32
-    codebook_update: str = "ema"
-    codebook_init: str = "data"
-    commitment_weight: float = 1.0
-    ema_decay: float = 0.8
-    ema_epsilon: float = 1e-5
-    distance: str = added("euclidean", before="euclidean")
-    revive_below: float = added(0.0, before=0.0)
-    quantizer_depth: int = added(2, before=2)
-    codebook_groups: int = added(2, before=2)
-    fsq_levels: tuple[int, ...] = added((8, 4), before=(8, 4))
-    kl_weight: float = added(1.0, before=1.0)
+    quantizer: str = setting("vq", _ON_PLANE)
+    codebook_size: int = setting(32, _LEARNT)
+    codebook_update: str = setting("ema", _LEARNT)
+    codebook_init: str = setting("data", _LEARNT)
+    commitment_weight: float = setting(1.0, _LEARNT & _TRAINED)
+    ema_decay: float = setting(0.8, _AVERAGED | nonzero("revive_below"))
+    ema_epsilon: float = setting(1e-5, _AVERAGED)
+    distance: str = added("euclidean", before="euclidean", read=_LEARNT)
+    revive_below: float = added(0.0, before=0.0, read=_LEARNT & _TRAINED)
+    quantizer_depth: int = added(2, before=2, read=_by("quantizer", "residual"))
+    codebook_groups: int = added(2, before=2, read=_by("quantizer", "product"))
+    fsq_levels: tuple[int, ...] = added((8, 4), before=(8, 4), read=_by("quantizer", "fsq"))
+    kl_weight: float = added(1.0, before=1.0, read=_by("quantizer", "gaussian") & _TRAINED)
 
 
 @dataclass(frozen=True)
@@ -72,41 +104,42 @@ class ObjectiveConfig:
     """What is minimised: eq. 4.9 plus ``gamma`` times a twin loss (eq. 4.18).
 
     ``upper_input`` says what the reconstructing branch sees: ``clean`` or an augmented ``view``.
-    Which twin loss reads which of the other settings is in docs/twin-objectives.md.
     """
 
-    twin_loss: str = "barlow_twins"
-    gamma: float = 0.0
-    off_diagonal_weight: float = 0.005
-    projector_width: int = 4096
-    upper_input: str = "clean"
-    invariance_weight: float = added(25.0, before=25.0)
-    variance_weight: float = added(25.0, before=25.0)
-    covariance_weight: float = added(1.0, before=1.0)
-    whitening_iterations: int = added(5, before=5)
-    whitening_width: int = added(64, before=64)
-    contrastive_temperature: float = added(0.5, before=0.5)
-    queue_size: int = added(256, before=256)
-    predictor_width: int = added(4096, before=4096)
-    teacher_momentum: float = added(0.996, before=0.996)
-    teacher_schedule: str = added("constant", before="constant")
+    twin_loss: str = setting("barlow_twins", _TWO_VIEWS)
+    gamma: float = setting(0.0, _TRAINED)
+    off_diagonal_weight: float = setting(0.005, _by("twin_loss", "barlow_twins"))
+    projector_width: int = setting(4096, _TWO_VIEWS)
+    upper_input: str = setting("clean", _TRAINED)
+    invariance_weight: float = added(25.0, before=25.0, read=_WEIGHTED)
+    variance_weight: float = added(25.0, before=25.0, read=_WEIGHTED)
+    covariance_weight: float = added(1.0, before=1.0, read=_WEIGHTED)
+    whitening_iterations: int = added(5, before=5, read=_by("twin_loss", "vibcreg"))
+    whitening_width: int = added(64, before=64, read=_by("twin_loss", "vibcreg"))
+    contrastive_temperature: float = added(0.5, before=0.5, read=_by("twin_loss", "simclr", "moco"))
+    queue_size: int = added(256, before=256, read=_by("twin_loss", "moco"))
+    predictor_width: int = added(4096, before=4096, read=_by("twin_loss", "byol"))
+    teacher_momentum: float = added(0.996, before=0.996, read=_TEACHER)
+    teacher_schedule: str = added("constant", before="constant", read=_TEACHER)
 
 
 @dataclass(frozen=True)
 class AugmentationConfig:
     """Which augmentations make a view, in which order, and how strong each is."""
 
-    augmentations: tuple[str, ...] = ("flip", "jitter", "amplitude_resize", "slope", "phase")
-    flip_probability: float = 0.5
-    jitter_std: float = 0.1
-    amplitude_std: float = 0.1
-    slope_rate: float = 0.01
-    phase_range: float = math.pi / 4
-    warp_fraction: float = 0.1
-    warp_scales: tuple[float, ...] = (0.5, 2.0)
-    shuffle_slices: int = 4
-    crop_fraction: float = 0.9
-    noise_level: float = 0.05
+    augmentations: tuple[str, ...] = setting(
+        ("flip", "jitter", "amplitude_resize", "slope", "phase"), _AUGMENTED
+    )
+    flip_probability: float = setting(0.5, holding("augmentations", "flip"))
+    jitter_std: float = setting(0.1, holding("augmentations", "jitter"))
+    amplitude_std: float = setting(0.1, holding("augmentations", "amplitude_resize"))
+    slope_rate: float = setting(0.01, holding("augmentations", "slope"))
+    phase_range: float = setting(math.pi / 4, holding("augmentations", "phase"))
+    warp_fraction: float = setting(0.1, holding("augmentations", "window_warp"))
+    warp_scales: tuple[float, ...] = setting((0.5, 2.0), holding("augmentations", "window_warp"))
+    shuffle_slices: int = setting(4, holding("augmentations", "slice_and_shuffle"))
+    crop_fraction: float = setting(0.9, holding("augmentations", "window_crop"))
+    noise_level: float = setting(0.05, holding("augmentations", "gaussian_noise"))
 
 
 @dataclass(frozen=True)
@@ -114,10 +147,10 @@ class TrainingConfig:
     """Optimiser, budget and seed."""
 
     epochs: int = 200
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
-    precision: str = "float32"
+    batch_size: int = setting(128, _ON_PLANE)
+    learning_rate: float = setting(1e-3, _TRAINED)
+    weight_decay: float = setting(1e-3, _TRAINED)
+    precision: str = setting("float32", _TRAINED)
     seed: int = 0
 
 
@@ -129,7 +162,7 @@ class EvaluationConfig:
     ``kmeans_clusters`` 0 means the number of classes.
     """
 
-    evaluations: int = 5
+    evaluations: int = setting(5, _TRAINED)
     readouts: tuple[str, ...] = ("flatten", "mean", "histogram")
     svm_c: float = 1.0
     neighbours: tuple[int, ...] = (1, 5, 10)
@@ -165,6 +198,19 @@ class Config:
             for group, values in groups.items()
         }
         return dataclasses.replace(self, **replaced)
+
+    def idle(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of the settings ``names`` that change no number of this model, and why, in words.
+
+        Raises TwincodeError for a setting that does not exist.
+        """
+        names = list(names)
+        for name in names:
+            _find_field(name)
+        groups = [vars(getattr(self, group)) for group in _GROUPS]
+        values = {name: value for group in groups for name, value in group.items()}
+        reasons = {name: why_unread(name, values, _CONDITIONS) for name in names}
+        return {name: reason for name, reason in reasons.items() if reason}
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain nested dictionaries, ready for JSON."""
@@ -211,6 +257,26 @@ _BEFORE_ADDED = {
     }
     for name, group in _GROUPS.items()
 }
+# What has to be the case for a setting to be read; those that always are read are not among them.
+_CONDITIONS: dict[str, Condition] = {
+    each.name: each.metadata[_READ]
+    for group in _GROUPS.values()
+    for each in dataclasses.fields(group)
+    if _READ in each.metadata
+}
+
+
+def read_where(name: str) -> str:
+    """Which models read a setting, in words; empty where all do."""
+    return f"read where {_CONDITIONS[name]}" if name in _CONDITIONS else ""
+
+
+def unread(who: str, reasons: Mapping[str, str]) -> TwincodeError:
+    """The error for settings that would change no number of ``who``, each with its reason."""
+    settings = " and ".join(f"{name} ({reason})" for name, reason in reasons.items())
+    return TwincodeError(
+        f"{who} does not read {settings}; leave {'it' if len(reasons) == 1 else 'them'} out"
+    )
 
 
 def field_names() -> list[str]:

@@ -1,4 +1,7 @@
+import inspect
 import json
+import re
+import shlex
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -8,10 +11,11 @@ import pandas as pd
 import pytest
 from conftest import TINY, options, write_waves
 
+from twincode.cli.settings import parse_settings
 from twincode.config import field_names
 from twincode.data import load_dataset
 from twincode.model import load_model
-from twincode.recipes import RECIPES
+from twincode.recipes import RECIPES, recipe
 
 COMMANDS = [
     *("datasets", "train", "evaluate", "encode", "reconstruct"),
@@ -81,7 +85,7 @@ def test_a_collapse_that_lasts_is_told_after_a_run_and_after_a_study(
 ):
     # No codebook is used so evenly that this would not count as collapsed.
     monkeypatch.setattr("twincode.train.health.COLLAPSED_SHARE", 1.0)
-    small = options(epochs=6, evaluations=1)
+    small = options("vqvae", epochs=6, evaluations=1)
     words = ["train", waves_file, "--recipe", "vqvae", "--out", tmp_path / "run", *small]
     told = "to the end: only"
     first, again = twincode(*words), twincode(*words)
@@ -122,9 +126,31 @@ def test_settings_have_two_forms(twincode, waves_file, tmp_path, form):
     assert load_model(tmp_path / "run").config.objective.gamma == 0.5
 
 
+def commands():
+    """The words of every ``twincode train`` on the pages and in the docstrings of recipes."""
+    root = Path(__file__).parents[2]
+    pages = [root / "README.md", *(root / "docs").glob("*.md"), Path(inspect.getfile(recipe))]
+    for page in pages:
+        yield from re.findall(r"twincode train \S+ (--[^`#\n]+)", page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("words", sorted(set(commands())))
+def test_the_commands_on_the_pages_give_settings_that_are_read(words):
+    settings = parse_settings(shlex.split(words))
+    for option in ("out", "data_dir", "missing", "lengths"):
+        settings.pop(option, None)
+    assert recipe(settings.pop("recipe", "bt-vqvae"), **settings).idle(settings) == {}
+
+
 def test_series_without_labels_can_be_trained_on(twincode, tmp_path, waves):
     np.save(tmp_path / "own.npy", waves.X_train)
-    words = ["--out", tmp_path / "run", "--recipe", "vqvae", *options(epochs=1, evaluations=1)]
+    words = [
+        "--out",
+        tmp_path / "run",
+        "--recipe",
+        "vqvae",
+        *options("vqvae", epochs=1, evaluations=1),
+    ]
     answer = twincode("train", tmp_path / "own.npy", *words)
     assert answer.status == 0
     assert "reconstruction_time" in answer.out
@@ -222,7 +248,13 @@ def test_series_of_another_length_can_be_resampled(twincode, trained, waves, tmp
 
 def test_channels_have_columns_of_their_own(twincode, tmp_path):
     data = write_waves(tmp_path / "Two.npz", channels=2)
-    words = ["--out", tmp_path / "run", "--recipe", "vqvae", *options(epochs=1, evaluations=1)]
+    words = [
+        "--out",
+        tmp_path / "run",
+        "--recipe",
+        "vqvae",
+        *options("vqvae", epochs=1, evaluations=1),
+    ]
     assert twincode("train", data, *words).status == 0
     np.save(tmp_path / "x.npy", load_dataset(data).X_test[:3])
     twincode("reconstruct", tmp_path / "run", tmp_path / "x.npy", "-o", tmp_path / "out.csv")
@@ -288,7 +320,8 @@ def test_a_study_is_read_from_a_file_and_options_count_before_it(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("twincode.report.write_report", lambda folder: folder / "report.html")
-    settings = "\n".join(f"{name} = {value}" for name, value in TINY.items())
+    idle = recipe("vqvae").idle(TINY)
+    settings = "\n".join(f"{name} = {TINY[name]}" for name in TINY if name not in idle)
     Path("waves.toml").write_text(
         f'datasets = ["{waves_file}"]\nrecipes = ["vqvae"]\nseeds = 5\n[settings]\n{settings}'
     )

@@ -119,6 +119,51 @@ def test_settings_that_make_no_sense(fails, bad, tmp_path, words, message):
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "--recipe fsq-vqvae --codebook-size 64",
+            "codebook_size (read where quantizer is vq, residual or product; here quantizer is fs",
+        ),
+        ("--recipe fsq-vqvae --codebook-size 32", "codebook_size (read where"),
+        ("--recipe fsq-vqvae --distance cosine", "distance (read where quantizer is vq"),
+        ("--recipe vqvae --bands 1", "bands (read where tokenizer is bands; here tokenizer is vqv"),
+        ("--background-classes 1", "background_classes (read where tokenizer is contrastive; here"),
+        ("--queue-size 8", "(read where twin_loss is moco; here twin_loss is barlow_twins)"),
+        ("--gamma 0 --projector-width 8", "(read where gamma is not 0; here gamma is 0)"),
+        ("--augmentations flip,slope --jitter-std 1", "has jitter; here augmentations is flip,slo"),
+        ("--augmentations= --jitter-std 1", "has jitter; here augmentations is empty)"),
+        (
+            "--recipe vqvae --jitter-std 1",
+            "(read where upper_input is view, or gamma is not 0; "
+            "here upper_input is clean and gamma is 0)",
+        ),
+        ("--recipe bands --downsampled-width 4", "here tokenizer is bands and band_widths is 8,32"),
+        ("--recipe random-encoder --learning-rate 1", "read where epochs is not 0; here epochs is"),
+        (
+            "--recipe vqvae --codebook-update gradient --ema-decay 0.5",
+            "codebook_update is gradient",
+        ),
+    ],
+)
+def test_settings_that_the_model_does_not_read(fails, tmp_path, words, message):
+    line = fails("train", "GunPoint", "--out", tmp_path / "run", *words.split())
+    assert line.startswith("twincode: this model does not read ")
+    assert message in line
+    assert line.endswith("; leave it out")
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_settings_that_the_model_does_not_read_are_named(fails, tmp_path):
+    words = ["--recipe", "vae", "--top-width", "8", "--kl-weight", "2", "--fsq-levels", "8"]
+    assert fails("train", "GunPoint", "--out", tmp_path / "run", *words) == (
+        "twincode: this model does not read "
+        "top_width (read where tokenizer is vqvae2; here tokenizer is vqvae) and "
+        "fsq_levels (read where quantizer is fsq; here quantizer is gaussian); leave them out"
+    )
+
+
+@pytest.mark.parametrize(
     ("words", "culprit", "remedy"),
     [
         ("paint", "'paint'", "see twincode --help"),
@@ -159,6 +204,10 @@ def test_command_lines_that_cannot_be_read(fails, words, culprit, remedy):
         (["--gpus-per-run", "0.5"], "--cpus-per-run and --gpus-per-run are for --ray"),
         (["--ray", "local", "--cpus-per-run", "0"], "takes more than 0 cpus"),
         (["--recipes", "vqvae,thesis-vqvae"], "both be called 'VQ-VAE' but differ in epochs"),
+        (
+            ["--fsq-levels", "8,5"],
+            "this study does not read fsq_levels (read where quantizer is fsq)",
+        ),
         (["mine.txt"], "unexpected argument 'mine.txt'; the name of a study file ends in .toml"),
         (["a.toml", "b.toml"], "one study file at a time, not a.toml and b.toml"),
         (["nowhere.toml"], "no study file at nowhere.toml"),
@@ -168,6 +217,35 @@ def test_studies_that_make_no_sense(fails, tmp_path, words, message):
     start = [] if "--datasets" in words else ["--datasets", "GunPoint"]
     assert message in fails("study", *start, *words, "--out", tmp_path / "s")
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        (
+            "[settings]\nqueue_size = 8",
+            [],
+            "this study does not read queue_size (read where twin_loss",
+        ),
+        (
+            "[settings]\nqueue_size = 8",
+            ["--recipes", "vqvae"],
+            "this study does not read queue_size",
+        ),
+        ("[recipe.vqvae]\nprojector-width = 8", [], "recipe vqvae does not read projector_width ("),
+        (
+            "[settings]\nprojector_width = 8",
+            ["--recipes", "vqvae", "--off-diagonal-weight", "1"],
+            "this study does not read off_diagonal_weight (",
+        ),
+        # What the file says is for its own recipes, of which options may leave some out.
+        ("[settings]\nprojector_width = 8", ["--recipes", "vqvae"], "unknown data set 'GunPiont'"),
+    ],
+)
+def test_settings_of_a_file_that_its_recipes_do_not_read(fails, tmp_path, text, words, message):
+    file = tmp_path / "my.toml"
+    file.write_text(f'datasets = ["GunPiont"]\n{text}')
+    assert message in fails("study", file, *words, "--out", tmp_path / "s")
 
 
 def test_a_study_of_nothing(fails):

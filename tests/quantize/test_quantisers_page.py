@@ -32,8 +32,9 @@ def test_the_quantiser_of_the_page_trains(registry):
 @pytest.mark.parametrize("command", re.findall(r"`twincode train \w+ ([^`]+)`", PAGE))
 def test_the_commands_of_the_page_make_a_model(command):
     settings = parse_settings(shlex.split(command))
-    tokenizer = build_tokenizer(recipe(settings.pop("recipe"), **settings), 1, 40)
-    assert tokenizer.grid[0] == 5
+    config = recipe(settings.pop("recipe"), **settings)
+    assert config.idle(settings) == {}
+    assert build_tokenizer(config, 1, 40).grid[0] == 5
 
 
 def test_every_quantiser_and_every_setting_is_on_the_page():

@@ -16,6 +16,7 @@ RESULTS = Path(__file__).parents[2] / "results"
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.toml")), ids=lambda path: path.stem)
 def test_their_files_describe_studies(path):
     study = Study(**read_study_file(path))
+    study.check_read(study.settings)
     names = [config.recipe for config in study.configs(n_train=500)]
     assert {"raw-series", "random-encoder", "vqvae", "vqvae-augmented", "bt-vqvae"} <= set(names)
 

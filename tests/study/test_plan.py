@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from collections import Counter
 
 import pytest
@@ -15,6 +16,11 @@ N_TRAIN = 100
 
 def planned(**changes):
     return Study(**{"datasets": ("Waves",), **changes}).configs(N_TRAIN)
+
+
+def checked(**changes):
+    study = Study(**{"datasets": ("Waves",), **changes})
+    study.check_read(study.settings)
 
 
 def names(configs):
@@ -155,8 +161,54 @@ def test_models_without_a_twin_loss_need_no_gammas():
     ],
 )
 def test_plans_that_make_no_sense_are_errors(changes, message):
-    with pytest.raises(TwincodeError, match=message):
+    with pytest.raises(TwincodeError, match=re.escape(message)):
         planned(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"settings": {"queue_size": 8}},
+            "this study does not read queue_size (read where twin_loss is moco); leave it out",
+        ),
+        (
+            {"recipes": ("vqvae", "fsq-vqvae"), "settings": {"kl_weight": 1, "warp_fraction": 0.2}},
+            "does not read kl_weight (read where quantizer is gaussian and epochs is not 0) and "
+            "warp_fraction (read where augmentations has window_warp); leave them out",
+        ),
+        ({"gammas": (0,), "settings": {"projector_width": 8}}, "does not read projector_width"),
+        (
+            {"recipes": ("vae",), "settings": {"codebook_size": 8}},
+            "this study does not read codebook_size",
+        ),
+        (
+            {"overrides": {"vqvae": {"projector_width": 8}}},
+            "recipe vqvae does not read projector_width (read where gamma is not 0; here gamma is "
+            "0); leave it out",
+        ),
+    ],
+)
+def test_settings_that_nothing_reads(changes, message):
+    with pytest.raises(TwincodeError, match=re.escape(message)):
+        checked(**changes)
+
+
+@pytest.mark.parametrize(
+    ("recipes", "settings"),
+    [
+        (("vqvae", "fsq-vqvae"), {"codebook_size": 8, "fsq_levels": (4, 4)}),
+        (("vqvae", "bt-vqvae"), {"projector_width": 8, "jitter_std": 0.2}),
+        (("moco",), {"codebook_size": 8, "queue_size": 8}),  # the first by its control
+        (("random-encoder",), {"codebook_size": 8}),
+    ],
+)
+def test_a_setting_is_for_the_models_that_read_it(recipes, settings):
+    checked(recipes=recipes, settings=settings, gammas=(0, 1))
+
+
+def test_a_recipe_reads_a_setting_of_its_own_at_one_of_its_gammas():
+    checked(overrides={"bt-vqvae": {"projector_width": 8}}, gammas=(0, 1))
 
 
 def test_one_recipe_can_have_settings_of_its_own():

@@ -29,6 +29,7 @@ from twincode.cli.options import (
 )
 from twincode.cli.settings import parse_settings
 from twincode.cli.study import STATUS, status, study
+from twincode.config import unread
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 from twincode.recipes import RECIPES
@@ -89,7 +90,10 @@ def train(
     from twincode.recipes import label
     from twincode.recipes import recipe as build
 
-    config = build(recipe, **parse_settings(context.args))
+    settings = parse_settings(context.args)
+    config = build(recipe, **settings)
+    if idle := config.idle(settings):
+        raise unread("this model", idle)
     data = load_dataset(dataset, data_dir, Policy(missing, lengths))
     from twincode import distributed
     from twincode.train import fit

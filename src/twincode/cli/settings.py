@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from twincode.config import Config
 from twincode.errors import TwincodeError
 
+_INTRODUCTION = (
+    "Settings and their defaults; a recipe changes a few. One that the model would not read is an "
+    "error."
+)
+
 
 def parse_settings(words: Sequence[str]) -> dict[str, str]:
     """Options that no command declares, as field names and values.
@@ -34,7 +39,7 @@ def describe_settings() -> str:
         f"[bold]{group}:[/bold] " + " ".join(_option(*field) for field in fields.items())
         for group, fields in groups.items()
     ]
-    return "\n\n".join(["Settings and their defaults; a recipe changes a few.", *paragraphs])
+    return "\n\n".join([_INTRODUCTION, *paragraphs])
 
 
 def listed(text: str) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """The commands ``study`` and ``study status``."""
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -139,8 +140,8 @@ def _take_file(words: list[str]) -> tuple[Path | None, list[str]]:
 
 def _plan(file: Path | None, options: Mapping[str, object], settings: dict[str, str]) -> Study:
     """The study of the file, its entries replaced by what options say."""
-    entries = read_study_file(file) if file else {}
-    entries |= {name: value for name, value in options.items() if value is not None}
+    in_file = read_study_file(file) if file else {}
+    entries = in_file | {name: value for name, value in options.items() if value is not None}
     both = {**entries.get("settings", {}), **settings}
     if settings.get("epochs") is not None and options["steps"] is None:
         entries.pop("steps", None)
@@ -148,7 +149,19 @@ def _plan(file: Path | None, options: Mapping[str, object], settings: dict[str, 
         both.pop("epochs", None)
     if "datasets" not in entries:
         raise TwincodeError("name data sets with --datasets, or a study file; see study --help")
-    return Study(**{**entries, "settings": both})
+    plan = Study(**{**entries, "settings": both})
+    plan.check_read(settings)
+    if file:
+        _check_file(plan, in_file)
+    return plan
+
+
+def _check_file(plan: Study, in_file: Mapping[str, Any]) -> None:
+    """Its settings are for the recipes it names, even where options leave some of them out."""
+    recipes = (*in_file.get("recipes", Study.recipes), *plan.recipes)
+    settings = {name: plan.settings[name] for name in in_file["settings"] if name in plan.settings}
+    whole = dataclasses.replace(plan, recipes=recipes, settings=settings)
+    whole.check_read(settings)
 
 
 def _executor(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from twincode.config import Config
+from twincode.config import Config, read_where, unread
 from twincode.errors import TwincodeError, unknown_name
 from twincode.recipes import is_alone, is_continuous, label, recipe
 
@@ -66,6 +66,29 @@ class Study:
         Controls come first, seed by seed. Raises TwincodeError for settings and recipes that do
         not exist, and for different models that tables could not tell apart.
         """
+        distinct: dict[str, Config] = {}
+        for config in self._all_configs(n_train):
+            distinct.setdefault(config.digest(), config)
+        _check_labels(distinct.values())
+        return list(distinct.values())
+
+    def check_read(self, names: Iterable[str]) -> None:
+        """Raise TwincodeError where no model reads a setting, or a recipe not one of its own.
+
+        ``names`` are the settings in question. Untrained controls do not count, unless there is
+        nothing else.
+        """
+        configs = self._all_configs(n_train=1)
+        trained = [config for config in configs if config.recipe not in _CONTROLS] or configs
+        if idle := _idle_in_all(trained, names):
+            raise unread("this study", {name: read_where(name) for name in idle})
+        for recipe_name, settings in self.overrides.items():
+            own = [config for config in trained if config.recipe == recipe_name]
+            if idle := _idle_in_all(own, settings):
+                raise unread(f"recipe {recipe_name}", idle)
+
+    def _all_configs(self, n_train: int) -> list[Config]:
+        """Those that are equal still several times."""
         configs = [self._control("raw-series", seed=0)]
         for seed in range(self.seeds):
             models = [each for name in self.recipes for each in self._models(name, seed, n_train)]
@@ -73,11 +96,7 @@ class Study:
             if any(map(is_continuous, models)):
                 configs.append(self._control("random-encoder-continuous", seed=seed))
             configs += models
-        distinct: dict[str, Config] = {}
-        for config in configs:
-            distinct.setdefault(config.digest(), config)
-        _check_labels(distinct.values())
-        return list(distinct.values())
+        return configs
 
     def _check_settings(self, settings: Mapping[str, Any]) -> None:
         for name, instead in _VARIED.items():
@@ -107,6 +126,14 @@ class Study:
         if not self.gammas:
             raise TwincodeError(f"{name} needs at least one gamma; give some with --gammas")
         return [control, *(_weighed(config, gamma, control) for gamma in self.gammas)]
+
+
+def _idle_in_all(configs: Iterable[Config], names: Iterable[str]) -> dict[str, str]:
+    """Those of the settings ``names`` that none of the models reads, and why the last does not."""
+    idle = dict.fromkeys(names, "")
+    for config in configs:
+        idle = config.idle(idle)
+    return idle
 
 
 def epochs_for(steps: int, n_train: int, batch_size: int) -> int:
