@@ -5,6 +5,7 @@ own; and the most memory that a fresh process needs for a few steps. The setting
 ``results/systems.toml``, the study that compares what the systems are worth.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,10 @@ ROUNDS = 5
 
 
 class Cost(NamedTuple):
-    """A step's time over the naive model's, median, lowest and highest round; bytes; sizes."""
+    """A step's time over the naive model's, median, lowest and highest round; bytes; sizes.
+
+    ``codes`` is how many codes a series becomes, 0 for a model without.
+    """
 
     recipe: str
     length: int
@@ -42,6 +46,7 @@ class Cost(NamedTuple):
     highest: float
     peak_memory: int
     parameters: int
+    codes: int
 
 
 def costs(
@@ -65,12 +70,13 @@ def _step(name: str, length: int, settings: Mapping[str, Any]) -> partial[Any]:
     return partial(our_step, length, name, n=settings["batch_size"], **settings)
 
 
-def footprint(name: str, length: int, settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Peak memory of this process after ``STEPS`` steps, and how many numbers it trains."""
+def footprint(name: str, length: int, settings: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Peak memory of this process after ``STEPS`` steps, numbers that it trains, codes a series."""
     learner, x = our_learner(length, name, n=STEPS * settings["batch_size"], **settings)
     our_epoch(learner, x)()
-    groups = learner.optimizer.param_groups
-    return peak(), sum(tensor.numel() for group in groups for tensor in group["params"])
+    groups, tokenizer = learner.optimizer.param_groups, learner.tokenizer
+    trained = sum(tensor.numel() for group in groups for tensor in group["params"])
+    return peak(), trained, math.prod(tokenizer.grid) if tokenizer.quantizer.codebook_size else 0
 
 
 def main() -> None:

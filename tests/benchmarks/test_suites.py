@@ -114,6 +114,9 @@ def test_what_a_system_costs_is_measured_in_time_memory_and_parameters():
     tokenizer = build_tokenizer(recipe("contrastive-vae", **SETTINGS), 1, 24)
     assert found.parameters == sum(tensor.numel() for tensor in tokenizer.parameters())
     assert found.peak_memory > 4 * found.parameters
+    assert found.codes == 0
+    H, W = build_tokenizer(recipe("bands", **SETTINGS), 1, 24).grid
+    assert footprint("bands", 24, settings)[2] == H * W
     projected = footprint("bt-vqvae", 24, settings)[1] - footprint("vqvae", 24, settings)[1]
     channels, width = SETTINGS["latent_channels"], SETTINGS["projector_width"]
     assert projected == (channels + 1) * width + 2 * (width + 1) * width + 4 * width
@@ -128,10 +131,10 @@ def test_the_page_has_a_row_for_every_system(monkeypatch, tmp_path):
     monkeypatch.setattr(figures, "RESULTS", tmp_path)
     assert "not done yet" in figures.systems_section()
     found = [
-        Cost("vqvae", 24, 1.0, 0.98, 1.02, 500_000_000, 1_500_000),
-        Cost("vqvae", 33, 1.0, 0.99, 1.01, 600_000_000, 1_600_000),
-        Cost("bands", 24, 1.84, 1.8, 1.9, 700_000_000, 2_500_000),
-        Cost("bands", 33, 1.9, 1.8, 2.0, 800_000_000, 2_600_000),
+        Cost("vqvae", 24, 1.0, 0.98, 1.02, 500_000_000, 1_500_000, 40),
+        Cost("vqvae", 33, 1.0, 0.99, 1.01, 600_000_000, 1_600_000, 40),
+        Cost("bands", 24, 1.84, 1.8, 1.9, 700_000_000, 2_500_000, 200),
+        Cost("bands", 33, 1.9, 1.8, 2.0, 800_000_000, 2_600_000, 200),
     ]
     write_table(tmp_path / "systems.csv", found)
     *_, rule, naive, bands = figures.systems_section().splitlines()

@@ -21,7 +21,7 @@ LONG = "A VQ-VAE whose label somebody has made much longer than any table or fig
 VAE = made.Model("VAE", "vae", discrete=False, accuracy=0.75, error=0.04)
 OTHER = made.Model(LONG, "vicreg-vqvae", 1.0, 0.82, overrides={"gamma": 1.0})
 MODELS = (made.NAIVE, made.AUGMENTED, VAE, made.TWINS[1], OTHER, made.RANDOM, made.RAW)
-HEADER = "recipe,length,ratio,lowest,highest,peak_memory,parameters,commit,load\n"
+HEADER = "recipe,length,ratio,lowest,highest,peak_memory,parameters,codes,commit,load\n"
 METRICS = ("svm_accuracy", "knn5_accuracy", "silhouette", "reconstruction")
 
 
@@ -90,15 +90,18 @@ def test_without_a_benchmark_there_is_neither_time_nor_memory(results, found):
 
 def test_time_and_memory_are_those_of_the_benchmark(tmp_path, results, found):
     rows = [
-        *("vqvae,128,1.0,1,1,1073741824,5,abc,1.5", "vqvae,512,1.0,1,1,2147483648,5,abc,1.5"),
-        *("vae,128,2.0,1,3,536870912,5,abc,1.5", "vae,512,8.0,7,9,3221225472,5,abc,1.5"),
+        *("vqvae,128,1.0,1,1,1073741824,5,40,abc,1.5", "vqvae,512,1.0,1,1,2147483648,5,40,abc,1.5"),
+        *("vae,128,2.0,1,3,536870912,5,0,abc,1.5", "vae,512,8.0,7,9,3221225472,5,0,abc,1.5"),
+        *("bt-vqvae,128,2,1,3,1,5,80,abc,1", "bt-vqvae,512,2,1,3,1,5,320,abc,1"),
     ]
     costs = read_costs(write_costs(tmp_path, rows))
     table = systems_table(results, found, costs)
     assert column(table, VAE.label, "Step, × naive") == "4.00"
     assert column(table, VAE.label, "Peak memory") == "3.00 GiB"
     assert column(table, made.NAIVE.label, "Step, × naive") == "1.00"
-    assert column(table, LONG, "Peak memory") == "–"
+    assert column(table, LONG, "Peak memory") == column(table, LONG, "Codes, × naive") == "–"
+    assert column(table, VAE.label, "Codes, × naive") == "–"
+    assert column(table, made.TWINS[1].label, "Codes, × naive") == "4.00"
     assert "series of 128 and 512 steps" in costs_sentence(costs)
 
 
@@ -107,9 +110,9 @@ def test_no_benchmark_is_no_costs_and_a_damaged_one_is_named(tmp_path):
     assert not step_ratio([], "vqvae") > 0
     for number, (rows, message) in enumerate(
         (
-            (["vqvae,128,fast,1,1,1,1,a,1"], "is not a table of measured costs"),
-            (["vqvae,128,0,1,1,1,1,a,1"], "is not a table of measured costs"),
-            (["vqvae,128,1,1,1,1,1,a,1", "vae,64,1,1,1,1,1,a,1"], "vqvae at every length"),
+            (["vqvae,128,fast,1,1,1,1,1,a,1"], "is not a table of measured costs"),
+            (["vqvae,128,0,1,1,1,1,1,a,1"], "is not a table of measured costs"),
+            (["vqvae,128,1,1,1,1,1,1,a,1", "vae,64,1,1,1,1,1,1,a,1"], "vqvae at every length"),
         )
     ):
         with pytest.raises(TwincodeError, match=message):

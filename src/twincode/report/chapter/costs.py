@@ -14,7 +14,7 @@ from twincode.report.chapter.stored import read_rows
 
 COSTS_FILE = Path("benchmarks") / "systems.csv"
 _COLUMNS = [
-    *("recipe", "length", "ratio", "lowest", "highest", "peak_memory", "parameters"),
+    *("recipe", "length", "ratio", "lowest", "highest", "peak_memory", "parameters", "codes"),
     *("commit", "load"),
 ]
 
@@ -24,13 +24,14 @@ class Cost:
     """One recipe at one series length.
 
     ``ratio`` is its step's time as a multiple of the naive model's, ``peak_memory`` the highest
-    resident memory of its process in bytes.
+    resident memory of its process in bytes, ``codes`` how many codes a series becomes.
     """
 
     recipe: str
     length: int
     ratio: float
     peak_memory: float
+    codes: int
     commit: str
 
 
@@ -59,12 +60,23 @@ def peak_memory(costs: Sequence[Cost], recipe: str) -> float:
     return max((cost.peak_memory for cost in costs if cost.recipe == recipe), default=float("nan"))
 
 
+def codes_ratio(costs: Sequence[Cost], recipe: str, base: str) -> float:
+    """The geometric mean over lengths of a series' codes, as a multiple of those of ``base``.
+
+    NaN where either has none or was not measured.
+    """
+    measured = {(cost.recipe, cost.length): cost.codes for cost in costs if cost.codes}
+    lengths = [length for name, length in measured if name == recipe and (base, length) in measured]
+    return geometric_mean([measured[recipe, L] / measured[base, L] for L in lengths])
+
+
 def costs_sentence(costs: Sequence[Cost]) -> str:
     """Where the costs come from."""
     lengths = [str(length) for length in sorted(_lengths(costs))]
     commits = list(dict.fromkeys(cost.commit for cost in costs))
     return (
-        "Step and peak memory are not from these runs, which shared the machine with others, but "
+        "Codes say how many of them a series becomes. Step and peak memory are not from these "
+        "runs, which shared the machine with others, but "
         f"from [a benchmark](../results/{COSTS_FILE.as_posix()}) (`make bench-systems`, commit "
         f"{listed(commits)}) on series of {listed(lengths)} steps: the time of a training step as "
         "a multiple of the naive model's, measured in turns, as the geometric mean over the "
@@ -74,8 +86,8 @@ def costs_sentence(costs: Sequence[Cost]) -> str:
 
 
 def _cost(row: list[str]) -> Cost:
-    recipe, length, ratio, _, _, memory, _, commit, _ = row
-    cost = Cost(recipe, int(length), float(ratio), float(memory), commit)
+    recipe, length, ratio, _, _, memory, _, codes, commit, _ = row
+    cost = Cost(recipe, int(length), float(ratio), float(memory), int(codes), commit)
     if not (cost.ratio > 0 and cost.peak_memory > 0):
         raise ValueError(f"{recipe} has ratio {ratio} and peak_memory {memory}")
     return cost

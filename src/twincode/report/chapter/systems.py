@@ -5,7 +5,13 @@ from functools import partial
 
 from twincode.report.across import geometric_mean, ratios_to_naive
 from twincode.report.chapter.answer import MAIN_METRICS, above, against
-from twincode.report.chapter.costs import Cost, costs_sentence, peak_memory, step_ratio
+from twincode.report.chapter.costs import (
+    Cost,
+    codes_ratio,
+    costs_sentence,
+    peak_memory,
+    step_ratio,
+)
 from twincode.report.chapter.markdown import table
 from twincode.report.chapter.prose import better_count
 from twincode.report.chapter.use import BARELY_USED, use_text
@@ -49,6 +55,10 @@ def systems_table(results: Results, found: Sequence[Difference], costs: Sequence
     ]
     if costs:
         columns += [
+            (
+                "Codes, × naive",
+                lambda model: ratio_text(codes_ratio(costs, model.method, NAIVE_RECIPE)),
+            ),
             ("Step, × naive", lambda model: ratio_text(step_ratio(costs, model.method))),
             ("Peak memory", lambda model: memory_text(peak_memory(costs, model.method))),
         ]
