@@ -3,39 +3,38 @@ import pytest
 from conftest import make_waves
 
 from benchmarks import contrast
-from benchmarks.contrast import BACKGROUND, LENGTH, OUTLINE_STD, compare, superpose, targets
+from benchmarks.contrast import BACKGROUND, COVER_STD, LENGTH, compare, superpose
 
 
-def test_targets_are_days_under_outlines_and_background_is_outlines_alone():
-    data = superpose("ItalyPowerDemand", 0)
-    assert data.classes == ("1", "2", BACKGROUND)
-    assert data.length == LENGTH
-    for X, y in ((data.X_train, data.y_train), (data.X_test, data.y_test)):
-        days, seasons = targets(data, X, y)
-        assert len(days) * 2 == len(X)
-        assert set(seasons) == {0, 1}
-        outlines = X[y == 2]
-        np.testing.assert_allclose(outlines.mean(axis=2), 0, atol=1e-5)
-        np.testing.assert_allclose(outlines.std(axis=2), OUTLINE_STD, atol=1e-4)
-        assert days.std() > 1.05 * OUTLINE_STD
+@pytest.fixture(autouse=True)
+def small_sets(monkeypatch):
+    """Two kinds of wave, hidden under waves of the same two kinds."""
+    sets = {"Waves": make_waves(12, length=40), "GunPoint": make_waves(12, length=60, seed=1)}
+    monkeypatch.setattr(contrast, "load_dataset", sets.get)
+
+
+def test_targets_are_series_under_covers_and_background_is_covers_alone():
+    made = superpose("Waves", 0)
+    assert made.data.classes == ("a", "b", BACKGROUND)
+    assert made.data.length == LENGTH
+    for part, y in ((made.train, made.data.y_train), (made.test, made.data.y_test)):
+        assert len(part.X) == 2 * len(part.targets) == 2 * len(part.cover)
+        assert set(part.hidden) == set(part.cover) == {0, 1}
+        assert np.array_equal(y[: len(part.hidden)], part.hidden)
+        alone = part.X[y == 2]
+        np.testing.assert_allclose(alone.mean(axis=2), 0, atol=1e-5)
+        np.testing.assert_allclose(alone.std(axis=2), COVER_STD, atol=1e-4)
+        assert part.targets.var() == pytest.approx(COVER_STD**2 + 1, rel=0.2)
 
 
 def test_the_same_seed_makes_the_same_series():
-    one, same, other = (superpose("ItalyPowerDemand", seed) for seed in (0, 0, 1))
+    one, same, other = (superpose("Waves", seed).data for seed in (0, 0, 1))
     assert one.checksum == same.checksum != other.checksum
 
 
-@pytest.fixture
-def small_sets(monkeypatch):
-    """Two kinds of wave under others of the same two kinds: small, and made at once."""
-    made = make_waves(24, length=LENGTH)
-    sets = {"Waves": made, "OSULeaf": made}
-    monkeypatch.setattr(contrast, "load_dataset", sets.get)
-    monkeypatch.setitem(contrast.HIDDEN, "Waves", 2)
-
-
-@pytest.mark.usefixtures("small_sets")
-def test_every_kind_of_features_is_probed():
-    rows = list(compare(superpose("Waves", 0), 0.1, 0, epochs=2))
-    assert [row["features"] for row in rows] == ["series", "vae", "shared", "salient"]
+def test_every_kind_of_features_is_probed_for_both_kinds_of_classes():
+    rows = list(compare(superpose("Waves", 0), 0, steps=2))
+    kinds = [(row["features"], row["classes"]) for row in rows]
+    names = ("series", "vae", "shared", "salient")
+    assert kinds == [(name, classes) for name in names for classes in ("hidden", "cover")]
     assert all(0 <= row["svm_accuracy"] <= 1 for row in rows)
