@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import make_waves
 
@@ -38,3 +41,20 @@ def test_every_kind_of_features_is_probed_for_both_kinds_of_classes():
     names = ("series", "vae", "shared", "salient")
     assert kinds == [(name, classes) for name in names for classes in ("hidden", "cover")]
     assert all(0 <= row["svm_accuracy"] <= 1 for row in rows)
+
+
+def test_the_page_has_the_numbers_of_the_file():
+    root = Path(__file__).parents[2]
+    measured = pd.read_csv(root / contrast.RESULTS).groupby(["classes", "set", "features"])
+    scores = measured["svm_accuracy"].agg(["mean", "std"])
+    page = (root / "docs" / "tokenizers.md").read_text(encoding="utf-8")
+    for classes, words in (("hidden", "hidden"), ("cover", "of the cover")):
+        for name in contrast.HIDDEN:
+            cells = [
+                f"{mean:.3f} ± {std:.3f}"
+                for mean, std in (
+                    scores.loc[classes, name, features]
+                    for features in ("series", "vae", "shared", "salient")
+                )
+            ]
+            assert f"| classes {words}, {name} | {' | '.join(cells)} |" in page

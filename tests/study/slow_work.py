@@ -30,11 +30,13 @@ STUDY = Study(
 class SlowWork(Work):
     """Work that waits at every record, saves after every epoch and leaves its process's number."""
 
+    step_seconds: float = STEP_SECONDS
+
     def __call__(self, run, watch=None):
         def slowly(record):
             if watch is not None:
                 watch(record)
-            time.sleep(STEP_SECONDS)
+            time.sleep(self.step_seconds)
 
         run.folder.mkdir(parents=True, exist_ok=True)
         with (run.folder / "pids").open("a") as file:

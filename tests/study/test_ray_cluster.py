@@ -89,7 +89,8 @@ def test_a_study_survives_the_death_of_a_node(cluster, executor, undisturbed, tm
             gone.append(cluster.worker_nodes.copy().pop())
             cluster.remove_node(gone[0], allow_graceful=False)
 
-    executor(runs, SlowWork("cpu", ("a", "command"), 0.0), report)
+    # Slow enough for the node to die in the middle of a run on a busy machine too.
+    executor(runs, SlowWork("cpu", ("a", "command"), 0.0, step_seconds=0.6), report)
     assert gone
     assert {event.reason for event in of(Ended, events)} == {None}
     assert {event.run.name for event in of(Started, events)} == {run.name for run in runs}
