@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -100,6 +101,13 @@ def make_waves(n_train=40, n_test=20, channels=1, length=33, seed=0):
     X = np.sin(2 * np.pi * (2 + 3 * y[:, None, None]) * time + phase)
     X = (X + 0.1 * generator.standard_normal(X.shape)).astype(np.float32)
     return Dataset("Waves", X[:n_train], X[n_train:], y[:n_train], y[n_train:], ("a", "b"), "made")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard():
+    """Some tests press Ctrl-C; whoever started them in the background had it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
