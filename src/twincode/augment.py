@@ -3,15 +3,18 @@
 Each takes x (B, C, L) and a ``torch.Generator`` on the same device and returns a new tensor of the
 same shape; the input is left alone. The first five are the thesis's (section 4.4.3), the others
 come from follow-up work by the same authors. A generator in the same state gives the same views.
+A new one is a function, its settings and a line at the end.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
-from twincode.config import AugmentationConfig
-from twincode.errors import TwincodeError, unknown_name
+from twincode.errors import TwincodeError
+from twincode.settings import Registry, Settings
 from twincode.spectral import STFT
 
 # Slices and windows shorter than this would leave nothing to move.
@@ -131,48 +134,158 @@ def _sample(x: Tensor, position: Tensor) -> Tensor:
     return x.gather(2, left) * (1 - share) + x.gather(2, left + 1) * share
 
 
+@dataclass(frozen=True)
+class FlipSettings(Settings):
+    """How likely a series is reversed."""
+
+    flip_probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.flip_probability <= 1:
+            raise TwincodeError(f"flip_probability must lie in 0 to 1, not {self.flip_probability}")
+
+
+@dataclass(frozen=True)
+class JitterSettings(Settings):
+    """The standard deviation of the noise."""
+
+    jitter_std: float = 0.1
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "jitter_std")
+
+
+@dataclass(frozen=True)
+class AmplitudeSettings(Settings):
+    """The standard deviation of the factor."""
+
+    amplitude_std: float = 0.1
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "amplitude_std")
+
+
+@dataclass(frozen=True)
+class SlopeSettings(Settings):
+    """The steepest trend, per step."""
+
+    slope_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "slope_rate")
+
+
+@dataclass(frozen=True)
+class PhaseSettings(Settings):
+    """The largest turn, in radians."""
+
+    phase_range: float = math.pi / 4
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "phase_range")
+
+
+@dataclass(frozen=True)
+class WarpSettings(Settings):
+    """The window's share of the series, and the scales to draw from."""
+
+    warp_fraction: float = 0.1
+    warp_scales: tuple[float, ...] = (0.5, 2.0)
+
+    def __post_init__(self) -> None:
+        _check_share("warp_fraction", self.warp_fraction)
+        if not self.warp_scales or min(self.warp_scales) <= 0:
+            raise TwincodeError(f"warp_scales must all lie above 0, not {self.warp_scales}")
+
+
+@dataclass(frozen=True)
+class ShuffleSettings(Settings):
+    """The number of pieces."""
+
+    shuffle_slices: int = 4
+
+    def __post_init__(self) -> None:
+        self.check_at_least(1, "shuffle_slices")
+
+
+@dataclass(frozen=True)
+class CropSettings(Settings):
+    """The window's share of the series."""
+
+    crop_fraction: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check_share("crop_fraction", self.crop_fraction)
+
+
+@dataclass(frozen=True)
+class NoiseSettings(Settings):
+    """The noise as a multiple of the channel's standard deviation."""
+
+    noise_level: float = 0.05
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "noise_level")
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 < value <= 1:
+        raise TwincodeError(f"{name} must lie above 0 and at most at 1, not {value}")
+
+
 Augmentation = Callable[[Tensor, Generator], Tensor]
+
+# Each is built from its settings and the transform of the series, which few need.
+AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
+AUGMENTATIONS.register(
+    "flip", lambda own, _stft: lambda x, g: flip(x, g, own.flip_probability), FlipSettings
+)
+AUGMENTATIONS.register(
+    "jitter", lambda own, _stft: lambda x, g: jitter(x, g, own.jitter_std), JitterSettings
+)
+AUGMENTATIONS.register(
+    "amplitude_resize",
+    lambda own, _stft: lambda x, g: amplitude_resize(x, g, own.amplitude_std),
+    AmplitudeSettings,
+)
+AUGMENTATIONS.register(
+    "slope", lambda own, _stft: lambda x, g: slope(x, g, own.slope_rate), SlopeSettings
+)
+AUGMENTATIONS.register(
+    "phase", lambda own, stft: lambda x, g: phase(x, g, stft, own.phase_range), PhaseSettings
+)
+AUGMENTATIONS.register(
+    "window_warp",
+    lambda own, _stft: lambda x, g: window_warp(x, g, own.warp_fraction, own.warp_scales),
+    WarpSettings,
+)
+AUGMENTATIONS.register(
+    "slice_and_shuffle",
+    lambda own, _stft: lambda x, g: slice_and_shuffle(x, g, own.shuffle_slices),
+    ShuffleSettings,
+)
+AUGMENTATIONS.register(
+    "window_crop", lambda own, _stft: lambda x, g: window_crop(x, g, own.crop_fraction), CropSettings
+)
+AUGMENTATIONS.register(
+    "gaussian_noise",
+    lambda own, _stft: lambda x, g: gaussian_noise(x, g, own.noise_level),
+    NoiseSettings,
+)
+USUAL_AUGMENTATIONS = ("flip", "jitter", "amplitude_resize", "slope", "phase")
 
 
 class Augmenter:
-    """The augmentations a configuration names, applied one after another.
+    """Augmentations applied one after another, by their settings.
 
     ``stft`` is the transform that ``phase`` works on, for series of the same length.
     """
 
-    def __init__(self, config: AugmentationConfig, stft: STFT) -> None:
-        available = _augmentations(config, stft)
-        for name in config.augmentations:
-            if name not in available:
-                raise unknown_name("augmentation", name, available)
-        self.steps = [(name, available[name]) for name in config.augmentations]
+    def __init__(self, chosen: Sequence[Settings], stft: STFT) -> None:
+        self.steps = [(own.name, AUGMENTATIONS.build(own, stft)) for own in chosen]
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
         """One view (B, C, L) of x (B, C, L)."""
         for _, augmentation in self.steps:
             x = augmentation(x, generator)
         return x
-
-
-def _augmentations(config: AugmentationConfig, stft: STFT) -> dict[str, Augmentation]:
-    if not 0 < config.crop_fraction <= 1 or not 0 < config.warp_fraction <= 1:
-        raise TwincodeError("crop_fraction and warp_fraction must lie above 0 and at most at 1")
-    if not 0 <= config.flip_probability <= 1:
-        raise TwincodeError(f"flip_probability must lie in 0 to 1, not {config.flip_probability}")
-    strengths = ("jitter_std", "amplitude_std", "slope_rate", "phase_range", "noise_level")
-    for name in strengths:
-        if getattr(config, name) < 0:
-            raise TwincodeError(f"{name} must not be negative, not {getattr(config, name)}")
-    if config.shuffle_slices < 1 or not config.warp_scales or min(config.warp_scales) <= 0:
-        raise TwincodeError("shuffle_slices must be at least 1 and every warp scale above 0")
-    return {
-        "flip": lambda x, g: flip(x, g, config.flip_probability),
-        "jitter": lambda x, g: jitter(x, g, config.jitter_std),
-        "amplitude_resize": lambda x, g: amplitude_resize(x, g, config.amplitude_std),
-        "slope": lambda x, g: slope(x, g, config.slope_rate),
-        "phase": lambda x, g: phase(x, g, stft, config.phase_range),
-        "window_warp": lambda x, g: window_warp(x, g, config.warp_fraction, config.warp_scales),
-        "slice_and_shuffle": lambda x, g: slice_and_shuffle(x, g, config.shuffle_slices),
-        "window_crop": lambda x, g: window_crop(x, g, config.crop_fraction),
-        "gaussian_noise": lambda x, g: gaussian_noise(x, g, config.noise_level),
-    }

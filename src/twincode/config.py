@@ -1,317 +1,275 @@
 """Frozen configurations: everything that decides a run's numbers, and nothing else.
 
-Every field has a name of its own across all groups, so ``codebook_size`` alone is enough to set
-``quantizer.codebook_size``. A field that only some models read says beside its value which.
-The device and the number of threads are not here: they say where a run is computed, not what.
+A configuration holds the settings of the parts it has chosen and two groups that every run has.
+A setting is named alone, ``codebook_size``, and found in the chosen part that has it; one that no
+chosen part has is an error. The device and the number of threads are not here: they say where a
+run is computed, not what.
 """
 
 import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
-from twincode.conditions import Condition, empty, holding, nonzero, one_of, why_unread
+from twincode.augment import AUGMENTATIONS, USUAL_AUGMENTATIONS
 from twincode.errors import TwincodeError, unknown_name
+from twincode.evaluate import METRICS, READOUTS, USUAL_METRICS
+from twincode.losses import TWIN_LOSSES, TwinSettings
+from twincode.precision import PRECISIONS
+from twincode.quantize import QUANTIZERS
+from twincode.settings import Registry, Settings, field_types
+from twincode.tokenizers import TOKENIZERS, TokenizerSettings
 
-_BEFORE = "before"
-_READ = "read"
+UPPER_INPUTS = ("clean", "view")
+NONE = "none"
 
-# The package's own choices, of which is known what they read. One that is registered elsewhere may
-# read any setting.
-OWN_CHOICES = {
-    "tokenizer": ("vqvae", "vqvae2", "bands", "contrastive", "encoder", "raw"),
-    "quantizer": ("vq", "residual", "product", "fsq", "gaussian", "identity"),
-    "twin_loss": ("barlow_twins", "vicreg", "vibcreg", "simclr", "moco", "byol"),
+# What can be chosen by name: one part, or a list of them.
+_CHOICES: dict[str, Registry[Any]] = {
+    "tokenizer": TOKENIZERS,
+    "quantizer": QUANTIZERS,
+    "twin_loss": TWIN_LOSSES,
+    "augmentations": AUGMENTATIONS,
+    "metrics": METRICS,
 }
+_LISTS = ("augmentations", "metrics")
+_DECIDING = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "augmentations", "metrics")
 
 
-def setting(default: Any, read: Condition) -> Any:
-    """A field that only some models read: those whose settings meet the condition ``read``."""
-    return field(default=default, metadata={_READ: read})
+@dataclass(frozen=True)
+class TrainingSettings(Settings):
+    """Optimiser, budget, seed, and what the reconstructing branch sees.
 
-
-def added(default: Any, before: Any, read: Condition | None = None) -> Any:
-    """A field that came later. Runs made without it behave like runs with the value ``before``.
-
-    At that value it is left out of the digest, so that a new option does not make finished runs
-    look like other ones. ``read`` is as for ``setting``; None stands for every model.
+    The budget is ``epochs``, or ``steps`` where that is not 0. ``upper_input`` is ``clean`` for the
+    series themselves or ``view`` for an augmented view.
     """
-    return field(default=default, metadata={_BEFORE: before} | ({_READ: read} if read else {}))
-
-
-def _by(chooser: str, *choices: str) -> Condition:
-    """Read by these of the package's own tokenizers, quantisers or twin losses."""
-    return one_of(chooser, *choices, among=OWN_CHOICES[chooser])
-
-
-_TRAINED = nonzero("epochs")
-_ON_PLANE = _by("tokenizer", "vqvae", "vqvae2", "bands", "contrastive", "encoder")
-_LEARNT = _by("quantizer", "vq", "residual", "product")
-_AVERAGED = one_of("codebook_update", "ema") & _TRAINED
-_TWO_VIEWS = nonzero("gamma")
-_WEIGHTED = _by("twin_loss", "vicreg", "vibcreg")
-_TEACHER = _by("twin_loss", "moco", "byol")
-_AUGMENTED = one_of("upper_input", "view") | _TWO_VIEWS
-
-
-@dataclass(frozen=True)
-class TokenizerConfig:
-    """The map from a series to a grid of latents and back.
-
-    The transform (``n_fft``, ``hop_length``, ``window``) is made for every model: an augmentation
-    works on it too. ``background_classes`` are names of classes.
-    """
-
-    tokenizer: str = "vqvae"
-    n_fft: int = 8
-    hop_length: int = 2
-    window: str = "rectangular"
-    latent_channels: int = setting(64, _ON_PLANE)
-    residual_blocks: int = setting(4, _ON_PLANE)
-    downsampled_width: int = setting(
-        8, _by("tokenizer", "vqvae", "vqvae2", "contrastive", "encoder") | empty("band_widths")
-    )
-    top_width: int = added(4, before=4, read=_by("tokenizer", "vqvae2"))
-    bands: tuple[int, ...] = added((), before=(), read=_by("tokenizer", "bands"))
-    band_widths: tuple[int, ...] = added((), before=(), read=_by("tokenizer", "bands"))
-    background_classes: tuple[str, ...] = added((), before=(), read=_by("tokenizer", "contrastive"))
-
-
-@dataclass(frozen=True)
-class QuantizerConfig:
-    """The codebook and how it moves (eq. 4.13), or what stands in its place."""
-
-    quantizer: str = setting("vq", _ON_PLANE)
-    codebook_size: int = setting(32, _LEARNT)
-    codebook_update: str = setting("ema", _LEARNT)
-    codebook_init: str = setting("data", _LEARNT)
-    commitment_weight: float = setting(1.0, _LEARNT & _TRAINED)
-    ema_decay: float = setting(0.8, _AVERAGED | nonzero("revive_below"))
-    ema_epsilon: float = setting(1e-5, _AVERAGED)
-    distance: str = added("euclidean", before="euclidean", read=_LEARNT)
-    revive_below: float = added(0.0, before=0.0, read=_LEARNT & _TRAINED)
-    quantizer_depth: int = added(2, before=2, read=_by("quantizer", "residual"))
-    codebook_groups: int = added(2, before=2, read=_by("quantizer", "product"))
-    fsq_levels: tuple[int, ...] = added((8, 4), before=(8, 4), read=_by("quantizer", "fsq"))
-    kl_weight: float = added(1.0, before=1.0, read=_by("quantizer", "gaussian") & _TRAINED)
-
-
-@dataclass(frozen=True)
-class ObjectiveConfig:
-    """What is minimised: eq. 4.9 plus ``gamma`` times a twin loss (eq. 4.18).
-
-    ``upper_input`` says what the reconstructing branch sees: ``clean`` or an augmented ``view``.
-    """
-
-    twin_loss: str = setting("barlow_twins", _TWO_VIEWS)
-    gamma: float = setting(0.0, _TRAINED)
-    off_diagonal_weight: float = setting(0.005, _by("twin_loss", "barlow_twins"))
-    projector_width: int = setting(4096, _TWO_VIEWS)
-    upper_input: str = setting("clean", _TRAINED)
-    invariance_weight: float = added(25.0, before=25.0, read=_WEIGHTED)
-    variance_weight: float = added(25.0, before=25.0, read=_WEIGHTED)
-    covariance_weight: float = added(1.0, before=1.0, read=_WEIGHTED)
-    whitening_iterations: int = added(5, before=5, read=_by("twin_loss", "vibcreg"))
-    whitening_width: int = added(64, before=64, read=_by("twin_loss", "vibcreg"))
-    contrastive_temperature: float = added(0.5, before=0.5, read=_by("twin_loss", "simclr", "moco"))
-    queue_size: int = added(256, before=256, read=_by("twin_loss", "moco"))
-    predictor_width: int = added(4096, before=4096, read=_by("twin_loss", "byol"))
-    teacher_momentum: float = added(0.996, before=0.996, read=_TEACHER)
-    teacher_schedule: str = added("constant", before="constant", read=_TEACHER)
-
-
-@dataclass(frozen=True)
-class AugmentationConfig:
-    """Which augmentations make a view, in which order, and how strong each is."""
-
-    augmentations: tuple[str, ...] = setting(
-        ("flip", "jitter", "amplitude_resize", "slope", "phase"), _AUGMENTED
-    )
-    flip_probability: float = setting(0.5, holding("augmentations", "flip"))
-    jitter_std: float = setting(0.1, holding("augmentations", "jitter"))
-    amplitude_std: float = setting(0.1, holding("augmentations", "amplitude_resize"))
-    slope_rate: float = setting(0.01, holding("augmentations", "slope"))
-    phase_range: float = setting(math.pi / 4, holding("augmentations", "phase"))
-    warp_fraction: float = setting(0.1, holding("augmentations", "window_warp"))
-    warp_scales: tuple[float, ...] = setting((0.5, 2.0), holding("augmentations", "window_warp"))
-    shuffle_slices: int = setting(4, holding("augmentations", "slice_and_shuffle"))
-    crop_fraction: float = setting(0.9, holding("augmentations", "window_crop"))
-    noise_level: float = setting(0.05, holding("augmentations", "gaussian_noise"))
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Optimiser, budget and seed."""
 
     epochs: int = 200
-    batch_size: int = setting(128, _ON_PLANE)
-    learning_rate: float = setting(1e-3, _TRAINED)
-    weight_decay: float = setting(1e-3, _TRAINED)
-    precision: str = setting("float32", _TRAINED)
+    steps: int = 0
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-3
+    upper_input: str = "clean"
+    precision: str = "float32"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "epochs", "steps", "weight_decay", "seed")
+        self.check_at_least(1, "batch_size")
+        self.check_choice("upper_input", UPPER_INPUTS)
+        self.check_choice("precision", PRECISIONS)
+        if not self.learning_rate > 0:
+            raise TwincodeError(f"learning_rate must be above 0, not {self.learning_rate}")
+
+    def epochs_for(self, n_train: int) -> int:
+        """The number of epochs on ``n_train`` series: that nearest to ``steps``, at least one."""
+        if not self.steps:
+            return self.epochs
+        return max(1, round(self.steps / math.ceil(n_train / self.batch_size)))
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
-    """The probes, and how often they run.
+class EvaluationSettings(Settings):
+    """How often a model is evaluated, evenly spaced and always at the end, and by which readouts.
 
-    ``evaluations`` counts how many times they run, evenly spaced and always at the end;
-    ``kmeans_clusters`` 0 means the number of classes.
+    With 0 ``evaluations`` it never is.
     """
 
-    evaluations: int = setting(5, _TRAINED)
+    evaluations: int = 5
     readouts: tuple[str, ...] = ("flatten", "mean", "histogram")
-    svm_c: float = 1.0
-    neighbours: tuple[int, ...] = (1, 5, 10)
-    explained_variance: float = 0.95
-    kmeans_fits: int = 15
-    kmeans_clusters: int = 0
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "evaluations")
+        if not self.readouts:
+            raise TwincodeError(f"name at least one readout: {', '.join(READOUTS)}")
+        for name in self.readouts:
+            if name not in READOUTS:
+                raise unknown_name("readout", name, READOUTS)
 
 
 @dataclass(frozen=True)
 class Config:
-    """One run, resolved: the recipe's name and the six groups of fields."""
+    """One run, resolved: the recipe's name, the settings of the chosen parts, and two groups.
 
-    recipe: str = "vqvae"
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    ``quantizer`` is None for a tokenizer that takes none, ``twin_loss`` where there is none or its
+    gamma is 0, and ``augmentations`` are empty where no view is made.
+    """
+
+    recipe: str = ""
+    tokenizer: TokenizerSettings = field(default_factory=lambda: TOKENIZERS.choose("vqvae"))
+    quantizer: Settings | None = field(default_factory=lambda: QUANTIZERS.choose("vq"))
+    twin_loss: TwinSettings | None = None
+    augmentations: tuple[Settings, ...] = ()
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    metrics: tuple[Settings, ...] = field(
+        default_factory=lambda: tuple(map(METRICS.choose, USUAL_METRICS))
+    )
+
+    @property
+    def gamma(self) -> float:
+        """The weight of the twin loss; 0 without one."""
+        return 0.0 if self.twin_loss is None else self.twin_loss.gamma
+
+    @property
+    def makes_views(self) -> bool:
+        """Whether augmented views are made of the series."""
+        return self.twin_loss is not None or self.training.upper_input == "view"
+
+    @property
+    def parts(self) -> tuple[Settings, ...]:
+        """The settings of every chosen part, and the two groups."""
+        return tuple(part for _, part in self._owned())
 
     def replace(self, **changes: Any) -> "Config":
-        """A copy with some fields changed, each by its own name: ``replace(gamma=1.0, epochs=50)``.
+        """A copy with some settings changed: ``replace(twin_loss="moco", gamma=2, epochs=50)``.
 
-        Values may be text, as from a command line. Raises TwincodeError for an unknown field (it
-        names the nearest) and for a value of the wrong kind.
+        A part that is chosen anew comes with its own defaults; in a list, those that stay keep
+        their settings. Values may be text, as from a command line; ``none`` stands for no twin
+        loss. Raises TwincodeError for a setting that no chosen part has and for a wrong value.
         """
-        groups: dict[str, dict[str, Any]] = {}
-        for name, value in changes.items():
-            group, hint = _find_field(name)
-            groups.setdefault(group, {})[name] = _convert(name, value, hint)
-        replaced = {
-            group: dataclasses.replace(getattr(self, group), **values)
-            for group, values in groups.items()
-        }
-        return dataclasses.replace(self, **replaced)
+        if changes.get("steps") and "epochs" in changes:
+            raise TwincodeError("a run takes epochs or steps, not both")
+        if "epochs" in changes:
+            changes = {"steps": 0, **changes}
+        config = self
+        # What decides which parts there are comes before what is set in them.
+        order = {name: place for place, name in enumerate(_DECIDING)}
+        for name in sorted(changes, key=lambda name: order.get(name, len(order))):
+            config = config._with(name, changes[name])
+        return config
 
-    def idle(self, names: Iterable[str]) -> dict[str, str]:
-        """Those of the settings ``names`` that change no number of this model, and why, in words.
-
-        Raises TwincodeError for a setting that does not exist.
-        """
-        names = list(names)
-        for name in names:
-            _find_field(name)
-        groups = [vars(getattr(self, group)) for group in _GROUPS]
-        values = {name: value for group in groups for name, value in group.items()}
-        reasons = {name: why_unread(name, values, _CONDITIONS) for name in names}
-        return {name: reason for name, reason in reasons.items() if reason}
+    def has(self, name: str) -> bool:
+        """Whether a chosen part has a setting of this name, or the name chooses a part."""
+        return name in _CHOICES or any(name in field_types(type(part)) for part in self.parts)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain nested dictionaries, ready for JSON."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return plain
+        return {"recipe": self.recipe, **self._described(Settings.to_dict)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
-        """The inverse of ``to_dict``; raises TwincodeError for a field that does not exist."""
-        if not isinstance(values, Mapping):
-            raise TwincodeError("a configuration must be a mapping of groups of fields")
-        config = cls(recipe=str(values.get("recipe", "")))
-        for group, fields in values.items():
-            if group == "recipe":
-                continue
-            if group not in _GROUPS:
-                raise unknown_name("group of settings", group, _GROUPS)
-            for name in fields:
-                if name not in _HINTS[group]:
-                    raise unknown_name("setting", name, _HINTS[group])
-            config = config.replace(**{**_BEFORE_ADDED.get(group, {}), **fields})
-        return config
+        """The inverse of ``to_dict``; raises TwincodeError for what this version does not know."""
+        try:
+            return cls(
+                str(values["recipe"]),
+                TOKENIZERS.read(values["tokenizer"]),
+                values["quantizer"] and QUANTIZERS.read(values["quantizer"]),
+                values["twin_loss"] and TWIN_LOSSES.read(values["twin_loss"]),
+                tuple(map(AUGMENTATIONS.read, values["augmentations"])),
+                TrainingSettings.from_dict(values["training"]),
+                EvaluationSettings.from_dict(values["evaluation"]),
+                tuple(map(METRICS.read, values["metrics"])),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise TwincodeError(f"the configuration is damaged: {error!r}") from error
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the numbers: the chosen parts and their settings, without the recipe."""
+        return self._described(Settings.identity)
 
     def digest(self) -> str:
-        """A hash over every field except the recipe's name: equal settings, equal digest.
-
-        A default that changes changes the digest; an option that is added does not (``added``).
-        """
-        settings = {name: _identity(getattr(self, name)) for name in _GROUPS}
-        text = json.dumps(settings, sort_keys=True)
+        """A hash of ``identity``: equal settings of equal parts, equal digest."""
+        text = json.dumps(self.identity(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def _described(self, describe: Callable[[Settings], dict[str, Any]]) -> dict[str, Any]:
+        described: dict[str, Any] = {}
+        for name in _FIELDS:
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                described[name] = [describe(part) for part in value]
+            else:
+                described[name] = None if value is None else describe(value)
+        return described
 
-_GROUPS = {
-    name: hint for name, hint in get_type_hints(Config).items() if dataclasses.is_dataclass(hint)
-}
-_HINTS = {name: get_type_hints(group) for name, group in _GROUPS.items()}
-# What a stored configuration means that does not know a later field.
-_BEFORE_ADDED = {
-    name: {
-        each.name: each.metadata[_BEFORE]
-        for each in dataclasses.fields(group)
-        if _BEFORE in each.metadata
-    }
-    for name, group in _GROUPS.items()
-}
-# What has to be the case for a setting to be read; those that always are read are not among them.
-_CONDITIONS: dict[str, Condition] = {
-    each.name: each.metadata[_READ]
-    for group in _GROUPS.values()
-    for each in dataclasses.fields(group)
-    if _READ in each.metadata
-}
+    def _owned(self) -> Iterator[tuple[str, Settings]]:
+        """Every part, with the field of this configuration that holds it."""
+        for name in _FIELDS:
+            value = getattr(self, name)
+            for part in value if isinstance(value, tuple) else (value,):
+                if part is not None:
+                    yield name, part
+
+    def _with(self, name: str, value: Any) -> "Config":
+        config = self._choosing(name, value) if name in _CHOICES else self._setting(name, value)
+        if config.twin_loss is not None and not config.gamma:
+            config = dataclasses.replace(config, twin_loss=None)
+        if config.makes_views and not self.makes_views:
+            usual = tuple(map(AUGMENTATIONS.choose, USUAL_AUGMENTATIONS))
+            config = dataclasses.replace(config, augmentations=usual)
+        elif self.makes_views and not config.makes_views:
+            config = dataclasses.replace(config, augmentations=())
+        return config
+
+    def _choosing(self, choice: str, value: Any) -> "Config":
+        """Another part, or other parts, by name."""
+        registry, held = _CHOICES[choice], getattr(self, choice)
+        if choice in _LISTS:
+            here = {part.name: part for part in held}
+            names = value.split(",") if isinstance(value, str) else value
+            listed = tuple(here.get(each) or registry.choose(each) for each in names if each)
+            if choice == "augmentations" and not self.makes_views:
+                raise TwincodeError(
+                    "augmentations make views, and this model sees none; choose upper_input view "
+                    "or a twin_loss"
+                )
+            return dataclasses.replace(self, **{choice: listed})
+        if choice == "twin_loss" and value in (None, NONE):
+            return dataclasses.replace(self, twin_loss=None)
+        if choice == "quantizer" and not self.tokenizer.takes_quantizer:
+            raise TwincodeError(f"the {self.tokenizer.name} tokenizer takes no quantizer")
+        if held is not None and held.name == value:
+            return self
+        config = dataclasses.replace(self, **{choice: registry.choose(value)})
+        if config.tokenizer.takes_quantizer == (config.quantizer is not None):
+            return config
+        usual = QUANTIZERS.choose("vq") if config.tokenizer.takes_quantizer else None
+        return dataclasses.replace(config, quantizer=usual)
+
+    def _setting(self, name: str, value: Any) -> "Config":
+        """One setting changed in the part that has it."""
+        owners = [(held, part) for held, part in self._owned() if name in field_types(type(part))]
+        if not owners:
+            raise unread(name, [self])
+        if len(owners) > 1:
+            both = " and ".join(part.name for _, part in owners)
+            raise TwincodeError(f"{name} is a setting of both {both}; rename it in one of them")
+        held, part = owners[0]
+        changed: Any = part.replace(**{name: value})
+        if held in _LISTS:
+            changed = tuple(changed if each is part else each for each in getattr(self, held))
+        return dataclasses.replace(self, **{held: changed})
 
 
-def read_where(name: str) -> str:
-    """Which models read a setting, in words; empty where all do."""
-    return f"read where {_CONDITIONS[name]}" if name in _CONDITIONS else ""
+_FIELDS = tuple(each.name for each in dataclasses.fields(Config) if each.name != "recipe")
 
 
-def unread(who: str, reasons: Mapping[str, str]) -> TwincodeError:
-    """The error for settings that would change no number of ``who``, each with its reason."""
-    settings = " and ".join(f"{name} ({reason})" for name, reason in reasons.items())
-    return TwincodeError(
-        f"{who} does not read {settings}; leave {'it' if len(reasons) == 1 else 'them'} out"
-    )
+def unread(name: str, configs: Iterable[Config]) -> TwincodeError:
+    """Why a setting is none of these models': which parts have it, or what was perhaps meant."""
+    for choice, registry in _CHOICES.items():
+        if owners := registry.having(name):
+            here = {part.name: None for each in configs for held, part in each._owned() if held == choice}
+            return TwincodeError(
+                f"{name} is a setting of {registry.kind} {' or '.join(owners)}; "
+                f"chosen here: {', '.join(here) or NONE}"
+            )
+    return unknown_name("setting", name, setting_names())
 
 
-def field_names() -> list[str]:
-    """The name of every setting, over all groups."""
-    return [name for hints in _HINTS.values() for name in hints]
+def setting_names() -> list[str]:
+    """The name of every setting there is, of all parts and groups."""
+    return list(dict.fromkeys([*_CHOICES, *(name for _, names in groups() for name in names)]))
 
 
-def _identity(group: Any) -> dict[str, Any]:
-    """The fields of a group that tell its run from others."""
-    return {
-        each.name: getattr(group, each.name)
-        for each in dataclasses.fields(group)
-        if _BEFORE not in each.metadata or getattr(group, each.name) != each.metadata[_BEFORE]
-    }
-
-
-def _find_field(name: str) -> tuple[str, Any]:
-    for group, hints in _HINTS.items():
-        if name in hints:
-            return group, hints[name]
-    raise unknown_name("setting", name, field_names())
-
-
-def _convert(name: str, value: Any, hint: Any) -> Any:
-    if get_origin(hint) is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, Iterable):
-            raise TwincodeError(f"{name} must be a list, not {value!r}")
-        return tuple(_convert(name, part, get_args(hint)[0]) for part in parts if part != "")
-    try:
-        converted = hint(value)
-    except (TypeError, ValueError, OverflowError):
-        raise TwincodeError(f"{name} must be of type {hint.__name__}, not {value!r}") from None
-    if hint is int and not isinstance(value, str) and converted != value:
-        raise TwincodeError(f"{name} must be a whole number, not {value!r}")
-    if hint is float and not math.isfinite(converted):
-        raise TwincodeError(f"{name} must be a finite number, not {value!r}")
-    return converted
+def groups() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every part's and group's settings with their defaults, each under what it is called."""
+    for group in (TrainingSettings(), EvaluationSettings()):
+        title = type(group).__name__.removesuffix("Settings").lower()
+        yield title, group.to_dict()
+    for registry in _CHOICES.values():
+        for name in registry:
+            values = registry.choose(name).to_dict()
+            yield f"{registry.kind} {name}", {k: v for k, v in values.items() if k != "name"}

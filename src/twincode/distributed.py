@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from twincode.randomness import noise
+
 # One process evaluates while the others wait.
 PATIENCE = timedelta(hours=6)
 
@@ -82,13 +84,14 @@ def sum_in_place(tensors: Iterable[Tensor]) -> None:
 
 
 def normal_like(x: Tensor) -> Tensor:
-    """Standard normal noise from torch's default generator for a share x (B_i, ...) of a batch.
+    """Standard normal noise for a share x (B_i, ...) of a batch.
 
     Every process draws for the whole batch and keeps its rows.
     """
     sizes = _sizes(x) if processes() > 1 else [len(x)]
-    noise = torch.randn((sum(sizes), *x.shape[1:]), dtype=x.dtype, device=x.device)
-    return noise.split(sizes)[rank()]
+    shape = (sum(sizes), *x.shape[1:])
+    drawn = torch.randn(shape, generator=noise(), dtype=x.dtype, device=x.device)
+    return drawn.split(sizes)[rank()]
 
 
 def total(x: Tensor) -> Tensor:

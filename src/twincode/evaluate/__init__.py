@@ -1,20 +1,7 @@
 """Judging a frozen tokenizer."""
 
-from twincode.evaluate.evaluator import (
-    Measurement,
-    Split,
-    check_evaluation,
-    evaluate_tokenizer,
-    prepare,
-)
-from twincode.evaluate.exhibits import augmentation_exhibit, make_exhibits
+from twincode.evaluate.metric import METRICS, Evaluator, Features, Judged, Measurement, Metric
+from twincode.evaluate.readout import READOUTS
 
-__all__ = [
-    "Measurement",
-    "Split",
-    "augmentation_exhibit",
-    "check_evaluation",
-    "evaluate_tokenizer",
-    "make_exhibits",
-    "prepare",
-]
+USUAL_METRICS = ()
+__all__ = ["METRICS", "READOUTS", "Evaluator", "Features", "Judged", "Measurement", "Metric"]

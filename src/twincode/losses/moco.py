@@ -1,27 +1,39 @@
 """MoCo: a queue of keys from a teacher (He et al., 2020; with the head of version 2, Chen 2020)."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from twincode.config import ObjectiveConfig
-from twincode.distributed import whole_batch
-from twincode.losses.contract import Projections, TwinObjective, two_layers
-from twincode.precision import in_full_precision
+from twincode.losses.simclr import check_temperature
+from twincode.losses.twin import Projections, TeacherSettings, TwinObjective, two_layers
 
 
-@in_full_precision
 def info_nce_loss(query: Tensor, key: Tensor, queue: Tensor, temperature: float = 0.2) -> Tensor:
     """The InfoNCE loss (He et al., 2020, equation 1).
 
     Each query (B, P) has to be told its own key (B, P) from those in ``queue`` (Q, P), whose rows
-    have length 1, by cosine over ``temperature``. Among several processes the batch is that of all
-    of them. Invariant to the length of any row of query and key.
+    have length 1, by cosine over ``temperature``. Invariant to the length of any row of query and key.
     """
-    query, key = (F.normalize(whole_batch(rows), dim=1) for rows in (query, key))
+    query, key = (F.normalize(rows, dim=1) for rows in (query, key))
     own = (query * key).sum(dim=1, keepdim=True)
     logits = torch.cat([own, query @ queue.T], dim=1) / temperature
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.int64, device=query.device))
+
+
+@dataclass(frozen=True)
+class MoCoSettings(TeacherSettings):
+    """The paper's teacher, version 2's temperature, and how many keys the queue holds."""
+
+    contrastive_temperature: float = 0.2
+    queue_size: int = 256
+    teacher_momentum: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "queue_size")
+        check_temperature(self.contrastive_temperature)
 
 
 class MoCo(TwinObjective):
@@ -37,24 +49,25 @@ class MoCo(TwinObjective):
     needs_teacher = True
     symmetric = False
 
-    def __init__(self, config: ObjectiveConfig) -> None:
-        super().__init__(config)
-        queue = F.normalize(torch.randn(config.queue_size, config.projector_width), dim=1)
+    def __init__(self, settings: MoCoSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        queue = F.normalize(torch.randn(settings.queue_size, settings.projector_width), dim=1)
         self.register_buffer("queue", queue)
         self.queue: Tensor
 
     def build_projector(self, latent_channels: int) -> nn.Module:
         """Two layers with a ReLU between them, as in version 2."""
-        return two_layers(latent_channels, self.config)
+        return two_layers(latent_channels, self.settings)
 
     def forward(self, student: Projections, teacher: Projections = ()) -> Tensor:
         """InfoNCE of the student's upper view among keys."""
         (query,), (key,) = student, teacher
-        return info_nce_loss(query, key, self.queue, self.config.contrastive_temperature)
+        return info_nce_loss(query, key, self.queue, self.settings.contrastive_temperature)
 
     @torch.no_grad()
     def update(self, teacher: Projections) -> None:
         """The newest keys come first, the oldest fall out."""
         (key,) = teacher
-        keys = F.normalize(whole_batch(key).to(self.queue.dtype), dim=1)
+        keys = F.normalize(key.to(self.queue.dtype), dim=1)
         self.queue.copy_(torch.cat([keys, self.queue])[: len(self.queue)])

@@ -1,15 +1,27 @@
 """The VIbCReg loss (Lee and Aune, 2021, arXiv 2109.00783): VICReg with a better covariance term."""
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
-from twincode.config import ObjectiveConfig
 from twincode.losses.correlation import standardise, sum_of_squares
-from twincode.losses.vicreg import weighted_terms
+from twincode.losses.vicreg import VICRegSettings, weighted_terms
 from twincode.nets import WhitenedProjector
-from twincode.precision import in_full_precision
 
 
-@in_full_precision
+@dataclass(frozen=True)
+class VIbCRegSettings(VICRegSettings):
+    """Those of VICReg and of the whitening of projections."""
+
+    covariance_weight: float = 200.0
+    whitening_iterations: int = 5
+    whitening_width: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "whitening_iterations", "whitening_width")
+
+
 def vibcreg_loss(
     a: Tensor,
     b: Tensor,
@@ -21,8 +33,7 @@ def vibcreg_loss(
 
     s and v are VICReg's. c is the mean square of the off-diagonal of the normalised covariance,
     so that it lies between 0 and 1 whatever P and the scale of the features. The weights are
-    those of the authors' code. Among several processes the batch is that of all of them.
-    Invariant to swapping a and b, and to shifting both alike.
+    those of the authors' code. Invariant to swapping a and b, and to shifting both alike.
     """
     weights = (invariance_weight, variance_weight, covariance_weight)
     return weighted_terms(a, b, weights, correlation_term)
@@ -40,7 +51,7 @@ def correlation_term(a: Tensor) -> Tensor:
     return (sum_of_squares(A, A, scale=batch) - diagonal.square().sum()) / width**2
 
 
-def whitened(latent_channels: int, config: ObjectiveConfig) -> WhitenedProjector:
+def whitened(latent_channels: int, settings: VIbCRegSettings) -> WhitenedProjector:
     """The projector of VIbCReg, whose projections are whitened.
 
     The authors' code has 64 groups of features; here a group has ``whitening_width`` of them, which
@@ -48,7 +59,7 @@ def whitened(latent_channels: int, config: ObjectiveConfig) -> WhitenedProjector
     """
     return WhitenedProjector(
         latent_channels,
-        config.projector_width,
-        config.whitening_width,
-        config.whitening_iterations,
+        settings.projector_width,
+        settings.whitening_width,
+        settings.whitening_iterations,
     )

@@ -1,20 +1,37 @@
 """The VICReg loss (Bardes, Ponce and LeCun, 2022)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from twincode.distributed import whole_batch
 from twincode.losses.correlation import sum_of_squares
-from twincode.precision import in_full_precision
+from twincode.losses.twin import TwinSettings
 
 # The spread every feature should have, and what keeps the root away from zero (equation 1).
 TARGET_STD = 1.0
 EPSILON = 1e-4
 
 
-@in_full_precision
+@dataclass(frozen=True)
+class VICRegSettings(TwinSettings):
+    """The weights lambda, mu and nu of the three terms."""
+
+    invariance_weight: float = 25.0
+    variance_weight: float = 25.0
+    covariance_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(0, "invariance_weight", "variance_weight", "covariance_weight")
+
+    @property
+    def weights(self) -> tuple[float, float, float]:
+        """All three."""
+        return self.invariance_weight, self.variance_weight, self.covariance_weight
+
+
 def vicreg_loss(
     a: Tensor,
     b: Tensor,
@@ -26,8 +43,7 @@ def vicreg_loss(
 
     In the form of the paper's algorithm 1, to which its weights belong: s is a mean over features
     too, where equation 5 sums over them, and the two v are added, where the released code takes
-    their mean. Among several processes the batch is that of all of them. Invariant to swapping a
-    and b, and to shifting both alike. A batch of one has variance and covariance zero.
+    their mean. Invariant to swapping a and b, and to shifting both alike. A batch of one has variance and covariance zero.
     """
     weights = (invariance_weight, variance_weight, covariance_weight)
     return weighted_terms(a, b, weights, covariance_term)
@@ -39,8 +55,7 @@ def weighted_terms(
     weights: tuple[float, float, float],
     covariance: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Equation 6 on the whole batch, with the weights of s, v and c, and ``covariance`` as c."""
-    a, b = whole_batch(a), whole_batch(b)
+    """Equation 6 with the weights of s, v and c, and ``covariance`` as c."""
     of_invariance, of_variance, of_covariance = weights
     return (
         of_invariance * F.mse_loss(a, b)

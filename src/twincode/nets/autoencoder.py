@@ -28,11 +28,18 @@ class Encoder(nn.Module):
         self, in_channels: int, latent_channels: int, downsamplings: int, residual_blocks: int
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
+        self.latent_channels = latent_channels
+        self.downsamplings = downsamplings
         widths = [in_channels] + [latent_channels] * downsamplings
         self.blocks = nn.ModuleList(
             [DownsamplingBlock(*pair) for pair in pairwise(widths)]
             + [ResidualBlock(latent_channels) for _ in range(residual_blocks)]
         )
+
+    def width(self, frames: int) -> int:
+        """W, the width of the latents of so many frames T."""
+        return grid_width(frames, self.downsamplings)
 
     def forward(self, u: Tensor, views: int = 1) -> Tensor:
         """Encode ``views`` views of a batch at once; u is (views * B, 2C, F, T)."""

@@ -1,50 +1,42 @@
-"""Quantisers by name. A new one is a file with a Quantizer and a line here."""
+"""Quantisers by name. A new one is a file with its settings and a Quantizer, and a line here."""
 
-from collections.abc import Callable
-
-from twincode.config import QuantizerConfig
-from twincode.errors import unknown_name
-from twincode.quantize.contract import Quantized, Quantizer
-from twincode.quantize.finite_scalar import FiniteScalarQuantizer
-from twincode.quantize.gaussian import GaussianBottleneck
+from twincode.quantize.finite_scalar import FiniteScalarQuantizer, FiniteScalarSettings
+from twincode.quantize.gaussian import GaussianBottleneck, GaussianSettings
+from twincode.quantize.grids import Grid, Layout, side_by_side
 from twincode.quantize.identity import Identity
-from twincode.quantize.product import ProductQuantizer
+from twincode.quantize.product import ProductQuantizer, ProductSettings
+from twincode.quantize.quantizer import Quantized, Quantizer
 from twincode.quantize.regions import Regions
-from twincode.quantize.residual import ResidualQuantizer
-from twincode.quantize.side_by_side import SideBySide, check_codes, join_codes, split_codes
-from twincode.quantize.vector import VectorQuantizer
+from twincode.quantize.residual import ResidualQuantizer, ResidualSettings
+from twincode.quantize.vector import CodebookSettings, VectorQuantizer
+from twincode.settings import Registry
 
-QUANTIZERS: dict[str, Callable[[QuantizerConfig, int], Quantizer]] = {
-    "vq": VectorQuantizer,
-    "residual": ResidualQuantizer,
-    "product": ProductQuantizer,
-    "fsq": FiniteScalarQuantizer,
-    "gaussian": GaussianBottleneck,
-    "identity": lambda _config, _latent_channels: Identity(),
-}
-
-
-def build_quantizer(config: QuantizerConfig, latent_channels: int) -> Quantizer:
-    """The quantiser a configuration names, for latents of D channels."""
-    if config.quantizer not in QUANTIZERS:
-        raise unknown_name("quantizer", config.quantizer, QUANTIZERS)
-    return QUANTIZERS[config.quantizer](config, latent_channels)
-
+# Each is built from its settings and the number D of latent channels.
+QUANTIZERS: Registry[Quantizer] = Registry("quantizer")
+QUANTIZERS.register("vq", VectorQuantizer, CodebookSettings)
+QUANTIZERS.register("residual", ResidualQuantizer, ResidualSettings)
+QUANTIZERS.register("product", ProductQuantizer, ProductSettings)
+QUANTIZERS.register("fsq", FiniteScalarQuantizer, FiniteScalarSettings)
+QUANTIZERS.register("gaussian", GaussianBottleneck, GaussianSettings)
+QUANTIZERS.register("identity", Identity)
 
 __all__ = [
     "QUANTIZERS",
+    "CodebookSettings",
     "FiniteScalarQuantizer",
+    "FiniteScalarSettings",
     "GaussianBottleneck",
+    "GaussianSettings",
+    "Grid",
     "Identity",
+    "Layout",
     "ProductQuantizer",
+    "ProductSettings",
     "Quantized",
     "Quantizer",
     "Regions",
     "ResidualQuantizer",
-    "SideBySide",
+    "ResidualSettings",
     "VectorQuantizer",
-    "build_quantizer",
-    "check_codes",
-    "join_codes",
-    "split_codes",
+    "side_by_side",
 ]

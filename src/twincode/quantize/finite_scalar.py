@@ -1,15 +1,16 @@
 """Finite scalar quantisation: a few channels, each rounded to a few levels."""
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from twincode.config import QuantizerConfig
 from twincode.errors import TwincodeError
 from twincode.precision import in_full_precision
-from twincode.quantize.contract import Quantized, Quantizer
+from twincode.quantize.grids import Grid, Layout
+from twincode.quantize.quantizer import Quantized, Quantizer
+from twincode.settings import Settings
 
 # The part by which the range stops short of its ends; epsilon in the paper.
 BOUND_MARGIN = 1e-3
@@ -27,6 +28,19 @@ def bound(z: Tensor, levels: Tensor) -> Tensor:
     return torch.tanh(z + shift) * half_range - offset
 
 
+@dataclass(frozen=True)
+class FiniteScalarSettings(Settings):
+    """The number of levels of each channel; their product is the number of codes."""
+
+    fsq_levels: tuple[int, ...] = (8, 4)
+
+    def __post_init__(self) -> None:
+        if not self.fsq_levels or min(self.fsq_levels) < 2:
+            raise TwincodeError(
+                f"fsq_levels must be numbers of at least 2, such as 8,5, not {self.fsq_levels}"
+            )
+
+
 class FiniteScalarQuantizer(Quantizer):
     """z is projected to one channel per entry of ``fsq_levels``, bounded, rounded, projected back.
 
@@ -40,11 +54,10 @@ class FiniteScalarQuantizer(Quantizer):
     half_width: Tensor
     basis: Tensor
 
-    def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
+    def __init__(self, settings: FiniteScalarSettings, latent_channels: int) -> None:
         super().__init__()
-        levels = config.fsq_levels
-        _check(levels)
-        self.codebook_sizes = (math.prod(levels),)
+        levels = settings.fsq_levels
+        self.codebook_size = math.prod(levels)
         self.contract = nn.Conv2d(latent_channels, len(levels), kernel_size=1)
         self.expand = nn.Conv2d(len(levels), latent_channels, kernel_size=1)
         column = torch.tensor(levels)[:, None, None]
@@ -52,6 +65,10 @@ class FiniteScalarQuantizer(Quantizer):
         self.register_buffer("levels", column, persistent=False)
         self.register_buffer("half_width", column // 2, persistent=False)
         self.register_buffer("basis", place_values, persistent=False)
+
+    def layout(self, width: int) -> Layout:
+        """One grid; its codes are the points of the grid of levels."""
+        return Layout((Grid("", width, self.codebook_size),))
 
     @in_full_precision
     def forward(self, z: Tensor) -> Quantized:
@@ -66,8 +83,3 @@ class FiniteScalarQuantizer(Quantizer):
         """The latents (B, D, H, W) of codes (B, H, W), read as numbers with mixed bases."""
         digits = codes[:, None] // self.basis % self.levels
         return self.expand((digits - self.half_width) / self.half_width)
-
-
-def _check(levels: Sequence[int]) -> None:
-    if not levels or min(levels) < 2:
-        raise TwincodeError(f"fsq_levels must be numbers of at least 2, such as 8,5, not {levels}")

@@ -1,18 +1,29 @@
 """The Gaussian bottleneck that makes a tokenizer a variational autoencoder."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-from twincode.config import QuantizerConfig
 from twincode.distributed import normal_like
-from twincode.errors import TwincodeError
 from twincode.precision import in_full_precision
-from twincode.quantize.contract import Quantized, Quantizer
+from twincode.quantize.quantizer import Quantized, Quantizer
+from twincode.settings import Settings
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, variance) || N(0, 1)) of each latent value, in nats (Kingma and Welling, 2014)."""
     return (mean.square() + log_variance.exp() - log_variance - 1) / 2
+
+
+@dataclass(frozen=True)
+class GaussianSettings(Settings):
+    """The weight of the KL term."""
+
+    kl_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "kl_weight")
 
 
 class GaussianBottleneck(Quantizer):
@@ -26,13 +37,12 @@ class GaussianBottleneck(Quantizer):
     """
 
     gaussian = True
+    capturable = False
     loss_name = "kl"
 
-    def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
+    def __init__(self, settings: GaussianSettings, latent_channels: int) -> None:
         super().__init__()
-        if config.kl_weight < 0:
-            raise TwincodeError(f"kl_weight must not be negative, not {config.kl_weight}")
-        self.kl_weight = config.kl_weight
+        self.kl_weight = settings.kl_weight
         self.project = nn.Conv2d(latent_channels, 2 * latent_channels, kernel_size=1)
 
     @in_full_precision
@@ -43,7 +53,7 @@ class GaussianBottleneck(Quantizer):
 
     @in_full_precision
     def forward(self, z: Tensor) -> Quantized:
-        """Draw from the posterior of z (B, D, H, W), from torch's default generator."""
+        """Draw from the posterior of z (B, D, H, W), from the noise at hand."""
         mean, log_variance = self.posterior(z)
         loss = self.kl_weight * kl_to_standard_normal(mean, log_variance).mean()
         if not self.training:

@@ -1,31 +1,45 @@
 """Product quantisation: each group of channels has a codebook of its own."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Generator, Tensor
 
-from twincode.config import QuantizerConfig
 from twincode.errors import TwincodeError
 from twincode.precision import in_full_precision
-from twincode.quantize.contract import Quantized
-from twincode.quantize.side_by_side import SideBySide
-from twincode.quantize.vector import VectorQuantizer
+from twincode.quantize.quantizer import Quantized
+from twincode.quantize.stages import SeveralCodebooks
+from twincode.quantize.vector import CodebookSettings, VectorQuantizer
 
 
-class ProductQuantizer(SideBySide):
+@dataclass(frozen=True)
+class ProductSettings(CodebookSettings):
+    """Those of a codebook, and how many groups of channels have one."""
+
+    codebook_groups: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "codebook_groups")
+
+
+class ProductQuantizer(SeveralCodebooks):
     """``codebook_groups`` groups of D / groups channels, each quantised apart (Jegou et al., 2011).
 
     A latent has one code a group, so K codes a group tell K ** groups latents apart. The loss is
     the mean over groups, which is eq. 4.13 on the whole latents.
     """
 
-    def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
-        groups = config.codebook_groups
-        if groups < 1 or latent_channels % groups:
+    part_name = "group"
+
+    def __init__(self, settings: ProductSettings, latent_channels: int) -> None:
+        groups = settings.codebook_groups
+        if latent_channels % groups:
             raise TwincodeError(
                 f"codebook_groups must divide latent_channels, {latent_channels}; it is {groups}"
             )
         super().__init__(
-            [VectorQuantizer(config, latent_channels // groups) for _ in range(groups)]
+            [VectorQuantizer(settings, latent_channels // groups) for _ in range(groups)]
         )
 
     @in_full_precision

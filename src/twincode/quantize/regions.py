@@ -1,32 +1,44 @@
 """A grid of latents cut into regions, each with a quantiser of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import cast
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
-from twincode.quantize.contract import Quantized, Quantizer
-from twincode.quantize.side_by_side import SideBySide, split_codes
+from twincode.quantize.grids import Layout, side_by_side
+from twincode.quantize.quantizer import Quantized, Quantizer
 
 
-class Regions(SideBySide):
+class Regions(Quantizer):
     """Levels or bands that stand side by side along W, each quantised by its own part.
 
-    ``parts``, all of one kind, quantise the regions of ``widths`` W_1, W_2, ... of latents
-    z (B, D, H, W_1 + W_2 + ...). The loss is the sum of theirs.
+    ``parts``, all of one kind, quantise the regions of ``widths`` (W_1, W_2, ... by name) of
+    latents z (B, D, H, W_1 + W_2 + ...). The loss is the sum of theirs.
     """
 
-    def __init__(self, parts: Sequence[Quantizer], widths: Sequence[int]) -> None:
-        super().__init__(parts)
-        self.widths = tuple(widths)
-        self.codes_per_latent = parts[0].codes_per_latent
+    def __init__(self, parts: Sequence[Quantizer], widths: Mapping[str, int]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self.widths = dict(widths)
         self.gaussian = parts[0].gaussian
         self.loss_name = parts[0].loss_name
 
     @property
-    def code_width(self) -> int:
-        """The width of the grid of codes."""
-        return sum(self.widths) * self.codes_per_latent
+    def width(self) -> int:
+        """The width of the grid of latents."""
+        return sum(self.widths.values())
+
+    def layout(self, width: int) -> Layout:
+        """The grids of every region, one region after another."""
+        del width
+        named = zip(self.widths, self._layouts, strict=True)
+        return side_by_side([layout.named(name) for name, layout in named])
+
+    def codebooks(self) -> tuple[Tensor, ...]:
+        """The codebooks of all regions."""
+        return tuple(codebook for part in self._parts for codebook in part.codebooks())
 
     def part(self, region: int) -> Quantizer:
         """The quantiser of one region."""
@@ -34,20 +46,26 @@ class Regions(SideBySide):
 
     def split(self, z: Tensor) -> tuple[Tensor, ...]:
         """The regions (B, D, H, W_i) of latents z (B, D, H, W)."""
-        return z.split(self.widths, dim=-1)
+        return z.split(list(self.widths.values()), dim=-1)
+
+    def split_codes(self, codes: Tensor) -> list[Tensor]:
+        """The codes of every region, each in the layout of its part."""
+        grids = iter(self.layout(self.width).split(codes))
+        return [layout.join(islice(grids, len(layout.grids))) for layout in self._layouts]
 
     def cut(
         self, latents: Tensor, codes: Tensor | None, region: int
     ) -> tuple[Tensor, Tensor | None, Quantizer]:
         """One region of a grid of latents and codes, its codes counted from 0, and its part."""
-        own = None if codes is None else self._split(codes)[region]
+        own = None if codes is None else self.split_codes(codes)[region]
         return self.split(latents)[region], own, self.part(region)
 
     def join(self, quantized: Sequence[Quantized]) -> Quantized:
         """One grid of the regions, each quantised by its part."""
+        layout = self.layout(self.width)
         return Quantized(
             torch.cat([each.latents for each in quantized], dim=-1),
-            self._join(quantized) if self.codebook_sizes else None,
+            layout.join(self._grids(quantized)) if layout.grids else None,
             torch.stack([each.loss for each in quantized]).sum(),
         )
 
@@ -57,8 +75,9 @@ class Regions(SideBySide):
         return self.join([part(region) for part, region in regions])
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """The latents (B, D, H, W) of codes (B, H, W * codes_per_latent)."""
-        return torch.cat(self._look_up(codes), dim=-1)
+        """The latents (B, D, H, W) of codes in ``layout``."""
+        regions = zip(self._parts, self.split_codes(codes), strict=True)
+        return torch.cat([part.lookup(grid) for part, grid in regions], dim=-1)
 
     def initialise(self, z: Tensor, generator: Generator) -> None:
         """Place the codes of each part in its region."""
@@ -67,10 +86,20 @@ class Regions(SideBySide):
 
     def update(self, z: Tensor, codes: Tensor) -> None:
         """Move the codebooks of each part on its region."""
-        regions = zip(self._parts, self.split(z), self._split(codes), strict=True)
+        regions = zip(self._parts, self.split(z), self.split_codes(codes), strict=True)
         for part, region, grid in regions:
             part.update(region, grid)
 
-    def _split(self, codes: Tensor) -> list[Tensor]:
-        widths = [width * self.codes_per_latent for width in self.widths]
-        return split_codes(codes, self._sizes, widths)
+    @property
+    def _parts(self) -> list[Quantizer]:
+        return cast(list[Quantizer], list(self.parts))
+
+    @property
+    def _layouts(self) -> list[Layout]:
+        pairs = zip(self._parts, self.widths.values(), strict=True)
+        return [part.layout(width) for part, width in pairs]
+
+    def _grids(self, quantized: Sequence[Quantized]) -> Iterator[Tensor]:
+        for layout, each in zip(self._layouts, quantized, strict=True):
+            if each.codes is not None:
+                yield from layout.split(each.codes)

@@ -1,17 +1,33 @@
 """Residual vector quantisation: each codebook refines what those before it left over."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Generator, Tensor
 
-from twincode.config import QuantizerConfig
 from twincode.errors import TwincodeError
 from twincode.precision import in_full_precision
-from twincode.quantize.contract import Quantized
-from twincode.quantize.side_by_side import SideBySide
-from twincode.quantize.vector import VectorQuantizer
+from twincode.quantize.quantizer import Quantized
+from twincode.quantize.stages import SeveralCodebooks
+from twincode.quantize.vector import CodebookSettings, VectorQuantizer
 
 
-class ResidualQuantizer(SideBySide):
+@dataclass(frozen=True)
+class ResidualSettings(CodebookSettings):
+    """Those of a codebook, and how many there are."""
+
+    quantizer_depth: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "quantizer_depth")
+        if self.distance != "euclidean":
+            raise TwincodeError(
+                "residual quantisation needs distance=euclidean: unit vectors do not add up to z"
+            )
+
+
+class ResidualQuantizer(SeveralCodebooks):
     """``quantizer_depth`` codebooks, one after another (Zeghidour et al., 2021, algorithm 1).
 
     The first quantises z, the next what the first left over, and so on; z_q is the sum of the
@@ -20,15 +36,11 @@ class ResidualQuantizer(SideBySide):
     k-means start and replacement of dead codes are ``codebook_init`` and ``revive_below``.
     """
 
-    def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
-        if config.quantizer_depth < 1:
-            raise TwincodeError(f"quantizer_depth must be at least 1, not {config.quantizer_depth}")
-        if config.distance != "euclidean":
-            raise TwincodeError(
-                "residual quantisation needs distance=euclidean: unit vectors do not add up to z"
-            )
+    part_name = "stage"
+
+    def __init__(self, settings: ResidualSettings, latent_channels: int) -> None:
         super().__init__(
-            [VectorQuantizer(config, latent_channels) for _ in range(config.quantizer_depth)]
+            [VectorQuantizer(settings, latent_channels) for _ in range(settings.quantizer_depth)]
         )
 
     @in_full_precision

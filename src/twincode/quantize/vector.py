@@ -1,21 +1,59 @@
 """Vector quantisation with one codebook (van den Oord et al., 2017)."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from twincode.config import QuantizerConfig
 from twincode.distributed import sum_in_place, whole_batch
-from twincode.errors import TwincodeError, unknown_name
+from twincode.errors import TwincodeError
 from twincode.precision import in_full_precision
-from twincode.quantize.contract import Quantized, Quantizer
+from twincode.quantize.grids import Grid, Layout
 from twincode.quantize.nearest import count_and_sum, kmeans, nearest_codes
+from twincode.quantize.quantizer import Quantized, Quantizer
+from twincode.randomness import noise
+from twincode.settings import Settings, added
 
 UPDATES = ("gradient", "ema")
 INITIALISATIONS = ("data", "kmeans", "uniform")
 DISTANCES = ("euclidean", "cosine")
 # A shorter vector has no direction worth the name.
 SHORTEST = 1e-6
+
+
+@dataclass(frozen=True)
+class CodebookSettings(Settings):
+    """The codebook and how it moves (eq. 4.13).
+
+    ``codebook_update`` is ``ema`` or ``gradient``, ``codebook_init`` ``data``, ``kmeans`` or
+    ``uniform``, ``distance`` ``euclidean`` or ``cosine``.
+    """
+
+    codebook_size: int = 32
+    codebook_update: str = "ema"
+    codebook_init: str = "data"
+    commitment_weight: float = 1.0
+    ema_decay: float = 0.8
+    ema_epsilon: float = 1e-5
+    distance: str = added("euclidean", before="euclidean")
+    revive_below: float = added(0.0, before=0.0)
+
+    def __post_init__(self) -> None:
+        self.check_at_least(1, "codebook_size")
+        self.check_at_least(0, "commitment_weight")
+        self.check_choice("codebook_update", UPDATES)
+        self.check_choice("codebook_init", INITIALISATIONS)
+        self.check_choice("distance", DISTANCES)
+        if self.ema_epsilon <= 0:
+            raise TwincodeError(f"ema_epsilon must be above 0, not {self.ema_epsilon}")
+        if not 0 <= self.ema_decay < 1:
+            raise TwincodeError(f"ema_decay must lie between 0 and 1, not {self.ema_decay}")
+        if not 0 <= self.revive_below < 1 / self.codebook_size:
+            raise TwincodeError(
+                "revive_below must be at least 0 and below an even share, 1 / codebook_size = "
+                f"{1 / self.codebook_size:g}, not {self.revive_below}"
+            )
 
 
 def codebook_loss(z: Tensor, z_q: Tensor) -> Tensor:
@@ -45,25 +83,29 @@ class VectorQuantizer(Quantizer):
     even share of the counts, so that the averages do not pull it back.
     """
 
-    def __init__(self, config: QuantizerConfig, latent_channels: int) -> None:
+    def __init__(self, settings: CodebookSettings, latent_channels: int) -> None:
         super().__init__()
-        _check(config)
-        self.config = config
-        self.codebook_sizes = (config.codebook_size,)
+        self.settings = settings
+        self.codebook_size = settings.codebook_size
+        self.capturable = not settings.revive_below
         # Uniform within the square root of 6 / D: as long as typical activations.
-        codebook = torch.empty(config.codebook_size, latent_channels)
+        codebook = torch.empty(settings.codebook_size, latent_channels)
         nn.init.kaiming_uniform_(codebook)
         self.codebook: Tensor
-        if config.codebook_update == "gradient":
+        if settings.codebook_update == "gradient":
             self.codebook = nn.Parameter(codebook)
         else:
             self.register_buffer("codebook", codebook)
-        if config.codebook_update == "ema" or config.revive_below:
-            self.register_buffer("counts", torch.ones(config.codebook_size))
-        if config.codebook_update == "ema":
+        if settings.codebook_update == "ema" or settings.revive_below:
+            self.register_buffer("counts", torch.ones(settings.codebook_size))
+        if settings.codebook_update == "ema":
             self.register_buffer("sums", codebook.clone())
         self.counts: Tensor
         self.sums: Tensor
+
+    def layout(self, width: int) -> Layout:
+        """One grid."""
+        return Layout((Grid("", width, self.codebook_size),))
 
     def codebooks(self) -> tuple[Tensor, ...]:
         """The one codebook (K, D)."""
@@ -75,8 +117,8 @@ class VectorQuantizer(Quantizer):
         z = self._scaled(z)
         codes = nearest_codes(z.detach().permute(0, 2, 3, 1), self._codes())
         z_q = self.lookup(codes)
-        loss = self.config.commitment_weight * commitment_loss(z, z_q)
-        if self.config.codebook_update == "gradient":
+        loss = self.settings.commitment_weight * commitment_loss(z, z_q)
+        if self.settings.codebook_update == "gradient":
             loss = loss + codebook_loss(z, z_q)
         # z - sg[z] is exactly zero, so the value is exactly the code and the gradient is z's.
         return Quantized(z_q.detach() + (z - z.detach()), codes, loss)
@@ -92,15 +134,15 @@ class VectorQuantizer(Quantizer):
 
         With ``codebook_init="uniform"`` nothing happens.
         """
-        if self.config.codebook_init == "uniform":
+        if self.settings.codebook_init == "uniform":
             return
         vectors = self._rows(z)
         order = torch.randperm(len(vectors), generator=generator).to(vectors.device)
         codebook = vectors[_first(order, self.codebook_size)]
-        if self.config.codebook_init == "kmeans":
+        if self.settings.codebook_init == "kmeans":
             codebook = kmeans(vectors, codebook)
         self.codebook.copy_(codebook)
-        if self.config.codebook_update == "ema":
+        if self.settings.codebook_update == "ema":
             self.sums.copy_(self.codebook)
 
     @torch.no_grad()
@@ -108,28 +150,28 @@ class VectorQuantizer(Quantizer):
     def update(self, z: Tensor, codes: Tensor) -> None:
         """Move the codes to the moving averages of their latents, and revive rare ones.
 
-        With ``codebook_update="gradient"`` only the second. What is drawn comes from torch's
-        default generator.
+        With ``codebook_update="gradient"`` only the second. What is drawn comes from the
+        noise at hand.
         """
-        ema, revives = self.config.codebook_update == "ema", self.config.revive_below > 0
+        ema, revives = self.settings.codebook_update == "ema", self.settings.revive_below > 0
         if not (ema or revives):
             return
         vectors = self._rows(z)
         counts, sums = count_and_sum(vectors, codes.flatten(), self.codebook_size)
         sum_in_place([counts, sums])
-        self.counts.lerp_(counts, 1 - self.config.ema_decay)
+        self.counts.lerp_(counts, 1 - self.settings.ema_decay)
         if ema:
             self._follow(sums)
         if revives:
             self._revive(vectors)
 
     def _follow(self, sums: Tensor) -> None:
-        self.sums.lerp_(sums, 1 - self.config.ema_decay)
+        self.sums.lerp_(sums, 1 - self.settings.ema_decay)
         total = self.counts.sum()
-        epsilon = self.config.ema_epsilon
+        epsilon = self.settings.ema_epsilon
         smoothed = (self.counts + epsilon) / (total + self.codebook_size * epsilon) * total
         means = self.sums / smoothed[:, None]
-        if self.config.distance == "cosine":
+        if self.settings.distance == "cosine":
             lengths = means.norm(dim=1, keepdim=True)
             means = torch.where(lengths > SHORTEST, means / lengths, self.codebook)
         self.codebook.copy_(means)
@@ -138,14 +180,14 @@ class VectorQuantizer(Quantizer):
         """Put rare codes at latents of the whole batch, the same ones in every process."""
         vectors = whole_batch(vectors)
         # Drawn where the latents are: the host waits for nothing.
-        order = torch.rand(len(vectors), device=vectors.device).argsort()
+        order = torch.rand(len(vectors), generator=noise(), device=vectors.device).argsort()
         drawn = vectors[_first(order, self.codebook_size)]
         total = self.counts.sum()
-        rare = self.counts < self.config.revive_below * total
+        rare = self.counts < self.settings.revive_below * total
         even = total / self.codebook_size
         self.counts.copy_(torch.where(rare, even, self.counts))
         self.codebook.copy_(torch.where(rare[:, None], drawn, self.codebook))
-        if self.config.codebook_update == "ema":
+        if self.settings.codebook_update == "ema":
             self.sums.copy_(torch.where(rare[:, None], drawn * even, self.sums))
 
     def _rows(self, z: Tensor) -> Tensor:
@@ -156,7 +198,7 @@ class VectorQuantizer(Quantizer):
         return self._scaled(self.codebook)
 
     def _scaled(self, vectors: Tensor) -> Tensor:
-        if self.config.distance == "euclidean":
+        if self.settings.distance == "euclidean":
             return vectors
         return F.normalize(vectors, dim=1, eps=SHORTEST)
 
@@ -164,23 +206,3 @@ class VectorQuantizer(Quantizer):
 def _first(order: Tensor, wanted: int) -> Tensor:
     """The first ``wanted`` of ``order``, going round again where there are fewer."""
     return order.repeat(-(-wanted // len(order)))[:wanted]
-
-
-def _check(config: QuantizerConfig) -> None:
-    if config.codebook_size < 1:
-        raise TwincodeError(f"codebook_size must be at least 1, not {config.codebook_size}")
-    if config.codebook_update not in UPDATES:
-        raise unknown_name("codebook_update", config.codebook_update, UPDATES)
-    if config.codebook_init not in INITIALISATIONS:
-        raise unknown_name("codebook_init", config.codebook_init, INITIALISATIONS)
-    if config.distance not in DISTANCES:
-        raise unknown_name("distance", config.distance, DISTANCES)
-    if config.ema_epsilon <= 0 or config.commitment_weight < 0:
-        raise TwincodeError("ema_epsilon must be above 0 and commitment_weight at least 0")
-    if not 0 <= config.ema_decay < 1:
-        raise TwincodeError(f"ema_decay must lie between 0 and 1, not {config.ema_decay}")
-    if not 0 <= config.revive_below < 1 / config.codebook_size:
-        raise TwincodeError(
-            f"revive_below must be at least 0 and below an even share, 1 / codebook_size = "
-            f"{1 / config.codebook_size:g}, not {config.revive_below}"
-        )

@@ -1,45 +1,60 @@
-"""Tokenizers by name. A new one is a file with a builder and a line here."""
+"""Tokenizers by name. A new one is a file with its settings and a builder, and a line here."""
 
-from collections.abc import Callable
+from functools import partial
 
-from twincode.config import Config
-from twincode.errors import TwincodeError, unknown_name
-from twincode.tokenizers.bands import Bands, build_bands
-from twincode.tokenizers.contract import Output, Tokenizer
-from twincode.tokenizers.contrastive import ContrastiveVAE, build_contrastive_vae
-from twincode.tokenizers.encoder import SpectralEncoder, build_spectral_encoder
-from twincode.tokenizers.plane import PlaneTokenizer, build_stft
-from twincode.tokenizers.raw import RawSeries, build_raw_series
-from twincode.tokenizers.vqvae import VQVAE, build_vqvae
-from twincode.tokenizers.vqvae2 import VQVAE2, build_vqvae2
+from twincode.quantize import QUANTIZERS, Quantizer
+from twincode.settings import Registry, Settings
+from twincode.tokenizers.bands import Bands, BandsSettings, build_bands
+from twincode.tokenizers.contrastive import (
+    ContrastiveSettings,
+    ContrastiveVAE,
+    build_contrastive_vae,
+)
+from twincode.tokenizers.plane import PlaneTokenizer
+from twincode.tokenizers.raw import RawSeries, RawSettings, build_raw_series
+from twincode.tokenizers.tokenizer import (
+    Embedded,
+    Output,
+    Tokenizer,
+    TokenizerSettings,
+    batches,
+    embed,
+    frozen,
+)
+from twincode.tokenizers.vqvae import (
+    VQVAE,
+    EncoderSettings,
+    VQVAESettings,
+    build_encoder,
+    build_vqvae,
+)
+from twincode.tokenizers.vqvae2 import VQVAE2, VQVAE2Settings, build_vqvae2
 
-TOKENIZERS: dict[str, Callable[[Config, int, int], Tokenizer]] = {
-    "vqvae": build_vqvae,
-    "vqvae2": build_vqvae2,
-    "bands": build_bands,
-    "contrastive": build_contrastive_vae,
-    "encoder": build_spectral_encoder,
-    "raw": build_raw_series,
-}
-
-_SIZES = ("latent_channels", "downsampled_width", "top_width")
+# Each is built from its settings, what makes a quantiser of D latent channels, C and L.
+TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer")
+TOKENIZERS.register("vqvae", build_vqvae, VQVAESettings)
+TOKENIZERS.register("vqvae2", build_vqvae2, VQVAE2Settings)
+TOKENIZERS.register("bands", build_bands, BandsSettings)
+TOKENIZERS.register("contrastive", build_contrastive_vae, ContrastiveSettings)
+TOKENIZERS.register("encoder", build_encoder, EncoderSettings)
+TOKENIZERS.register("raw", build_raw_series, RawSettings)
 
 
-def build_tokenizer(config: Config, channels: int, length: int) -> Tokenizer:
-    """The tokenizer a configuration names, for series of C channels and L steps.
+def build_tokenizer(
+    settings: Settings, quantizer: Settings | None, channels: int, length: int
+) -> Tokenizer:
+    """The tokenizer that settings describe, for series of C channels and L steps.
 
-    Weights are drawn from torch's global generator. Raises TwincodeError for an unknown name, for
-    sizes that make no model, and for series too short for the transform.
+    ``quantizer`` is None for a tokenizer that takes none. Weights are drawn from torch's generator,
+    or from what ``randomness.drawing_weights`` puts in its place. Raises TwincodeError for sizes
+    that make no model and for series too short for the transform.
     """
-    sizes = config.tokenizer
-    if sizes.tokenizer not in TOKENIZERS:
-        raise unknown_name("tokenizer", sizes.tokenizer, TOKENIZERS)
-    for name in _SIZES:
-        if getattr(sizes, name) < 1:
-            raise TwincodeError(f"{name} must be at least 1, not {getattr(sizes, name)}")
-    if sizes.residual_blocks < 0:
-        raise TwincodeError(f"residual_blocks must not be negative, not {sizes.residual_blocks}")
-    return TOKENIZERS[sizes.tokenizer](config, channels, length)
+    make_quantizer = None if quantizer is None else partial(_quantizer, quantizer)
+    return TOKENIZERS.build(settings, make_quantizer, channels, length)
+
+
+def _quantizer(settings: Settings, latent_channels: int) -> Quantizer:
+    return QUANTIZERS.build(settings, latent_channels)
 
 
 __all__ = [
@@ -48,11 +63,14 @@ __all__ = [
     "VQVAE2",
     "Bands",
     "ContrastiveVAE",
+    "Embedded",
     "Output",
     "PlaneTokenizer",
     "RawSeries",
-    "SpectralEncoder",
     "Tokenizer",
-    "build_stft",
+    "TokenizerSettings",
+    "batches",
     "build_tokenizer",
+    "embed",
+    "frozen",
 ]

@@ -1,18 +1,30 @@
 """Frequency bands, each with its own codes (TimeVQVAE, Lee, Malacarne and Aune, 2023)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from twincode.config import Config
 from twincode.errors import TwincodeError
 from twincode.nets import Decoder, Encoder
-from twincode.quantize import Regions
+from twincode.quantize import Quantizer, Regions
 from twincode.spectral import STFT
-from twincode.tokenizers.contract import Pairs, frozen
-from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
+from twincode.tokenizers.plane import OneGridSettings, PlaneParts, PlaneTokenizer
+from twincode.tokenizers.tokenizer import Pairs, frozen
+
+
+@dataclass(frozen=True)
+class BandsSettings(OneGridSettings):
+    """Where the bands begin, and how wide the grid of each is to be.
+
+    ``bands`` names the first row of every band but the lowest: (1,) is the lowest row and the
+    rest, () one band. ``band_widths`` () means ``downsampled_width`` for all.
+    """
+
+    bands: tuple[int, ...] = (1,)
+    band_widths: tuple[int, ...] = (8, 32)
 
 
 class Bands(PlaneTokenizer):
@@ -28,29 +40,27 @@ class Bands(PlaneTokenizer):
 
     def __init__(
         self,
-        channels: int,
         stft: STFT,
         edges: Sequence[int],
         encoders: Sequence[Encoder],
         quantizer: Regions,
         decoders: Sequence[Decoder],
-        latent_channels: int,
     ) -> None:
-        super().__init__(channels, stft, (stft.frequencies, quantizer.code_width), latent_channels)
+        super().__init__(stft, encoders[0], quantizer, quantizer.width)
         self.encoders = nn.ModuleList(encoders)
         self.quantizer: Regions = quantizer
         self.decoders = nn.ModuleList(decoders)
-        self.region_names = tuple(f"band{band}" for band in range(1, len(edges)))
+        self.region_names = tuple(quantizer.widths)
         self.masks: Tensor
         self.register_buffer("masks", _masks(edges), persistent=False)
 
     def reconstruct(self, x: Tensor) -> Pairs:
         """The whole series and the whole plane, whatever the bands: comparable between models."""
         with frozen(self):
-            u_hat = self._decode(self._quantised(x, None)[2].latents)
+            u_hat = self._decode(self.quantizer(self.latents(x)).latents)
             return super()._pairs(x, self.stft.inverse(u_hat), u_hat)
 
-    def _encode(self, u: Tensor, views: int = 1) -> Tensor:
+    def _encode(self, u: Tensor, views: int) -> Tensor:
         bands = zip(self.encoders, self.masks, strict=True)
         return torch.cat([encoder(u * mask, views) for encoder, mask in bands], dim=-1)
 
@@ -74,24 +84,24 @@ class Bands(PlaneTokenizer):
         return pairs
 
 
-def build_bands(config: Config, channels: int, length: int) -> Bands:
-    """The bands a configuration describes, for series of C channels and L steps.
+def build_bands(
+    settings: BandsSettings, quantizer: Callable[[int], Quantizer], channels: int, length: int
+) -> Bands:
+    """The bands the settings describe, for series of C channels and L steps.
 
-    ``bands`` names the first row of every band but the lowest: (1,) is the lowest row and the
-    rest, () one band. ``band_widths`` says how wide the grid of each is to be, as nearly as
-    halving allows; () means ``downsampled_width`` for all. Raises TwincodeError where the rows are
-    not in the plane or the widths are not as many as the bands.
+    The grids are as wide as the settings say, as nearly as halving allows. Raises TwincodeError
+    where the rows are not in the plane or the widths are not as many as the bands.
     """
-    parts, sizes = PlaneParts(config, channels, length), config.tokenizer
-    edges = [0, *sizes.bands, parts.stft.frequencies]
-    _check_edges(edges, sizes.n_fft)
-    wanted = sizes.band_widths or (sizes.downsampled_width,) * (len(edges) - 1)
+    parts = PlaneParts(settings, quantizer, channels, length)
+    edges = [0, *settings.bands, parts.stft.frequencies]
+    _check_edges(edges, settings.n_fft)
+    wanted = settings.band_widths or (settings.downsampled_width,) * (len(edges) - 1)
     _check_widths(wanted, len(edges) - 1)
     halvings = [parts.halvings(width) for width in wanted]
     made = [(parts.encoder(each), parts.quantizer(), parts.decoder(each)) for each in halvings]
     encoders, quantizers, decoders = zip(*made, strict=True)
-    regions = Regions(quantizers, [parts.width(each) for each in halvings])
-    return Bands(channels, parts.stft, edges, encoders, regions, decoders, sizes.latent_channels)
+    widths = {f"band{i}": e.width(parts.stft.frames) for i, e in enumerate(encoders, start=1)}
+    return Bands(parts.stft, edges, encoders, Regions(quantizers, widths), decoders)
 
 
 def _masks(edges: Sequence[int]) -> Tensor:

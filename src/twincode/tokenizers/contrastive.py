@@ -1,15 +1,23 @@
 """The contrastive VAE: what a target set has that a background set has not (Abid and Zou, 2019)."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-from twincode.config import Config
 from twincode.distributed import agreed
 from twincode.nets import Encoder
-from twincode.quantize import Quantized, Regions
+from twincode.quantize import Quantized, Quantizer, Regions
 from twincode.spectral import STFT
-from twincode.tokenizers.contract import Output
-from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
+from twincode.tokenizers.plane import OneGridSettings, PlaneParts, PlaneTokenizer
+
+
+@dataclass(frozen=True)
+class ContrastiveSettings(OneGridSettings):
+    """Those of one grid, and which classes are background, by their names."""
+
+    background_classes: tuple[str, ...] = ()
 
 
 class ContrastiveVAE(PlaneTokenizer):
@@ -30,28 +38,17 @@ class ContrastiveVAE(PlaneTokenizer):
 
     def __init__(
         self,
-        channels: int,
         stft: STFT,
         shared_encoder: Encoder,
         salient_encoder: Encoder,
         quantizer: Regions,
         decoder: nn.Module,
-        latent_channels: int,
     ) -> None:
-        super().__init__(channels, stft, (stft.frequencies, quantizer.code_width), latent_channels)
+        super().__init__(stft, shared_encoder, quantizer, quantizer.width)
         self.shared_encoder = shared_encoder
         self.salient_encoder = salient_encoder
         self.quantizer: Regions = quantizer
         self.decoder = decoder
-
-    def forward(
-        self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None
-    ) -> Output:
-        """One pass over x; ``background`` (B,) is true for background series, by default none."""
-        if background is None:
-            return super().forward(x, twin)
-        z, twin_latents = self._one_or_two(x, twin)
-        return self._output(x, z, twin_latents, self._contrast(z, ~background))
 
     def update(self, z: Tensor, codes: Tensor, background: Tensor | None = None) -> None:
         """Move the codes of shared latents by all series, those of salient ones by targets."""
@@ -60,6 +57,13 @@ class ContrastiveVAE(PlaneTokenizer):
             latents, own, part = self.quantizer.cut(z, codes, region)
             if own is not None and agreed(bool(rows.any()), z.device):
                 part.update(latents[rows], own[rows])
+
+    def _quantise(
+        self, x: Tensor, twin: Tensor | None, background: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Quantized]:
+        z, twin_z = self._both(x, twin)
+        found = self.quantizer(z) if background is None else self._contrast(z, ~background)
+        return z, twin_z, found
 
     def _contrast(self, z: Tensor, target: Tensor) -> Quantized:
         """Quantised latents, salient ones only where ``target`` (B,) is true.
@@ -76,25 +80,28 @@ class ContrastiveVAE(PlaneTokenizer):
         kept = Quantized(found.latents * target[:, None, None, None], found.codes, loss)
         return self.quantizer.join([self.quantizer.part(0)(shared), kept])
 
-    def _encode(self, u: Tensor, views: int = 1) -> Tensor:
+    def _encode(self, u: Tensor, views: int) -> Tensor:
         return torch.cat([self.shared_encoder(u, views), self.salient_encoder(u, views)], dim=-1)
 
     def _decode(self, z_q: Tensor) -> Tensor:
         return self.decoder(torch.cat(self.quantizer.split(z_q), dim=1))
 
 
-def build_contrastive_vae(config: Config, channels: int, length: int) -> ContrastiveVAE:
-    """The contrastive VAE a configuration describes, for series of C channels and L steps."""
-    parts, D = PlaneParts(config, channels, length), config.tokenizer.latent_channels
-    halvings = parts.halvings(config.tokenizer.downsampled_width)
+def build_contrastive_vae(
+    settings: ContrastiveSettings,
+    quantizer: Callable[[int], Quantizer],
+    channels: int,
+    length: int,
+) -> ContrastiveVAE:
+    """The contrastive VAE the settings describe, for series of C channels and L steps."""
+    parts, D = PlaneParts(settings, quantizer, channels, length), settings.latent_channels
+    halvings = parts.halvings(settings.downsampled_width)
     shared, salient = (parts.encoder(halvings) for _ in range(2))
-    widths = [parts.width(halvings)] * 2
+    widths = dict.fromkeys(ContrastiveVAE.region_names, shared.width(parts.stft.frames))
     return ContrastiveVAE(
-        channels,
         parts.stft,
         shared,
         salient,
         Regions([parts.quantizer() for _ in widths], widths),
         nn.Sequential(nn.Conv2d(2 * D, D, 1), parts.decoder(halvings)),
-        latent_channels=D,
     )

@@ -1,13 +1,43 @@
 """What tokenizers on the time-frequency plane have in common."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from twincode.config import Config, TokenizerConfig
-from twincode.nets import Decoder, Encoder, count_downsamplings, grid_width
-from twincode.quantize import Quantized, Quantizer, build_quantizer
+from twincode.nets import Decoder, Encoder, count_downsamplings
+from twincode.quantize import Quantized, Quantizer
 from twincode.spectral import STFT
-from twincode.tokenizers.contract import Output, Pairs, Tokenizer
+from twincode.tokenizers.tokenizer import Output, Pairs, Tokenizer, TokenizerSettings
+
+
+@dataclass(frozen=True)
+class PlaneSettings(TokenizerSettings):
+    """The transform, and the sizes of encoder and decoder."""
+
+    n_fft: int = 8
+    hop_length: int = 2
+    window: str = "rectangular"
+    latent_channels: int = 64
+    residual_blocks: int = 4
+    takes_quantizer: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.check_at_least(1, "latent_channels")
+        self.check_at_least(0, "residual_blocks")
+
+
+@dataclass(frozen=True)
+class OneGridSettings(PlaneSettings):
+    """Those of the plane, and how wide the grid is to be, as nearly as halving allows."""
+
+    downsampled_width: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "downsampled_width")
 
 
 class PlaneTokenizer(Tokenizer):
@@ -15,40 +45,41 @@ class PlaneTokenizer(Tokenizer):
 
     A member says how a plane becomes latents (``_encode``) and how quantised latents become a
     plane (``_decode``); where they are quantised on the way, or other pairs are compared, it says
-    that too.
+    that too. Latents are ``width`` columns wide.
     """
 
-    def __init__(
-        self, channels: int, stft: STFT, grid: tuple[int, int], latent_channels: int
-    ) -> None:
+    stft: STFT
+
+    def __init__(self, stft: STFT, encoder: Encoder, quantizer: Quantizer, width: int) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels = encoder.in_channels // 2
         self.length = stft.length
-        self.grid = grid
-        self.latent_channels = latent_channels
+        self.latent_channels = encoder.latent_channels
+        self.layout = quantizer.layout(width)
+        self.grid = (stft.frequencies, self.layout.width or width)
         self.stft = stft
 
-    def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:
-        """Encode both views in one pass; quantise and, where it can be, decode the upper one."""
-        return self._output(x, *self._quantised(x, twin))
-
-    def view_latents(self, x: Tensor, twin: Tensor) -> tuple[Tensor, Tensor]:
-        """Both views through the encoder at once, batch statistics view by view."""
-        z, twin_z = self._encode(self.stft(torch.cat([x, twin])), views=2).chunk(2)
-        return z, twin_z
-
-    def _output(
-        self, x: Tensor, z: Tensor, twin_latents: Tensor | None, quantized: Quantized
+    def forward(
+        self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None
     ) -> Output:
-        """What a pass over x yields, once its latents z are quantised."""
+        """Encode both views in one pass; quantise and, where it can be, decode the upper one."""
+        z, twin_z, quantized = self._quantise(x, twin, background)
         if not self.has_decoder:
-            return Output(None, z, twin_latents, quantized.codes, quantized.loss, {})
+            return Output(None, z, twin_z, quantized.codes, quantized.loss, {})
         u_hat = self._decode(quantized.latents)
         x_hat = self.stft.inverse(u_hat)
         pairs = self._pairs(x, x_hat, u_hat)
-        return Output(x_hat, z, twin_latents, quantized.codes, quantized.loss, pairs)
+        return Output(x_hat, z, twin_z, quantized.codes, quantized.loss, pairs)
 
-    def _encode(self, u: Tensor, views: int = 1) -> Tensor:
+    def latents(self, x: Tensor, views: int = 1) -> Tensor:
+        """Continuous latents z (B, D, H, W) of x, in the mode it is in."""
+        return self._encode(self.stft(x), views)
+
+    def series(self, latents: Tensor) -> Tensor:
+        """The series (B, C, L) that quantised latents stand for, in the mode it is in."""
+        return self.stft.inverse(self._decode(latents))
+
+    def _encode(self, u: Tensor, views: int) -> Tensor:
         """Continuous latents (views * B, D, H, W) of planes u (views * B, 2C, F, T)."""
         raise NotImplementedError
 
@@ -56,66 +87,59 @@ class PlaneTokenizer(Tokenizer):
         """The plane u_hat (B, 2C, F, T) that quantised latents (B, D, H, W) stand for."""
         raise NotImplementedError
 
-    def _quantised(self, x: Tensor, twin: Tensor | None) -> tuple[Tensor, Tensor | None, Quantized]:
+    def _quantise(
+        self, x: Tensor, twin: Tensor | None, background: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Quantized]:
         """Latents of x, those of its twin where there is one, and x's quantised."""
-        z, twin_z = self._one_or_two(x, twin)
+        del background
+        z, twin_z = self._both(x, twin)
         return z, twin_z, self.quantizer(z)
 
-    def _one_or_two(self, x: Tensor, twin: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Latents of x, and those of its twin where there is one."""
-        return (self._latents(x), None) if twin is None else self.view_latents(x, twin)
+    def _both(self, x: Tensor, twin: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Latents of x, and those of its twin where there is one, in one pass."""
+        if twin is None:
+            return self.latents(x), None
+        z, twin_z = self.latents(torch.cat([x, twin]), views=2).chunk(2)
+        return z, twin_z
 
     def _pairs(self, x: Tensor, x_hat: Tensor, u_hat: Tensor) -> Pairs:
         """What the reconstruction loss compares (eq. 4.12)."""
         return {"time": (x, x_hat), "frequency": (self.stft(x), u_hat)}
 
-    def _latents(self, x: Tensor) -> Tensor:
-        return self._encode(self.stft(x))
-
-    def _series(self, latents: Tensor) -> Tensor:
-        return self.stft.inverse(self._decode(latents))
-
 
 class PlaneParts:
     """Makes the parts of a tokenizer on the plane of series of C channels and L steps.
 
-    Their sizes are the configuration's; how often an encoder halves time, and its decoder doubles
-    it, is each tokenizer's to say.
+    Their sizes are the settings'; how often an encoder halves time, and its decoder doubles it, is
+    each tokenizer's to say. ``quantizer`` makes a quantiser of D latent channels.
     """
 
-    def __init__(self, config: Config, channels: int, length: int) -> None:
-        self.config = config
+    def __init__(
+        self,
+        settings: PlaneSettings,
+        quantizer: Callable[[int], Quantizer],
+        channels: int,
+        length: int,
+    ) -> None:
+        self.settings = settings
         self.channels = channels
-        self.stft = build_stft(config.tokenizer, length)
+        self.stft = STFT(length, settings.n_fft, settings.hop_length, settings.window)
+        self._quantizer = quantizer
 
     def halvings(self, width: int) -> int:
         """How often time is halved to a grid about ``width`` wide."""
         return count_downsamplings(self.stft.frames, width)
 
-    def width(self, halvings: int) -> int:
-        """How wide a grid of latents is after so many halvings."""
-        return grid_width(self.stft.frames, halvings)
-
-    def grid(self, halvings: int, quantizer: Quantizer) -> tuple[int, int]:
-        """The grid of codes (H, W) that the quantiser makes of such latents."""
-        return self.stft.frequencies, self.width(halvings) * quantizer.codes_per_latent
-
     def encoder(self, halvings: int) -> Encoder:
         """An encoder of the plane."""
-        sizes = self.config.tokenizer
-        return Encoder(2 * self.channels, sizes.latent_channels, halvings, sizes.residual_blocks)
+        own = self.settings
+        return Encoder(2 * self.channels, own.latent_channels, halvings, own.residual_blocks)
 
     def quantizer(self) -> Quantizer:
         """A quantiser of latents."""
-        return build_quantizer(self.config.quantizer, self.config.tokenizer.latent_channels)
+        return self._quantizer(self.settings.latent_channels)
 
     def decoder(self, halvings: int) -> Decoder:
         """A decoder of the latents of an encoder with so many halvings."""
-        sizes = self.config.tokenizer
-        width, blocks = sizes.latent_channels, sizes.residual_blocks
-        return Decoder(2 * self.channels, width, halvings, blocks, self.stft.size)
-
-
-def build_stft(sizes: TokenizerConfig, length: int) -> STFT:
-    """The transform a configuration describes, for series of L steps."""
-    return STFT(length, sizes.n_fft, sizes.hop_length, sizes.window)
+        own, size = self.settings, self.stft.size
+        return Decoder(2 * self.channels, own.latent_channels, halvings, own.residual_blocks, size)

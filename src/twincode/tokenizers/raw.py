@@ -2,9 +2,8 @@
 
 from torch import Tensor
 
-from twincode.config import Config
-from twincode.quantize import Identity
-from twincode.tokenizers.contract import Output, Tokenizer
+from twincode.quantize import Identity, Layout
+from twincode.tokenizers.tokenizer import Output, Tokenizer, TokenizerSettings
 
 
 class RawSeries(Tokenizer):
@@ -14,27 +13,36 @@ class RawSeries(Tokenizer):
         super().__init__()
         self.channels = channels
         self.length = length
+        self.layout = Layout()
         self.grid = (1, length)
         self.latent_channels = channels
         self.quantizer = Identity()
 
-    def forward(self, x: Tensor, twin: Tensor | None = None) -> Output:
+    def forward(
+        self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None
+    ) -> Output:
         """Everything is x itself."""
-        z, _, vq_loss = self.quantizer(self._latents(x))
-        twin_latents = None if twin is None else self._latents(twin)
+        del background
+        z, _, vq_loss = self.quantizer(self.latents(x))
+        twin_latents = None if twin is None else self.latents(twin)
         return Output(x, z, twin_latents, None, vq_loss, {"time": (x, x)})
 
-    def view_latents(self, x: Tensor, twin: Tensor) -> tuple[Tensor, Tensor]:
-        """The views themselves."""
-        return self._latents(x), self._latents(twin)
-
-    def _latents(self, x: Tensor) -> Tensor:
+    def latents(self, x: Tensor, views: int = 1) -> Tensor:
+        """The series themselves, (views * B, C, 1, L)."""
+        del views
         return x[:, :, None]
 
-    def _series(self, latents: Tensor) -> Tensor:
+    def series(self, latents: Tensor) -> Tensor:
+        """The inverse of ``latents``."""
         return latents[:, :, 0]
 
 
-def build_raw_series(_config: Config, channels: int, length: int) -> RawSeries:
+class RawSettings(TokenizerSettings):
+    """There is nothing to choose."""
+
+
+def build_raw_series(
+    _settings: RawSettings, _quantizer: object, channels: int, length: int
+) -> RawSeries:
     """The control for series of C channels and L steps."""
     return RawSeries(channels, length)

@@ -1,55 +1,68 @@
 """The naive VQ-VAE on the time-frequency plane (thesis section 4.3; after Lee et al., 2023)."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from torch import Tensor
 
-from twincode.config import Config
 from twincode.nets import Decoder, Encoder
 from twincode.quantize import Quantizer
 from twincode.spectral import STFT
-from twincode.tokenizers.encoder import SpectralEncoder
-from twincode.tokenizers.plane import PlaneParts
+from twincode.tokenizers.plane import OneGridSettings, PlaneParts, PlaneTokenizer
 
 
-class VQVAE(SpectralEncoder):
-    """One encoder, one quantiser and, beyond the encoder alone, one decoder.
+@dataclass(frozen=True)
+class VQVAESettings(OneGridSettings):
+    """Those of a tokenizer on the plane with one grid."""
 
-    BT-VQVAE is this tokenizer under another objective: the two views meet only in the loss.
+
+@dataclass(frozen=True)
+class EncoderSettings(OneGridSettings):
+    """The same, without a decoder."""
+
+
+class VQVAE(PlaneTokenizer):
+    """One encoder, one quantiser, one decoder.
+
+    BT-VQVAE is this tokenizer under another objective: the two views meet only in the loss. Without
+    a decoder it is the encoder alone; with the quantiser ``identity`` and a twin loss that is the
+    classic self-supervised encoder.
     """
-
-    has_decoder = True
 
     def __init__(
         self,
-        channels: int,
         stft: STFT,
         encoder: Encoder,
         quantizer: Quantizer,
-        decoder: Decoder,
-        grid: tuple[int, int],
-        latent_channels: int,
+        decoder: Decoder | None = None,
     ) -> None:
-        super().__init__(channels, stft, encoder, quantizer, grid, latent_channels)
+        super().__init__(stft, encoder, quantizer, encoder.width(stft.frames))
+        self.has_decoder = decoder is not None
+        self.encoder = encoder
+        self.quantizer = quantizer
         self.decoder = decoder
 
+    def _encode(self, u: Tensor, views: int) -> Tensor:
+        return self.encoder(u, views)
+
     def _decode(self, z_q: Tensor) -> Tensor:
+        assert self.decoder is not None  # callers ask has_decoder
         return self.decoder(z_q)
 
 
-def build_vqvae(config: Config, channels: int, length: int) -> VQVAE:
-    """The VQ-VAE a configuration describes, for series of C channels and L steps."""
-    parts, sizes = PlaneParts(config, channels, length), config.tokenizer
-    halvings = parts.halvings(sizes.downsampled_width)
-    encoder, quantizer, decoder = (
-        parts.encoder(halvings),
-        parts.quantizer(),
-        parts.decoder(halvings),
-    )
-    return VQVAE(
-        channels,
-        parts.stft,
-        encoder,
-        quantizer,
-        decoder,
-        grid=parts.grid(halvings, quantizer),
-        latent_channels=sizes.latent_channels,
-    )
+def build_vqvae(
+    settings: OneGridSettings, quantizer: Callable[[int], Quantizer], channels: int, length: int
+) -> VQVAE:
+    """The VQ-VAE the settings describe, for series of C channels and L steps."""
+    parts = PlaneParts(settings, quantizer, channels, length)
+    halvings = parts.halvings(settings.downsampled_width)
+    return VQVAE(parts.stft, parts.encoder(halvings), parts.quantizer(), parts.decoder(halvings))
+
+
+def build_encoder(
+    settings: OneGridSettings, quantizer: Callable[[int], Quantizer], channels: int, length: int
+) -> VQVAE:
+    """The same without a decoder."""
+    parts = PlaneParts(settings, quantizer, channels, length)
+    halvings = parts.halvings(settings.downsampled_width)
+    return VQVAE(parts.stft, parts.encoder(halvings), parts.quantizer())

@@ -1,17 +1,29 @@
 """VQ-VAE-2 on the time-frequency plane: codes on two levels (Razavi et al., 2019)."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
-from twincode.config import Config
 from twincode.errors import TwincodeError
 from twincode.nets import Decoder, Encoder, Merge, count_downsamplings, grid_width
-from twincode.quantize import Quantized, Regions
+from twincode.quantize import Quantized, Quantizer, Regions
 from twincode.spectral import STFT
-from twincode.tokenizers.contract import frozen
-from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
+from twincode.tokenizers.plane import OneGridSettings, PlaneParts, PlaneTokenizer
+from twincode.tokenizers.tokenizer import frozen
+
+
+@dataclass(frozen=True)
+class VQVAE2Settings(OneGridSettings):
+    """The bottom grid is ``downsampled_width`` wide, the top one ``top_width``."""
+
+    top_width: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "top_width")
 
 
 class VQVAE2(PlaneTokenizer):
@@ -28,7 +40,6 @@ class VQVAE2(PlaneTokenizer):
 
     def __init__(
         self,
-        channels: int,
         stft: STFT,
         encoder: Encoder,
         top_encoder: Encoder,
@@ -36,9 +47,8 @@ class VQVAE2(PlaneTokenizer):
         quantizer: Regions,
         merge: Merge,
         decoder: Decoder,
-        latent_channels: int,
     ) -> None:
-        super().__init__(channels, stft, (stft.frequencies, quantizer.code_width), latent_channels)
+        super().__init__(stft, encoder, quantizer, quantizer.width)
         self.encoder = encoder
         self.top_encoder = top_encoder
         self.condition = condition
@@ -50,22 +60,25 @@ class VQVAE2(PlaneTokenizer):
         """Place the top codes first, since the bottom latents depend on them."""
         with frozen(self):
             for level in range(len(self.quantizer.widths)):
-                z = self.quantizer.split(self._latents(x))[level]
+                z = self.quantizer.split(self.latents(x))[level]
                 self.quantizer.part(level).initialise(z, generator)
 
-    def _encode(self, u: Tensor, views: int = 1) -> Tensor:
+    def _encode(self, u: Tensor, views: int) -> Tensor:
         return self._levels(u, views)[0]
 
-    def _levels(self, u: Tensor, views: int = 1) -> tuple[Tensor, Quantized]:
+    def _levels(self, u: Tensor, views: int) -> tuple[Tensor, Quantized]:
         """Latents of both levels, and the quantised top ones of the first view."""
         features = self.encoder(u, views)
         top = self.top_encoder(features, views)
-        quantised = [self.quantizer.part(0)(view) for view in top.chunk(views)]
+        quantised = [self.quantizer.part(0)(view) for view in (top.chunk(views) if views > 1 else [top])]
         top_q = torch.cat([each.latents for each in quantised])
         return torch.cat([top, self.condition(top_q, features, views)], dim=-1), quantised[0]
 
-    def _quantised(self, x: Tensor, twin: Tensor | None) -> tuple[Tensor, Tensor | None, Quantized]:
+    def _quantise(
+        self, x: Tensor, twin: Tensor | None, background: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Quantized]:
         """The top level is quantised once, on the way: what conditions is what is decoded."""
+        del background
         series = [x] if twin is None else [x, twin]
         latents, top = self._levels(self.stft(torch.cat(series)), views=len(series))
         z, *twin_z = latents.chunk(len(series))
@@ -76,29 +89,30 @@ class VQVAE2(PlaneTokenizer):
         return self.decoder(self.merge(*self.quantizer.split(z_q)))
 
 
-def build_vqvae2(config: Config, channels: int, length: int) -> VQVAE2:
-    """The VQ-VAE-2 a configuration describes, for series of C channels and L steps.
+def build_vqvae2(
+    settings: VQVAE2Settings, quantizer: Callable[[int], Quantizer], channels: int, length: int
+) -> VQVAE2:
+    """The VQ-VAE-2 the settings describe, for series of C channels and L steps.
 
-    The bottom grid is ``downsampled_width`` wide, the top one ``top_width``, as nearly as halving
-    allows. Raises TwincodeError for series too short for two levels.
+    The grids are as wide as the settings say, as nearly as halving allows. Raises TwincodeError
+    for series too short for two levels.
     """
-    parts, sizes = PlaneParts(config, channels, length), config.tokenizer
-    stft, D, blocks = parts.stft, sizes.latent_channels, sizes.residual_blocks
-    halvings, top_halvings = _count_halvings(stft, sizes.downsampled_width, sizes.top_width)
-    level = (stft.frequencies, parts.width(halvings))
+    parts = PlaneParts(settings, quantizer, channels, length)
+    stft, D, blocks = parts.stft, settings.latent_channels, settings.residual_blocks
+    halvings, top_halvings = _count_halvings(stft, settings.downsampled_width, settings.top_width)
+    width = grid_width(stft.frames, halvings)
+    level = (stft.frequencies, width)
     return VQVAE2(
-        channels,
         stft,
         parts.encoder(halvings),
         Encoder(D, D, top_halvings, blocks),
         Merge(D, top_halvings, blocks, level),
         Regions(
             [parts.quantizer() for _ in range(2)],
-            [grid_width(level[1], top_halvings), level[1]],
+            {"top": grid_width(width, top_halvings), "bottom": width},
         ),
         Merge(D, top_halvings, 0, level),
         parts.decoder(halvings),
-        latent_channels=D,
     )
 
 

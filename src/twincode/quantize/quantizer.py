@@ -4,13 +4,15 @@ from typing import NamedTuple
 
 from torch import Generator, Tensor, nn
 
+from twincode.quantize.grids import Layout
+
 
 class Quantized(NamedTuple):
     """A quantised grid.
 
-    ``latents`` (B, D, H, W) are z_q and pass gradients straight through to z; ``codes``
-    (B, H, W * codes_per_latent) are int64 indices, or None where the grid stays continuous;
-    ``loss`` is the scalar the quantiser adds to the objective.
+    ``latents`` (B, D, H, W) are z_q and pass gradients straight through to z; ``codes`` are int64
+    indices in the quantiser's ``layout``, or None where the grid stays continuous; ``loss`` is the
+    scalar the quantiser adds to the objective.
     """
 
     latents: Tensor
@@ -22,30 +24,25 @@ class Quantizer(nn.Module):
     """z (B, D, H, W) -> Quantized. ``forward`` changes nothing, in training mode either.
 
     A codebook that moves by other means than gradients moves in ``update``, which only the
-    training loop calls. ``codebook_sizes`` holds the size of each codebook: one for most, none for
-    a quantiser without codes. Where a latent has ``codes_per_latent`` codes, one from each
-    codebook, they form that many grids (B, H, W), which stand side by side along W in one, and
-    codes of a codebook are offset by the sizes of those before it (``side_by_side``). ``gaussian``
-    says that training draws latents from a posterior whose mean is what evaluation sees.
-    ``loss_name`` is what the log calls the loss; it is empty where there is none to add.
+    training loop calls. ``gaussian`` says that training draws latents from a posterior whose mean
+    is what evaluation sees. ``loss_name`` is what the log calls the loss; it is empty where there
+    is none to add. What draws noise sets ``capturable`` to False: its steps cannot be recorded.
     """
 
-    codebook_sizes: tuple[int, ...] = ()
-    codes_per_latent: int = 1
     gaussian: bool = False
     loss_name: str = "codebook"
 
-    @property
-    def codebook_size(self) -> int:
-        """K, the number of different codes over all codebooks; 0 for a continuous quantiser."""
-        return sum(self.codebook_sizes)
+    def layout(self, width: int) -> Layout:
+        """Where the codes of latents ``width`` columns wide stand; no grids without codes."""
+        del width
+        return Layout()
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantise a grid of latents."""
         raise NotImplementedError
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """The latents (B, D, H, W) that codes (B, H, W * codes_per_latent) stand for."""
+        """The latents (B, D, H, W) that codes in the quantiser's layout stand for."""
         raise NotImplementedError
 
     def codebooks(self) -> tuple[Tensor, ...]:

@@ -1,0 +1,88 @@
+"""Where the codes of several codebooks stand: one grid a codebook, side by side in one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from twincode.errors import TwincodeError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid (H, ``width``) of one codebook, with codes 0 .. ``codebook_size`` - 1.
+
+    The only grid of a model has no name.
+    """
+
+    name: str
+    width: int
+    codebook_size: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The grids (B, H, W_i) of all codebooks, and how they stand in one grid (B, H, W).
+
+    They stand side by side along W in the order given, and codes of a grid are offset by the sizes
+    of the codebooks before it, so that no two grids share a code. Without codes there are no grids.
+    """
+
+    grids: tuple[Grid, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """W, the width of the one grid."""
+        return sum(self.widths)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The W_i."""
+        return tuple(grid.width for grid in self.grids)
+
+    @property
+    def codebook_size(self) -> int:
+        """K, the number of different codes over all codebooks; 0 without codes."""
+        return sum(self.codebook_sizes)
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """The K_i."""
+        return tuple(grid.codebook_size for grid in self.grids)
+
+    def named(self, prefix: str) -> "Layout":
+        """The same grids with a word before their names."""
+        named = (replace(grid, name=f"{prefix} {grid.name}".strip()) for grid in self.grids)
+        return Layout(tuple(named))
+
+    def join(self, parts: Iterable[Tensor]) -> Tensor:
+        """One grid (B, H, W) of the grids (B, H, W_i), each with codes counted from 0."""
+        moved = [part + offset for part, offset in zip(parts, self._offsets, strict=True)]
+        return torch.cat(moved, dim=2)
+
+    def split(self, codes: Tensor) -> tuple[Tensor, ...]:
+        """The inverse of ``join``."""
+        parts = codes.split(list(self.widths), dim=2)
+        return tuple(part - offset for part, offset in zip(parts, self._offsets, strict=True))
+
+    def check(self, codes: Tensor) -> None:
+        """Raise TwincodeError where a grid holds a code of no or of another codebook."""
+        for grid, part in zip(self.grids, self.split(codes), strict=True):
+            if part.numel() and not 0 <= int(part.min()) <= int(part.max()) < grid.codebook_size:
+                raise TwincodeError(
+                    f"the grid {grid.name!r} of the codes holds a code of another codebook; grids "
+                    "that stand side by side cannot change places"
+                    if grid.name
+                    else f"codes must lie between 0 and {grid.codebook_size - 1}"
+                )
+
+    @property
+    def _offsets(self) -> list[int]:
+        return list(accumulate(self.codebook_sizes[:-1], initial=0)) if self.grids else []
+
+
+def side_by_side(layouts: Sequence[Layout]) -> Layout:
+    """The grids of several layouts, one after another."""
+    return Layout(tuple(grid for layout in layouts for grid in layout.grids))

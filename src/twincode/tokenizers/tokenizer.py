@@ -1,0 +1,179 @@
+"""The joint that holds the house together: what every tokenizer offers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from twincode.errors import TwincodeError, unknown_name
+from twincode.quantize import Layout, Quantized, Quantizer, Regions
+from twincode.settings import Settings
+from twincode.spectral import STFT
+
+Pairs = dict[str, tuple[Tensor, Tensor]]
+
+# Series in one pass: enough to keep the cores busy, few enough for long series in little memory.
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class TokenizerSettings(Settings):
+    """What every tokenizer's settings say: whether it is given a quantiser."""
+
+    takes_quantizer: ClassVar[bool] = False
+
+
+class Output(NamedTuple):
+    """All that one training pass yields; an objective sees nothing else.
+
+    ``reconstruction`` (B, C, L) is x_hat; ``latents`` (B, D, H, W) is the continuous z of the upper
+    branch and ``twin_latents`` that of the lower one, where there is one; ``codes`` (B, H, W), in
+    the tokenizer's layout, may be None; ``vq_loss`` is the quantiser's scalar; ``pairs`` names the
+    (target, reconstruction) tensors that the reconstruction loss compares. Without a decoder there
+    is no reconstruction and there are no pairs.
+    """
+
+    reconstruction: Tensor | None
+    latents: Tensor
+    twin_latents: Tensor | None
+    codes: Tensor | None
+    vq_loss: Tensor
+    pairs: Pairs
+
+
+class Embedded(NamedTuple):
+    """Quantised latents (n, D, H, W) and codes (n, H, W), or None, of a set of series."""
+
+    latents: Tensor
+    codes: Tensor | None
+
+
+class Tokenizer(nn.Module):
+    """Series (B, C, L) to a grid of codes (B, H, W) and back.
+
+    All sizes are fixed at construction: those of a series (``channels``, ``length``), the
+    ``latent_channels`` D, and the ``layout`` of the codes, which says which columns of their grid
+    belong to which codebook; ``grid`` is its size (H, W), or that of the latents without codes.
+    ``embed``, ``encode``, ``decode`` and ``reconstruct`` always run in evaluation mode and change
+    nothing, whatever mode the tokenizer is in; without a decoder (``has_decoder``) the last two
+    are errors. A tokenizer that ``takes_background`` may be told in training which series are
+    background, as a third argument of ``forward``, (B,) and boolean. Where levels or bands stand
+    side by side in the grid, ``region_names`` says from left to right what they are. ``stft`` is
+    the transform of a tokenizer that has one.
+    """
+
+    has_decoder: bool = True
+    takes_background: bool = False
+    region_names: tuple[str, ...] = ()
+    stft: STFT | None = None
+
+    channels: int
+    length: int
+    grid: tuple[int, int]
+    layout: Layout
+    latent_channels: int
+    quantizer: Quantizer
+
+    def forward(
+        self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None
+    ) -> Output:
+        """One pass over x (B, C, L); a second view ``twin`` is encoded alongside."""
+        raise NotImplementedError
+
+    def latents(self, x: Tensor, views: int = 1) -> Tensor:
+        """Continuous latents z (B, D, H, W) of x, in the mode it is in.
+
+        With several ``views`` x holds them one after another, (views * B, C, L), and statistics of
+        a batch are taken view by view.
+        """
+        raise NotImplementedError
+
+    def series(self, latents: Tensor) -> Tensor:
+        """The series (B, C, L) that quantised latents stand for, in the mode it is in."""
+        raise NotImplementedError
+
+    def embed(self, x: Tensor) -> Quantized:
+        """Quantised latents and codes of x."""
+        with frozen(self):
+            return self.quantizer(self.latents(x))
+
+    def region(
+        self, latents: Tensor, codes: Tensor | None, name: str
+    ) -> tuple[Tensor, Tensor | None, Layout]:
+        """One level or band of latents and codes, and the layout of these codes.
+
+        Raises TwincodeError for a name that is not among ``region_names``.
+        """
+        if not isinstance(self.quantizer, Regions):
+            raise TwincodeError(f"this model has one grid and no region {name!r}")
+        if name not in self.region_names:
+            raise unknown_name("region", name, self.region_names)
+        own, own_codes, part = self.quantizer.cut(latents, codes, self.region_names.index(name))
+        return own, own_codes, part.layout(own.shape[-1])
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (B, H, W) of x."""
+        codes = self.embed(x).codes
+        if codes is None:
+            raise TwincodeError("this model is continuous: it has latents, but no codes")
+        return codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The series (B, C, L) that codes (B, H, W) stand for."""
+        self._check_decoder()
+        with frozen(self):
+            return self.series(self.quantizer.lookup(codes))
+
+    def reconstruct(self, x: Tensor) -> Pairs:
+        """The named (target, reconstruction) pairs of x, the series themselves under ``time``."""
+        self._check_decoder()
+        with frozen(self):
+            return self(x).pairs
+
+    def initialise(self, x: Tensor, generator: Generator) -> None:
+        """Place the codes with the help of series x (B, C, L), once, before training."""
+        with frozen(self):
+            z = self.latents(x)
+        self.quantizer.initialise(z, generator)
+
+    def update(self, z: Tensor, codes: Tensor, background: Tensor | None = None) -> None:
+        """Move codebooks after an optimiser step on latents z (B, D, H, W) and their codes.
+
+        ``background`` (B,) is as in ``forward``.
+        """
+        del background
+        self.quantizer.update(z, codes)
+
+    def _check_decoder(self) -> None:
+        if not self.has_decoder:
+            raise TwincodeError("this model is an encoder alone: it has no decoder")
+
+
+def batches(x: Tensor) -> Iterator[Tensor]:
+    """Consecutive parts of x, each at most ``BATCH`` series."""
+    return iter(x.split(BATCH))
+
+
+def embed(tokenizer: Tokenizer, x: Tensor) -> Embedded:
+    """Quantised latents and codes of all of x (n, C, L), batch by batch, on the CPU."""
+    parts = [tokenizer.embed(batch) for batch in batches(x)]
+    codes = [part.codes.cpu() for part in parts if part.codes is not None]
+    return Embedded(
+        torch.cat([part.latents.cpu() for part in parts]), torch.cat(codes) if codes else None
+    )
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every submodule's mode is put back afterwards."""
+    modes = [(submodule, submodule.training) for submodule in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for submodule, training in modes:
+            submodule.training = training
