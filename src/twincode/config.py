@@ -35,7 +35,7 @@ _CHOICES: dict[str, Registry[Any]] = {
     "metrics": METRICS,
 }
 _LISTS = ("augmentations", "metrics")
-_DECIDING = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "augmentations", "metrics")
+DECIDING = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "augmentations", "metrics")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Config:
             changes = {"steps": 0, **changes}
         config = self
         # What decides which parts there are comes before what is set in them.
-        order = {name: place for place, name in enumerate(_DECIDING)}
+        order = {name: place for place, name in enumerate(DECIDING)}
         for name in sorted(changes, key=lambda name: order.get(name, len(order))):
             config = config._with(name, changes[name])
         return config
