@@ -54,7 +54,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
 
 
 def compose_result(run: str, log: RunLog, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything the log says of a finished run, and what its task tells, as the report reads it."""
+    """All that the log says of a finished run, and what its task tells: what the report reads."""
     start, *_ = _plain(log.records[:1])
     evaluations = [
         {"epoch": record["epoch"], **row}

@@ -189,7 +189,7 @@ def _check_same(
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a configuration by name, without the recipe's; a part is named by its slot."""
+    """The settings of a configuration by name, those of parts included, without the recipe's."""
     flat: dict[str, Any] = {}
     for slot, held in config.items():
         parts = held if isinstance(held, list) else [held]

@@ -1,6 +1,5 @@
 """What the training loop trains: a task."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,12 +39,16 @@ class Task(Protocol):
     is ``modules`` and the optimiser; all else follows from the seed, the epoch and the step.
     """
 
-    config: Mapping[str, Any]
+    config: dict[str, Any]
     checksum: str
     schedule: Schedule
     device: torch.device
-    modules: dict[str, nn.Module]
     optimizer: torch.optim.Optimizer
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """All that is trained or moved, by the names that the checkpoint gives them."""
+        ...
 
     def begin_epoch(self, epoch: int) -> None:
         """Get ready for an epoch."""
@@ -55,21 +58,27 @@ class Task(Protocol):
 
         Of several processes each takes its share of the rows and tells its share of the losses.
         """
+        ...
 
     def end_epoch(self) -> Record:
         """What the log says of the epoch beside its losses."""
+        ...
 
     def evaluate(self) -> list[dict[str, Any]]:
         """Measurements of the task as it stands, as rows of the log. Nothing is moved."""
+        ...
 
     def notice(self, log: RunLog, last: bool) -> Record | None:
         """What has newly gone wrong or right, if anything; ``last`` at the end of the run."""
+        ...
 
     def describe(self) -> dict[str, Any]:
         """What the first line of the log says of it."""
+        ...
 
     def keep(self, folder: Path) -> None:
         """Write what was learnt into ``folder``."""
 
     def result(self) -> dict[str, Any]:
         """What the stored result says beside what is in the log."""
+        ...

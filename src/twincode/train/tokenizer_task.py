@@ -1,6 +1,5 @@
 """A tokenizer as a task of the training loop."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from twincode.evaluate import (
 )
 from twincode.evaluate.codebook import code_counts, measure_codes, perplexity, used_codes
 from twincode.files import write_whole
-from twincode.losses import Projections
+from twincode.losses import Projections, TeacherSettings
 from twincode.model import Model, Source
 from twincode.precision import computing_in
 from twincode.quantize import Layout
@@ -29,6 +28,7 @@ from twincode.randomness import drawing_weights, noise_stream, stream
 from twincode.recipes import title
 from twincode.spectral import STFT
 from twincode.tokenizers import Tokenizer, build_tokenizer
+from twincode.tokenizers.contrastive import ContrastiveSettings
 from twincode.train.background import background_rows
 from twincode.train.health import find_notice
 from twincode.train.log import Record, RunLog
@@ -86,7 +86,7 @@ class TokenizerTask:
         stft = self.tokenizer.transform or STFT(dataset.length).to(device)
         self.augmenter = Augmenter(config.augmentations, stft)
         self.background: Tensor | None = None
-        if self.tokenizer.takes_background:
+        if isinstance(config.tokenizer, ContrastiveSettings):
             self.background = background_rows(config.tokenizer, dataset, device)
         self._take_step = recorded(self._optimise, device, self.modules.values())
 
@@ -115,9 +115,7 @@ class TokenizerTask:
         losses, codes = self._take_step(
             upper, lower, None if background is None else distributed.share(background), share
         )
-        if self.teacher is not None and self.objective.projector is not None:
-            momentum = momentum_at(self.settings.twin_loss, step, self.schedule.steps)
-            self.teacher.follow(self.tokenizer, self.objective.projector, momentum)
+        self._lead_teacher(step)
         if codes is not None:
             self._counts += code_counts(codes, len(self._counts))
         return dict(losses)
@@ -149,7 +147,7 @@ class TokenizerTask:
         generator = stream(self.schedule.seed, "exhibit", device=self.device)
         arrays = make_exhibits(self.tokenizer, self.split)
         arrays |= augmentation_exhibit(self.augmenter, self.split.x_train[:1], generator)
-        write_whole(folder / EXHIBITS, lambda path: np.savez_compressed(path, **arrays))  # type: ignore[arg-type]
+        write_whole(folder / EXHIBITS, lambda path: np.savez_compressed(path, **arrays))
 
     def result(self) -> dict[str, Any]:
         """What the model is, and what its metrics are called."""
@@ -186,6 +184,13 @@ class TokenizerTask:
             self.tokenizer.update(output.latents.detach(), output.codes, background)
         self.objective.update(targets)
         return {name: value.detach() for name, value in losses.items()}, output.codes
+
+    def _lead_teacher(self, step: int) -> None:
+        """Let the teacher follow what an optimiser step has changed."""
+        own, projector = self.settings.twin_loss, self.objective.projector
+        if self.teacher and projector and isinstance(own, TeacherSettings):
+            momentum = momentum_at(own, step, self.schedule.steps)
+            self.teacher.follow(self.tokenizer, projector, momentum)
 
     def _targets(self, upper: Tensor, lower: Tensor | None) -> Projections:
         """The teacher's projections, where there is one."""
@@ -251,8 +256,7 @@ def code_use(counts: Tensor, layout: Layout) -> Record:
 
     ``counts`` (K,) are over all codebooks. Without any, perplexity and dead codes are None.
     """
-    sizes: Sequence[int] = layout.codebook_sizes
-    measures = measure_codes(counts, layout) if sizes else {}
+    measures = measure_codes(counts, layout) if layout.grids else {}
     return {
         "perplexity": measures.get("perplexity"),
         "dead_codes": measures.get("dead_codes"),
@@ -263,6 +267,6 @@ def code_use(counts: Tensor, layout: Layout) -> Record:
                 "perplexity": perplexity(part),
                 "tokens": int(part.sum()),
             }
-            for part in counts.split(list(sizes))
+            for part in counts.split(list(layout.codebook_sizes))
         ],
     }
