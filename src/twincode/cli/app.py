@@ -27,7 +27,7 @@ from twincode.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from twincode.data import Dataset
-    from twincode.data.series import FloatArray
+    from twincode.data.policy import FloatArray
     from twincode.model import Model
 
 app = typer.Typer(
