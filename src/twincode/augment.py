@@ -265,7 +265,9 @@ AUGMENTATIONS.register(
     ShuffleSettings,
 )
 AUGMENTATIONS.register(
-    "window_crop", lambda own, _stft: lambda x, g: window_crop(x, g, own.crop_fraction), CropSettings
+    "window_crop",
+    lambda own, _stft: lambda x, g: window_crop(x, g, own.crop_fraction),
+    CropSettings,
 )
 AUGMENTATIONS.register(
     "gaussian_noise",

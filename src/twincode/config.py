@@ -35,7 +35,15 @@ _CHOICES: dict[str, Registry[Any]] = {
     "metrics": METRICS,
 }
 _LISTS = ("augmentations", "metrics")
-_DECIDING = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "augmentations", "metrics")
+_DECIDING = (
+    "tokenizer",
+    "quantizer",
+    "twin_loss",
+    "gamma",
+    "upper_input",
+    "augmentations",
+    "metrics",
+)
 
 
 @dataclass(frozen=True)
@@ -251,7 +259,12 @@ def unread(name: str, configs: Iterable[Config]) -> TwincodeError:
     """Why a setting is none of these models': which parts have it, or what was perhaps meant."""
     for choice, registry in _CHOICES.items():
         if owners := registry.having(name):
-            here = {part.name: None for each in configs for held, part in each._owned() if held == choice}
+            here = {
+                part.name: None
+                for each in configs
+                for held, part in each._owned()
+                if held == choice
+            }
             return TwincodeError(
                 f"{name} is a setting of {registry.kind} {' or '.join(owners)}; "
                 f"chosen here: {', '.join(here) or NONE}"

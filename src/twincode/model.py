@@ -1,9 +1,7 @@
 """A trained tokenizer with all that is needed to use it: NumPy in, NumPy out."""
 
-import hashlib
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,22 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from twincode.config import Config
-from twincode.data import Dataset, Scaling
-from twincode.distributed import own_device
+from twincode.data import Dataset, Scaling, prepare
+from twincode.devices import choose_device
 from twincode.errors import TwincodeError
-from twincode.evaluate import Measurement, evaluate_tokenizer, prepare
-from twincode.evaluate.evaluator import embed
-from twincode.evaluate.readout import readout_features
-from twincode.evaluate.reconstruction import batches
-from twincode.files import read_json, write_json, write_whole
+from twincode.evaluate import Measurement, evaluate_tokenizer, readout_features
+from twincode.files import read_json, write_json
 from twincode.precision import computing_in
-from twincode.tokenizers import Tokenizer, build_tokenizer
+from twincode.storage import file_hash, read_tensors, restore, write_tensors
+from twincode.tokenizers import Tokenizer, batches, build_tokenizer, embed
 
-FORMAT = 1
+FORMAT = 2
 TENSORS = "model.safetensors"
 DESCRIPTION = "model.json"
 
@@ -73,23 +67,23 @@ class Model:
         with computing_in(precision, self.device):
             _, codes = embed(self.tokenizer, self._tensor(X))
         if codes is None:
-            raise TwincodeError(f"{self.config.recipe} is continuous: it has features but no codes")
+            raise TwincodeError(f"{self._name} is continuous: it has features but no codes")
         return codes.numpy()
 
     def decode(self, codes: ArrayLike) -> NDArray[np.float32]:
         """The series (n, C, L), in original units, that codes (n, H, W) stand for."""
         grid = _whole_array(codes)
-        size, expected = self.tokenizer.quantizer.codebook_size, self.tokenizer.grid
-        if size == 0:
-            raise TwincodeError(f"{self.config.recipe} is continuous: there are no codes to decode")
+        layout, expected = self.tokenizer.layout, self.tokenizer.grid
+        if not layout.grids:
+            raise TwincodeError(f"{self._name} is continuous: there are no codes to decode")
         if grid.ndim != 3 or grid.shape[1:] != expected or grid.dtype.kind not in "iu":
             raise TwincodeError(
                 f"codes must be whole numbers of shape (n, {expected[0]}, {expected[1]}), "
                 f"not {grid.dtype} of shape {grid.shape}"
             )
-        if grid.size and not 0 <= grid.min() <= grid.max() < size:
-            raise TwincodeError(f"codes must lie between 0 and {size - 1}")
-        tensor = torch.from_numpy(grid.astype(np.int64)).to(self.device)
+        tensor = torch.from_numpy(grid.astype(np.int64))
+        layout.check(tensor)
+        tensor = tensor.to(self.device)
         parts = [self.tokenizer.decode(part).cpu() for part in batches(tensor)]
         return self.scaling.invert(torch.cat(parts).numpy())
 
@@ -109,16 +103,17 @@ class Model:
         ``salient``. Raises TwincodeError for a readout or region that is not there.
         """
         latents, codes = embed(self.tokenizer, self._tensor(X))
-        quantizer = self.tokenizer.quantizer
+        layout = self.tokenizer.layout
         if region is not None:
-            latents, codes, quantizer = self.tokenizer.region(latents, codes, region)
-        return readout_features(readout, latents, codes, quantizer.codebook_size)
+            latents, codes, layout = self.tokenizer.region(latents, codes, region)
+        return readout_features(readout, latents, codes, layout)
 
     def evaluate(self, dataset: Dataset) -> list[Measurement]:
-        """Every probe on a data set of the same length and channels as the model's own."""
+        """Every metric on a data set of the same length and channels as the model's own."""
         self._check_shape(dataset.X_train)
         split = prepare(dataset, self.scaling, self.device)
-        return evaluate_tokenizer(self.tokenizer, split, self.config.evaluation)
+        config = self.config
+        return evaluate_tokenizer(self.tokenizer, split, config.metrics, config.evaluation.readouts)
 
     def to(self, device: str | torch.device) -> "Model":
         """Move the model to a device; returns itself."""
@@ -138,9 +133,13 @@ class Model:
                 "length": self.tokenizer.length,
                 "scaling": asdict(self.scaling),
                 "source": asdict(self.source),
-                "tensors_sha256": _sha256(folder / TENSORS),
+                "tensors_sha256": file_hash(folder / TENSORS),
             },
         )
+
+    @property
+    def _name(self) -> str:
+        return self.config.recipe or "this model"
 
     def _tensor(self, X: ArrayLike) -> torch.Tensor:
         try:
@@ -185,60 +184,12 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
     except (TwincodeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise TwincodeError(f"{folder / DESCRIPTION} is damaged: {error}") from error
     tensors = read_tensors(folder / TENSORS)
-    if _sha256(folder / TENSORS) != expected:
+    if file_hash(folder / TENSORS) != expected:
         raise TwincodeError(
             f"{folder / TENSORS} is corrupt or belongs to another {DESCRIPTION}; train again"
         )
     restore(model.tokenizer, tensors, folder / TENSORS)
     return model.to(target)
-
-
-def choose_device(name: str | torch.device) -> torch.device:
-    """The device of that name; ``auto`` is the accelerator where there is one, else the CPU.
-
-    Raises TwincodeError for a device this machine has not.
-    """
-    chosen = name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = own_device(torch.device(chosen))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise TwincodeError(f"device {str(name)!r} is not available here; try cpu") from None
-    return device
-
-
-def write_tensors(
-    path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
-) -> None:
-    """Write a safetensors file, whole or not at all."""
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-
-    def write(temporary: Path) -> None:
-        try:
-            save_file(contiguous, temporary, metadata)
-        except SafetensorError as error:
-            raise _system_error(error) from error
-
-    write_whole(path, write)
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file; raises TwincodeError where it is missing or corrupt."""
-    if not path.is_file():
-        raise TwincodeError(f"no model weights at {path}")
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise TwincodeError(f"{path} is corrupt or not a safetensors file: {error}") from error
-
-
-def restore(module: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Load ``tensors`` into ``module``; every name and shape must match."""
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise TwincodeError(f"{path} does not fit its configuration: {reason}") from error
 
 
 def _build(description: dict[str, Any]) -> Model:
@@ -249,7 +200,9 @@ def _build(description: dict[str, Any]) -> Model:
     if not (math.isfinite(scaling.mean) and 0 < scaling.std < math.inf):
         raise ValueError(f"{scaling} cannot be undone")
     return Model(
-        build_tokenizer(config, description["channels"], description["length"]).eval(),
+        build_tokenizer(
+            config.tokenizer, config.quantizer, description["channels"], description["length"]
+        ).eval(),
         scaling,
         config,
         Source(**{**source, "classes": tuple(source["classes"])}),
@@ -261,18 +214,3 @@ def _whole_array(codes: ArrayLike) -> NDArray:
         return np.asarray(codes)
     except ValueError:
         raise TwincodeError("codes must be one array of whole numbers, all of one shape") from None
-
-
-def _system_error(error: SafetensorError) -> OSError:
-    """The operating system's complaint that safetensors reports as one of its own."""
-    number = re.search(r"os error (\d+)", str(error))
-    return OSError(int(number[1]) if number else 0, str(error))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def describe(measurements: list[Measurement]) -> list[dict[str, Any]]:
-    """Measurements as plain rows, ready for JSON or a table."""
-    return [measurement._asdict() for measurement in measurements]

@@ -28,6 +28,11 @@ def computing_in(precision: str, device: torch.device) -> torch.autocast:
     )
 
 
+def full_precision(device: torch.device) -> torch.autocast:
+    """A context in which nothing is rounded to a lower precision, whatever is around it."""
+    return torch.autocast(device.type, enabled=False)
+
+
 def in_full_precision(function: Callable[P, R]) -> Callable[P, R]:
     """Compute in float32 whatever the context: for sums and distances that rounding would spoil.
 
@@ -37,15 +42,16 @@ def in_full_precision(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def run(*arguments: P.args, **keywords: P.kwargs) -> R:
         values = [*arguments, *keywords.values()]
-        device = next(value.device.type for value in values if isinstance(value, Tensor))
-        widened: Any = [_widen(argument) for argument in arguments]
-        named: Any = {name: _widen(value) for name, value in keywords.items()}
-        with torch.autocast(device, enabled=False):
+        device = next(value.device for value in values if isinstance(value, Tensor))
+        widened: Any = [widen(argument) for argument in arguments]
+        named: Any = {name: widen(value) for name, value in keywords.items()}
+        with full_precision(device):
             return function(*widened, **named)
 
     return run
 
 
-def _widen(value: Any) -> Any:
+def widen(value: Any) -> Any:
+    """A tensor of a half precision in float32; anything else as it is."""
     halved = isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
     return value.float() if halved else value

@@ -27,7 +27,7 @@ from twincode.data.files import (
     require_file,
 )
 from twincode.data.policy import STRICT, Policy, SeriesArray, apply_policy
-from twincode.data.series import Dataset, LabelArray
+from twincode.data.series import Dataset, class_indices, sorted_classes
 from twincode.data.sources import (
     DOWNLOADED,
     Source,
@@ -255,27 +255,13 @@ def _assemble(parts: _Parts, policy: Policy) -> Dataset:
         train_size=n_train,
         names=[*train.names, *test.names],
     )
-    classes = _sorted_classes({*(train.labels or ()), *(test.labels or ())})
+    classes = sorted_classes({*(train.labels or ()), *(test.labels or ())})
     return Dataset(
         name=parts.name,
         X_train=X[:n_train],
         X_test=X[n_train:],
-        y_train=_indices(train.labels, classes),
-        y_test=_indices(test.labels, classes),
+        y_train=class_indices(train.labels, classes),
+        y_test=class_indices(test.labels, classes),
         classes=classes,
         origin=parts.origin,
     )
-
-
-def _sorted_classes(labels: set[str]) -> tuple[str, ...]:
-    try:
-        return tuple(sorted(labels, key=float))
-    except ValueError:
-        return tuple(sorted(labels))
-
-
-def _indices(labels: Sequence[str] | None, classes: Sequence[str]) -> LabelArray | None:
-    if labels is None:
-        return None
-    index = {label: position for position, label in enumerate(classes)}
-    return np.array([index[label] for label in labels], dtype=np.int64)

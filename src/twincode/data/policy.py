@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twincode.data.series import FloatArray
 from twincode.errors import TwincodeError, unknown_name
 
+FloatArray = NDArray[np.float32]
 SeriesArray = NDArray[np.floating[Any]]
 
 MISSING = ("error", "interpolate")

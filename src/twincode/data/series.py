@@ -1,15 +1,17 @@
 """The one form in which series travel through twincode."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from twincode.data.policy import STRICT, FloatArray, Policy, apply_policy
 from twincode.errors import TwincodeError
 
-FloatArray = NDArray[np.float32]
 LabelArray = NDArray[np.int64]
 
 
@@ -17,8 +19,8 @@ LabelArray = NDArray[np.int64]
 class Dataset:
     """Series in a train and a test part, unscaled, as float32 arrays of shape (n, C, L).
 
-    Labels are indices into ``classes``; a part without labels has ``None``. ``origin`` says in
-    words where the data came from.
+    Labels are indices into ``classes``; a part without labels has ``None``. Without a test part
+    ``X_test`` has no series. ``origin`` says in words where the data came from.
     """
 
     name: str
@@ -28,6 +30,36 @@ class Dataset:
     y_test: LabelArray | None
     classes: tuple[str, ...]
     origin: str
+
+    @classmethod
+    def from_arrays(
+        cls,
+        X: ArrayLike | Sequence[ArrayLike],
+        y: ArrayLike | None = None,
+        test: tuple[ArrayLike | Sequence[ArrayLike], ArrayLike | None] | None = None,
+        name: str = "arrays",
+        policy: Policy = STRICT,
+    ) -> "Dataset":
+        """Train series X, with labels y of any kind where there are some, and a ``test`` part (X, y).
+
+        X is (n, L) or (n, C, L), or n arrays (L_i,) or (C, L_i) where ``policy`` takes unequal
+        lengths. Raises TwincodeError for series that are none, labels that are not one a series,
+        and whatever the policy refuses.
+        """
+        X_test, y_test = test if test is not None else ([], None)
+        train, held_out = _series(X, "X"), _series(X_test, "test X")
+        joined = apply_policy([*train, *held_out], policy, train_size=len(train))
+        labels = _labels(y, len(train), "y"), _labels(y_test, len(held_out), "test y")
+        classes = sorted_classes({label for part in labels for label in part or ()})
+        return cls(
+            name,
+            joined[: len(train)],
+            joined[len(train) :],
+            class_indices(labels[0], classes),
+            class_indices(labels[1], classes),
+            classes,
+            "arrays",
+        )
 
     @property
     def channels(self) -> int:
@@ -81,3 +113,44 @@ class Scaling:
     def invert(self, X: FloatArray) -> FloatArray:
         """The series in their original units."""
         return (X.astype(np.float64) * self.std + self.mean).astype(np.float32)
+
+
+def sorted_classes(labels: set[str]) -> tuple[str, ...]:
+    """The names of classes in order: by number where all are numbers."""
+    try:
+        return tuple(sorted(labels, key=float))
+    except ValueError:
+        return tuple(sorted(labels))
+
+
+def class_indices(labels: Sequence[str] | None, classes: Sequence[str]) -> LabelArray | None:
+    """The place of each label among ``classes``."""
+    if labels is None:
+        return None
+    index = {label: position for position, label in enumerate(classes)}
+    return np.array([index[label] for label in labels], dtype=np.int64)
+
+
+def _series(X: ArrayLike | Sequence[ArrayLike], what: str) -> list[NDArray[np.float64]]:
+    """One array (C, L_i) a series; NaN stays."""
+    try:
+        rows = [np.asarray(series, dtype=np.float64) for series in X]  # type: ignore[union-attr]
+    except (TypeError, ValueError):
+        raise TwincodeError(
+            f"{what} must be numbers (n, L) or (n, C, L), or a list of n arrays"
+        ) from None
+    for row in rows:
+        if row.ndim not in (1, 2) or row.size == 0:
+            raise TwincodeError(f"{what} must be (n, L) or (n, C, L); a series has {row.shape}")
+    return [np.atleast_2d(row) for row in rows]
+
+
+def _labels(y: ArrayLike | None, n: int, what: str) -> list[str] | None:
+    if y is None:
+        return None
+    labels: NDArray[Any] = np.asarray(y)
+    if labels.shape != (n,):
+        raise TwincodeError(
+            f"{what} must hold one label for each of {n} series, not {labels.shape}"
+        )
+    return [str(label) for label in labels.tolist()]

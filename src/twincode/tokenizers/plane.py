@@ -48,8 +48,6 @@ class PlaneTokenizer(Tokenizer):
     that too. Latents are ``width`` columns wide.
     """
 
-    stft: STFT
-
     def __init__(self, stft: STFT, encoder: Encoder, quantizer: Quantizer, width: int) -> None:
         super().__init__()
         self.channels = encoder.in_channels // 2
@@ -58,6 +56,11 @@ class PlaneTokenizer(Tokenizer):
         self.layout = quantizer.layout(width)
         self.grid = (stft.frequencies, self.layout.width or width)
         self.stft = stft
+
+    @property
+    def transform(self) -> STFT:
+        """The transform to the plane."""
+        return self.stft
 
     def forward(
         self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None

@@ -61,14 +61,12 @@ class Tokenizer(nn.Module):
     nothing, whatever mode the tokenizer is in; without a decoder (``has_decoder``) the last two
     are errors. A tokenizer that ``takes_background`` may be told in training which series are
     background, as a third argument of ``forward``, (B,) and boolean. Where levels or bands stand
-    side by side in the grid, ``region_names`` says from left to right what they are. ``stft`` is
-    the transform of a tokenizer that has one.
+    side by side in the grid, ``region_names`` says from left to right what they are.
     """
 
     has_decoder: bool = True
     takes_background: bool = False
     region_names: tuple[str, ...] = ()
-    stft: STFT | None = None
 
     channels: int
     length: int
@@ -76,6 +74,11 @@ class Tokenizer(nn.Module):
     layout: Layout
     latent_channels: int
     quantizer: Quantizer
+
+    @property
+    def transform(self) -> STFT | None:
+        """The transform it works on, where it has one."""
+        return None
 
     def forward(
         self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None

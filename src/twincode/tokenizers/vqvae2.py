@@ -70,7 +70,9 @@ class VQVAE2(PlaneTokenizer):
         """Latents of both levels, and the quantised top ones of the first view."""
         features = self.encoder(u, views)
         top = self.top_encoder(features, views)
-        quantised = [self.quantizer.part(0)(view) for view in (top.chunk(views) if views > 1 else [top])]
+        quantised = [
+            self.quantizer.part(0)(view) for view in (top.chunk(views) if views > 1 else [top])
+        ]
         top_q = torch.cat([each.latents for each in quantised])
         return torch.cat([top, self.condition(top_q, features, views)], dim=-1), quantised[0]
 

@@ -1,5 +1,5 @@
-"""Training: objective, loop, checkpoints, log and results."""
+"""Training: one loop for whatever trains, checkpoints, log and results."""
 
-from twincode.train.run import fit, run_id
+from twincode.train.fit import fit, run_id
 
 __all__ = ["fit", "run_id"]

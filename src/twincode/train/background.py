@@ -4,26 +4,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twincode.config import Config
 from twincode.data import Dataset
 from twincode.errors import TwincodeError, unknown_name
+from twincode.tokenizers.contrastive import ContrastiveSettings
 
 
-def background_rows(config: Config, dataset: Dataset, device: torch.device) -> Tensor:
+def background_rows(
+    settings: ContrastiveSettings, dataset: Dataset, device: torch.device
+) -> Tensor:
     """True (n,) for the train series of ``background_classes``.
 
     Which of the other classes a series belongs to is not told. Raises TwincodeError where no
     class is named, one does not exist, there are no labels, or one of the two groups is empty.
     """
-    names, classes = config.tokenizer.background_classes, dataset.classes
+    names, classes = settings.background_classes, dataset.classes
     if dataset.y_train is None:
         raise TwincodeError(
-            f"{dataset.name} has no labels, and a {config.tokenizer.tokenizer} model has to know "
+            f"{dataset.name} has no labels, and a {settings.name} model has to know "
             "which series are background; label them"
         )
     if not names:
         raise TwincodeError(
-            f"a {config.tokenizer.tokenizer} model has to know which classes are background; "
+            f"a {settings.name} model has to know which classes are background; "
             f"name some of {', '.join(classes)} with --background-classes"
         )
     for name in names:

@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from twincode.errors import TwincodeError
-from twincode.model import restore, write_tensors
+from twincode.storage import restore, write_tensors
 
-FORMAT = 1
+FORMAT = 2
 CHECKPOINT = "checkpoint.safetensors"
 REMEDY = "delete it to train from the start"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from twincode.config import Config
 from twincode.evaluate.posterior import ACTIVE_UNITS
+from twincode.quantize import CodebookSettings
 from twincode.train.log import Record, RunLog
 
 # Evenly used, so small a share of its codes would do the same work as a collapsed codebook.
@@ -32,24 +33,25 @@ class _Finding:
     recovery: str
 
 
-def notice(log: RunLog, config: Config, units: Mapping[str, int]) -> Record | None:
+def find_notice(
+    log: RunLog, config: Config, units: Mapping[str, int], last: bool
+) -> Record | None:
     """What is new since the last notice, if anything: ``epoch``, ``collapsed`` and ``message``.
 
-    ``units`` are the ``latent_values`` of a posterior by the measure that counts active ones.
+    ``units`` are the ``latent_values`` of a posterior by the measure that counts active ones. At
+    the ``last`` epoch a collapse that lasts is told once more, unless it was told just now.
     """
     found = _find(log, config, units)
-    if found is None or found.collapsed in (None, _told(log)):
+    if found is None or found.collapsed is None:
         return None
-    message = found.collapse if found.collapsed else found.recovery
-    return {"epoch": found.epoch, "collapsed": found.collapsed, "message": message}
-
-
-def last_notice(log: RunLog, config: Config, units: Mapping[str, int]) -> Record | None:
-    """Said at the end of a run that a collapse lasted to, unless it was said just now."""
-    found = _find(log, config, units)
-    if found is None or not _told(log) or log.of("health")[-1]["epoch"] == found.epoch:
-        return None
-    return {"epoch": found.epoch, "collapsed": True, "message": f"to the end: {found.collapse}"}
+    told = log.of("health")
+    known = bool(told) and bool(told[-1]["collapsed"])
+    if found.collapsed != known:
+        message = found.collapse if found.collapsed else found.recovery
+        return {"epoch": found.epoch, "collapsed": found.collapsed, "message": message}
+    if last and known and told[-1]["epoch"] != found.epoch:
+        return {"epoch": found.epoch, "collapsed": True, "message": f"to the end: {found.collapse}"}
+    return None
 
 
 def codebook_collapsed(codebook: Record) -> bool:
@@ -59,12 +61,6 @@ def codebook_collapsed(codebook: Record) -> bool:
     """
     possible = min(codebook["size"], codebook["tokens"])
     return possible > 1 and codebook["perplexity"] <= max(1, COLLAPSED_SHARE * possible)
-
-
-def _told(log: RunLog) -> bool:
-    """Whether the last notice was of a collapse."""
-    told = log.of("health")
-    return bool(told) and bool(told[-1]["collapsed"])
 
 
 def _find(log: RunLog, config: Config, units: Mapping[str, int]) -> _Finding | None:
@@ -97,8 +93,8 @@ def _of_codebooks(epochs: list[Record], config: Config) -> _Finding:
 def _remedies(config: Config, size: int) -> str:
     """What is left to try with these settings."""
     quantizer = config.quantizer
-    if quantizer.quantizer == "fsq":
-        return "other fsq_levels or a smaller learning_rate"
+    if not isinstance(quantizer, CodebookSettings):
+        return "a smaller learning_rate, another seed"
     possible = {
         f"revive_below={REVIVAL_PART / size:.2g}": not quantizer.revive_below,
         "a smaller ema_decay": quantizer.codebook_update == "ema" and quantizer.ema_decay > 0,

@@ -2,8 +2,8 @@
 
 import platform
 import subprocess
-from collections.abc import Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -11,33 +11,22 @@ from typing import Any
 
 import torch
 
-from twincode.config import Config
 from twincode.data import Dataset
-from twincode.recipes import label
-from twincode.train.log import RunLog
+from twincode.devices import device_name
+from twincode.train.log import Record, RunLog
 
-FORMAT = 1
+FORMAT = 2
 RESULT = "result.json"
 EXHIBITS = "exhibits.npz"
 
 
 def describe_start(
-    config: Config, dataset: Dataset, device: torch.device, command: Sequence[str]
+    config: Mapping[str, Any], device: torch.device, command: Sequence[str]
 ) -> dict[str, Any]:
-    """The first line of a run's log: the command, the configuration, the data and the machine."""
+    """The first line of a run's log: the command, the configuration and the machine."""
     return {
         "command": list(command),
-        "config": config.to_dict(),
-        "dataset": {
-            "name": dataset.name,
-            "origin": dataset.origin,
-            "checksum": dataset.checksum,
-            "n_train": len(dataset.X_train),
-            "n_test": len(dataset.X_test),
-            "channels": dataset.channels,
-            "length": dataset.length,
-            "classes": list(dataset.classes),
-        },
+        "config": dict(config),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "versions": {
@@ -46,39 +35,46 @@ def describe_start(
             "python": platform.python_version(),
         },
         "commit": commit(),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def compose_result(run: str, config: Config, log: RunLog, parameters: int) -> dict[str, Any]:
-    """Everything the log says of a finished run, in the form the report reads."""
-    start = {key: value for key, value in log.records[0].items() if key != "event"}
-    history = [{k: v for k, v in record.items() if k != "event"} for record in log.of("epoch")]
+def describe_data(dataset: Dataset) -> dict[str, Any]:
+    """A data set in a log and a result."""
+    return {
+        "name": dataset.name,
+        "origin": dataset.origin,
+        "checksum": dataset.checksum,
+        "n_train": len(dataset.X_train),
+        "n_test": len(dataset.X_test),
+        "channels": dataset.channels,
+        "length": dataset.length,
+        "classes": list(dataset.classes),
+    }
+
+
+def compose_result(run: str, log: RunLog, told: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the log says of a finished run, and what its task tells: what the report reads."""
+    start, *_ = _plain(log.records[:1])
     evaluations = [
         {"epoch": record["epoch"], **row}
         for record in log.of("evaluation")
         for row in record["measurements"]
     ]
-    health = [{k: v for k, v in record.items() if k != "event"} for record in log.of("health")]
     return {
         "format": FORMAT,
         "run": run,
-        "recipe": config.recipe,
-        "label": label(config),
-        "gamma": config.objective.gamma,
-        "seed": config.training.seed,
         **start,
+        **told,
         "seconds": sum(record["seconds"] for record in log.of("epoch")),
-        "parameters": parameters,
-        "history": history,
+        "history": _plain(log.of("epoch")),
         "evaluations": evaluations,
-        "health": health,
+        "health": _plain(log.of("health")),
     }
 
 
-def device_name(device: torch.device) -> str:
-    """The device in words: ``cpu`` or the accelerator's product name."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+def _plain(records: Iterable[Record]) -> list[Record]:
+    return [{key: value for key, value in each.items() if key != "event"} for each in records]
 
 
 @cache

@@ -6,11 +6,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from twincode.config import ObjectiveConfig
-from twincode.losses import Projections
+from twincode.losses import Projections, TeacherSettings
 from twincode.tokenizers import Tokenizer
-
-SCHEDULES = ("constant", "cosine")
 
 
 class Teacher(nn.Module):
@@ -30,8 +27,8 @@ class Teacher(nn.Module):
     def forward(self, upper: Tensor, lower: Tensor, symmetric: bool) -> Projections:
         """Projections (B, P) of both views (B, C, L), or of the lower one alone."""
         if not symmetric:
-            return (self.projector(self.tokenizer.one_view_latents(lower)),)
-        latents = torch.cat(self.tokenizer.view_latents(upper, lower))
+            return (self.projector(self.tokenizer.latents(lower)),)
+        latents = self.tokenizer.latents(torch.cat([upper, lower]), views=2)
         return self.projector(latents, views=2).chunk(2)
 
     @torch.no_grad()
@@ -46,12 +43,12 @@ class Teacher(nn.Module):
             kept.copy_(moved)
 
 
-def momentum_at(config: ObjectiveConfig, step: int, steps: int) -> float:
+def momentum_at(settings: TeacherSettings, step: int, steps: int) -> float:
     """The teacher's momentum after a step: ``constant``, or rising to 1 along a ``cosine``.
 
     The second is 1 - (1 - m) (cos(pi step / steps) + 1) / 2 (Grill et al., 2020).
     """
-    rest = 1 - config.teacher_momentum
-    if config.teacher_schedule == "cosine":
+    rest = 1 - settings.teacher_momentum
+    if settings.teacher_schedule == "cosine":
         rest *= (math.cos(math.pi * step / steps) + 1) / 2
     return 1 - rest

@@ -1,0 +1,25 @@
+"""Where to compute."""
+
+import torch
+
+from twincode.distributed import own_device
+from twincode.errors import TwincodeError
+
+
+def choose_device(name: str | torch.device) -> torch.device:
+    """The device of that name; ``auto`` is the accelerator where there is one, else the CPU.
+
+    Raises TwincodeError for a device this machine does not have.
+    """
+    chosen = name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = own_device(torch.device(chosen))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise TwincodeError(f"device {str(name)!r} is not available here; try cpu") from None
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: ``cpu`` or the accelerator's product name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

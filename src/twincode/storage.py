@@ -1,0 +1,58 @@
+"""Tensors in files: safetensors, written whole or not at all, read without running any code."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from twincode.errors import TwincodeError
+from twincode.files import write_whole
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file, whole or not at all."""
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(contiguous, temporary, metadata)
+        except SafetensorError as error:
+            raise _system_error(error) from error
+
+    write_whole(path, write)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file; raises TwincodeError where it is missing or corrupt."""
+    if not path.is_file():
+        raise TwincodeError(f"no model weights at {path}")
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TwincodeError(f"{path} is corrupt or not a safetensors file: {error}") from error
+
+
+def restore(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load ``tensors`` into ``module``; TwincodeError unless every name and shape matches."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise TwincodeError(f"{path} does not fit its configuration: {reason}") from error
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _system_error(error: SafetensorError) -> OSError:
+    """The operating system's complaint that safetensors reports as one of its own."""
+    number = re.search(r"os error (\d+)", str(error))
+    return OSError(int(number[1]) if number else 0, str(error))

@@ -1,0 +1,70 @@
+"""From series to a trained model: ``fit``."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from numpy.typing import ArrayLike
+
+from twincode.config import Config
+from twincode.data import Dataset
+from twincode.devices import choose_device
+from twincode.distributed import join
+from twincode.errors import TwincodeError
+from twincode.model import Model, load_model
+from twincode.train.log import Watch
+from twincode.train.run import CHECKPOINT_SECONDS, carry_out, finished, held
+from twincode.train.tokenizer_task import TokenizerTask
+
+
+class Checksummed(Protocol):
+    """Data, or what stands for them, that a checksum tells from others."""
+
+    @property
+    def checksum(self) -> str:
+        """A hash of every value and label."""
+        ...
+
+
+def run_id(config: Config, dataset: Checksummed) -> str:
+    """The name of a run: equal settings on equal data, equal name."""
+    return f"{config.digest()[:10]}-{dataset.checksum[:6]}"
+
+
+def fit(
+    config: Config,
+    data: Dataset | ArrayLike,
+    folder: str | Path | None = None,
+    device: str = "auto",
+    watch: Watch | None = None,
+    command: Sequence[str] | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Model:
+    """Train the model ``config`` describes on ``data``: a data set, or series (n, L) or (n, C, L).
+
+    With a ``folder``, the log, checkpoints, the model and its results are kept there: a run that
+    was stopped goes on from its last checkpoint to the same numbers, and a finished one is loaded
+    instead of repeated. A test part, where there is one, is only ever evaluated. ``watch`` is
+    called with every record of the log as it is written, and with an event ``stopping`` on Ctrl-C.
+    Started by ``torchrun``, all processes train this one model, each on its share of every batch.
+    Runs in several threads do not disturb each other. Raises TwincodeError for settings that make
+    no model, data that do not fit, a folder that holds another run, and a damaged checkpoint.
+    """
+    dataset = data if isinstance(data, Dataset) else Dataset.from_arrays(data)
+    target = choose_device(device)
+    join(target)
+    place = Path(folder) if folder is not None else None
+    if place is not None and finished(place, config.to_dict(), dataset.checksum):
+        return load_model(place, target)
+    with held(place):
+        try:
+            task = TokenizerTask(config, dataset, target)
+            name = run_id(config, dataset)
+            carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
+        except torch.OutOfMemoryError as error:
+            raise TwincodeError(
+                f"{target} has too little memory; use a smaller batch_size or projector_width"
+            ) from error
+    return task.model

@@ -1,0 +1,84 @@
+"""What the training loop trains: a task."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from twincode.train.log import Record, RunLog
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a task trains on ``n`` rows, in which batches, and how often it is evaluated."""
+
+    n: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    evaluations: int = 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in one pass over the rows."""
+        return -(-self.n // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+
+class Task(Protocol):
+    """Something to train: its modules, one optimiser step, and what becomes of it.
+
+    ``config`` and ``checksum``, of all data, tell its runs from others. What the checkpoint holds
+    is ``modules`` and the optimiser; all else follows from the seed, the epoch and the step.
+    """
+
+    config: dict[str, Any]
+    checksum: str
+    schedule: Schedule
+    device: torch.device
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """All that is trained or moved, by the names that the checkpoint gives them."""
+        ...
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Get ready for an epoch."""
+
+    def step(self, rows: Tensor, step: int) -> dict[str, Tensor]:
+        """One optimiser step on these rows, the ``step``-th of the run: the losses by name.
+
+        Of several processes each takes its share of the rows and tells its share of the losses.
+        """
+        ...
+
+    def end_epoch(self) -> Record:
+        """What the log says of the epoch beside its losses."""
+        ...
+
+    def evaluate(self) -> list[dict[str, Any]]:
+        """Measurements of the task as it stands, as rows of the log. Nothing is moved."""
+        ...
+
+    def notice(self, log: RunLog, last: bool) -> Record | None:
+        """What has newly gone wrong or right, if anything; ``last`` at the end of the run."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What the first line of the log says of it."""
+        ...
+
+    def keep(self, folder: Path) -> None:
+        """Write what was learnt into ``folder``."""
+
+    def result(self) -> dict[str, Any]:
+        """What the stored result says beside what is in the log."""
+        ...

@@ -1,0 +1,273 @@
+"""A tokenizer as a task of the training loop."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from twincode import distributed
+from twincode.augment import Augmenter
+from twincode.config import Config
+from twincode.data import Dataset, Scaling, prepare
+from twincode.errors import TwincodeError
+from twincode.evaluate import (
+    augmentation_exhibit,
+    declared_metrics,
+    evaluate_tokenizer,
+    make_exhibits,
+)
+from twincode.evaluate.posterior import latent_values
+from twincode.evaluate.codebook import code_counts, measure_codes, perplexity, used_codes
+from twincode.files import write_whole
+from twincode.losses import Projections, TeacherSettings
+from twincode.model import Model, Source
+from twincode.precision import computing_in
+from twincode.quantize import Layout
+from twincode.randomness import drawing_weights, noise_stream, stream
+from twincode.recipes import title
+from twincode.spectral import STFT
+from twincode.tokenizers import Tokenizer, build_tokenizer
+from twincode.tokenizers.contrastive import ContrastiveSettings
+from twincode.train.background import background_rows
+from twincode.train.health import find_notice
+from twincode.train.log import Record, RunLog
+from twincode.train.objective import Objective
+from twincode.train.optimizer import build_optimizer
+from twincode.train.recording import recorded
+from twincode.train.result import EXHIBITS, describe_data
+from twincode.train.task import Schedule
+from twincode.train.teacher import Teacher, momentum_at
+
+
+class TokenizerTask:
+    """A configuration's tokenizer, objective and, where that needs one, teacher, on a data set.
+
+    The same seed gives the same weights on every device; the codebook is placed in the latents of
+    a first batch. Raises TwincodeError for settings that make no model of such series.
+    """
+
+    def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
+        training, n = config.training, len(dataset.X_train)
+        self.settings = config
+        self.config = config.to_dict()
+        self.checksum = dataset.checksum
+        self.device = device
+        self.schedule = Schedule(
+            n,
+            training.epochs_for(n),
+            training.batch_size,
+            training.learning_rate,
+            training.seed,
+            config.evaluation.evaluations,
+        )
+        self.dataset = dataset
+        self.scaling = Scaling.fit(dataset.X_train)
+        self.split = prepare(dataset, self.scaling, device)
+        with drawing_weights(training.seed):
+            self.tokenizer = build_tokenizer(
+                config.tokenizer, config.quantizer, dataset.channels, dataset.length
+            ).to(device)
+            # Channels last is how convolutions run fastest, here and on accelerators.
+            self.tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.objective = Objective(
+                config.twin_loss,
+                self.tokenizer.latent_channels,
+                self.tokenizer.quantizer.loss_name,
+            ).to(device)
+        self._check()
+        place_codebook(self.tokenizer, self.split.x_train, training.batch_size, training.seed)
+        self.teacher: Teacher | None = None
+        if self.objective.projector is not None and self.objective.needs_teacher:
+            self.teacher = Teacher(self.tokenizer, self.objective.projector)
+        self.optimizer = build_optimizer(
+            device, training.learning_rate, training.weight_decay, self.tokenizer, self.objective
+        )
+        stft = self.tokenizer.transform or STFT(dataset.length).to(device)
+        self.augmenter = Augmenter(config.augmentations, stft)
+        self.background: Tensor | None = None
+        if isinstance(config.tokenizer, ContrastiveSettings):
+            self.background = background_rows(config.tokenizer, dataset, device)
+        self._take_step = recorded(self._optimise, device, self.modules.values())
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """The parts a checkpoint holds."""
+        parts: dict[str, nn.Module] = {"tokenizer": self.tokenizer, "objective": self.objective}
+        return parts if self.teacher is None else {**parts, "teacher": self.teacher}
+
+    @property
+    def model(self) -> Model:
+        """The model as it stands."""
+        return Model(self.tokenizer.eval(), self.scaling, self.settings, Source.of(self.dataset))
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Views are drawn from the epoch's own stream, and codes are counted anew."""
+        self.tokenizer.train()
+        self._views_stream = stream(self.schedule.seed, "views", epoch, self.device)
+        self._counts = torch.zeros(self.tokenizer.layout.codebook_size, device=self.device)
+
+    def step(self, rows: Tensor, step: int) -> dict[str, Tensor]:
+        """One optimiser step on this process's share of these series and of their views."""
+        upper, lower = self._views(self.split.x_train[rows])
+        share = len(upper) / len(rows)
+        background = None if self.background is None else self.background[rows]
+        losses, codes = self._take_step(
+            upper, lower, None if background is None else distributed.share(background), share
+        )
+        self._lead_teacher(step)
+        if codes is not None:
+            self._counts += code_counts(codes, len(self._counts))
+        return dict(losses)
+
+    def end_epoch(self) -> Record:
+        """How the codebooks were used over the epoch."""
+        distributed.sum_in_place([self._counts])
+        return code_use(self._counts.cpu(), self.tokenizer.layout)
+
+    def evaluate(self) -> list[dict[str, Any]]:
+        """Every metric, of the tokenizer as it stands; none without a test part."""
+        config = self.settings
+        found = evaluate_tokenizer(
+            self.tokenizer, self.split, config.metrics, config.evaluation.readouts
+        )
+        return [each._asdict() for each in found]
+
+    def notice(self, log: RunLog, last: bool) -> Record | None:
+        """Whether a codebook or a posterior has collapsed or recovered."""
+        return find_notice(log, self.settings, latent_values(self.tokenizer), last)
+
+    def describe(self) -> dict[str, Any]:
+        """The data."""
+        return {"dataset": describe_data(self.dataset)}
+
+    def keep(self, folder: Path) -> None:
+        """The model, and what a page shows of it."""
+        self.model.save(folder)
+        generator = stream(self.schedule.seed, "exhibit", device=self.device)
+        arrays = make_exhibits(self.tokenizer, self.split)
+        arrays |= augmentation_exhibit(self.augmenter, self.split.x_train[:1], generator)
+        write_whole(folder / EXHIBITS, lambda path: np.savez_compressed(path, **arrays))
+
+    def result(self) -> dict[str, Any]:
+        """What the model is, and what its metrics are called."""
+        return {
+            "recipe": self.settings.recipe,
+            "title": title(self.settings),
+            "epochs": self.schedule.epochs,
+            "parameters": sum(p.numel() for p in self.tokenizer.parameters()),
+            "metrics": [
+                vars(each) for each in declared_metrics(self.settings.metrics, self.tokenizer)
+            ],
+        }
+
+    def _optimise(
+        self, upper: Tensor, lower: Tensor | None, background: Tensor | None, share: float
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """One optimiser step: this process's share of the losses, and its codes.
+
+        Nothing in it waits for a result on the host, so that it can be recorded.
+        """
+        self.optimizer.zero_grad()
+        with computing_in(self.settings.training.precision, self.device):
+            targets = self._targets(upper, lower)
+            twin = lower if self.objective.encodes_twin else None
+            output = self.tokenizer(upper, twin, background)
+            losses = self.objective(output, targets)
+        losses = self.objective.shared(losses, share)
+        losses["total"] = self.objective.total(losses)
+        losses["total"].backward()
+        parameters = (p for group in self.optimizer.param_groups for p in group["params"])
+        distributed.sum_in_place(p.grad for p in parameters if p.grad is not None)
+        self.optimizer.step()
+        if output.codes is not None:
+            self.tokenizer.update(output.latents.detach(), output.codes, background)
+        self.objective.update(targets)
+        return {name: value.detach() for name, value in losses.items()}, output.codes
+
+    def _lead_teacher(self, step: int) -> None:
+        """Let the teacher follow what an optimiser step has changed."""
+        own, projector = self.settings.twin_loss, self.objective.projector
+        if self.teacher and projector and isinstance(own, TeacherSettings):
+            momentum = momentum_at(own, step, self.schedule.steps)
+            self.teacher.follow(self.tokenizer, projector, momentum)
+
+    def _targets(self, upper: Tensor, lower: Tensor | None) -> Projections:
+        """The teacher's projections, where there is one."""
+        if self.teacher is None or lower is None:
+            return ()
+        return self.teacher(upper, lower, symmetric=self.objective.encodes_twin)
+
+    def _views(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the upper and the lower branch see of a batch; both views in one draw.
+
+        Among several processes, each draws the views of the whole batch and keeps its share.
+        """
+        upper, lower = x, None
+        augment_upper = self.settings.training.upper_input == "view"
+        if self.objective.twin is None:
+            upper = self.augmenter(x, self._views_stream) if augment_upper else x
+        elif augment_upper:
+            upper, lower = self.augmenter(torch.cat([x, x]), self._views_stream).chunk(2)
+        else:
+            lower = self.augmenter(x, self._views_stream)
+        return distributed.share(upper), None if lower is None else distributed.share(lower)
+
+    def _check(self) -> None:
+        """Raise TwincodeError where there is nothing to train or nothing to learn from."""
+        schedule, tokenizer = self.schedule, self.tokenizer
+        if schedule.epochs and not any(True for _ in tokenizer.parameters()):
+            raise TwincodeError(
+                f"the {self.settings.tokenizer.name} tokenizer has nothing to train; use --epochs 0"
+            )
+        if schedule.epochs and not tokenizer.has_decoder and self.objective.twin is None:
+            raise TwincodeError(
+                "an encoder alone learns from its twin loss only; use --twin-loss barlow_twins"
+            )
+        smallest = schedule.n % schedule.batch_size or min(schedule.n, schedule.batch_size)
+        if smallest < distributed.processes():
+            raise TwincodeError(
+                f"a batch of {smallest} series cannot be shared by {distributed.processes()} "
+                "processes; change batch_size or start fewer"
+            )
+
+
+def place_codebook(tokenizer: Tokenizer, x: Tensor, batch_size: int, seed: int) -> None:
+    """Let the running statistics be those of a first batch, then place codes in its latents.
+
+    Without the first, an untrained encoder would be judged on activations it never trains with.
+    """
+    generator = stream(seed, "codebook")
+    chosen = torch.randperm(len(x), generator=generator)[:batch_size]
+    batch = x[chosen.to(x.device)]
+    norms = [m for m in tokenizer.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad(), noise_stream(seed, 0, x.device):
+        tokenizer.train()(distributed.share(batch))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    tokenizer.initialise(batch, generator)
+
+
+def code_use(counts: Tensor, layout: Layout) -> Record:
+    """Perplexity and dead codes, means over the codebooks, and the use of each of these.
+
+    ``counts`` (K,) are over all codebooks. Without any, perplexity and dead codes are None.
+    """
+    measures = measure_codes(counts, layout) if layout.grids else {}
+    return {
+        "perplexity": measures.get("perplexity"),
+        "dead_codes": measures.get("dead_codes"),
+        "codebooks": [
+            {
+                "size": len(part),
+                "used": used_codes(part),
+                "perplexity": perplexity(part),
+                "tokens": int(part.sum()),
+            }
+            for part in counts.split(list(layout.codebook_sizes))
+        ],
+    }
