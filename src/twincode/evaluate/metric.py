@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twincode.data import Split
 from twincode.evaluate.readout import minmax_scale
-from twincode.settings import Registry
+from twincode.settings import Registry, Settings
 from twincode.tokenizers import Embedded, Tokenizer
 
 Points = NDArray[np.float64]
@@ -90,4 +90,4 @@ class Evaluator:
         return {}
 
 
-METRICS: Registry[Evaluator] = Registry("metric")
+METRICS: Registry[Evaluator, Settings] = Registry("metric", Settings)
