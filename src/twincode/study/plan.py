@@ -1,11 +1,12 @@
 """A study described, and the configurations it consists of."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
+from itertools import product
 from typing import Any
 
-from twincode.config import DECIDING, NONE, Config, TrainingSettings, unread
+from twincode.config import NONE, Config, TrainingSettings, unread
 from twincode.errors import TwincodeError, unknown_name
 from twincode.recipes import is_alone, is_continuous, recipe
 from twincode.settings import field_types
@@ -19,15 +20,11 @@ _CONTROLS = {
     "random-encoder-continuous": _TRAINING - {"batch_size"} | {"quantizer"},
 }
 
-# Whose part it is to choose: a model without a twin loss is not given one by the study.
-_CHOOSES: dict[str, Callable[[Config], bool]] = {
-    "tokenizer": lambda config: not is_alone(config),
-    "quantizer": lambda config: config.tokenizer.takes_quantizer and not is_alone(config),
-    "twin_loss": lambda config: config.twin_loss is not None,
-    "augmentations": lambda config: config.makes_views,
-}
-
-_ORDER = {name: place for place, name in enumerate(DECIDING)}
+# What decides which parts there are, in this order, comes before what is set in them.
+_DECIDING = (
+    "tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "augmentations", "metrics",
+)  # fmt: skip
+_BUDGET = {"epochs", "steps"}  # of these a run takes one
 _OLD_GAMMAS = "gamma is an axis like any other now: give axes={'gamma': [...]} in place of gammas"
 
 
@@ -62,7 +59,7 @@ class Study:
             raise TwincodeError(f"a study needs at least 1 seed, not {self.seeds}")
         if any("seed" in each for each in (self.settings, self.axes, *self.overrides.values())):
             raise TwincodeError("a study varies seed itself; use seeds")
-        if {"epochs", "steps"} <= {*self.settings, *self.axes}:
+        if {*self.settings, *self.axes} >= _BUDGET:
             raise TwincodeError("a study takes epochs or steps, not both")
         for name, values in self.axes.items():
             if not isinstance(values, list | tuple) or not values:
@@ -125,7 +122,10 @@ class Study:
     def _models(self, name: str, seed: int, read: set[str]) -> Iterator[Config]:
         """A recipe along the axes; with a twin loss, augmentation alone goes before each."""
         own = {each: (value,) for each, value in self.overrides.get(name, {}).items()}
-        base, values = recipe(name, seed=seed), {**self._values, **own}
+        base, shared = recipe(name, seed=seed), self._values
+        if _BUDGET & own.keys():
+            shared = {each: v for each, v in shared.items() if each not in _BUDGET}
+        values = {**shared, **own}
         models = _along(base, values, read)
         if base.twin_loss is None:
             yield from models
@@ -144,26 +144,30 @@ class Study:
 
 
 def _along(base: Config, values: Mapping[str, Sequence[Any]], read: set[str]) -> list[Config]:
-    """A configuration at every value of the settings that it has; ``read`` is told which."""
+    """A configuration at all values of the settings that it has; ``read`` is told which."""
     configs = [base]
-    # What decides which parts there are comes before what is set in them.
-    for name in sorted(values, key=lambda name: _ORDER.get(name, len(_ORDER))):
-        varied = []
-        for config in configs:
-            if _has(config, name):
-                read.add(name)
-                varied += [config.replace(**{name: value}) for value in values[name]]
-            else:
-                varied.append(config)
-        configs = varied
+    rest = {name: found for name, found in values.items() if name not in _DECIDING}
+    steps = [{name: values[name]} for name in _DECIDING if name in values]
+    for step in [*steps, rest]:
+        configs = [each for config in configs for each in _at(config, step, read)]
     return configs
 
 
+def _at(config: Config, values: Mapping[str, Sequence[Any]], read: set[str]) -> Iterator[Config]:
+    names = [name for name in values if _has(config, name)]
+    read.update(names)
+    for combination in product(*(values[name] for name in names)):
+        yield config.replace(**dict(zip(names, combination, strict=True)))
+
+
 def _has(config: Config, name: str) -> bool:
-    return _CHOOSES[name](config) if name in _CHOOSES else config.has(name)
+    """A twin loss alone keeps its encoder, and a model without a twin loss is not given one."""
+    if name in ("tokenizer", "quantizer") and is_alone(config):
+        return False
+    return config.has(name) and (name != "twin_loss" or config.twin_loss is not None)
 
 
-def _unread(name: str, configs: Iterable[Config]) -> TwincodeError:
-    if name in _CHOOSES:
-        return TwincodeError(f"none of these recipes has a {name} to choose; leave it out")
+def _unread(name: str, configs: Sequence[Config]) -> TwincodeError:
+    if name in _DECIDING and name != "gamma":
+        return TwincodeError(f"none of these models has a choice of {name}; leave it out")
     return unread(name, configs)
