@@ -16,6 +16,7 @@ from twincode.errors import TwincodeError
 from twincode.study.executors import processes as processes_module
 from twincode.study.executors.executor import ATTEMPTS
 from twincode.study.executors.inline import Inline
+from twincode.study.executors.log_tail import LogTail
 from twincode.study.executors.processes import Processes
 
 PATIENCE = 60  # seconds
@@ -185,3 +186,20 @@ def press_when(condition, times):
 def test_settings_that_make_no_crew():
     with pytest.raises(TwincodeError, match="at least 1 worker, not 0"):
         Processes(0)
+
+
+def test_a_log_is_followed_through_cuts(tmp_path):
+    run, log = LightRun(tmp_path / "a"), tmp_path / "a" / "log.jsonl"
+    log.parent.mkdir()
+    first, second = '{"event": "epoch", "epoch": 1}\n', '{"event": "epoch", "epoch": 2}\n'
+    log.write_text(first + second)
+    tail = LogTail(run)
+    assert (list(tail.news()), tail.moved) == ([], False)
+    log.write_text(first)
+    assert (list(tail.news()), tail.moved) == ([], True)
+    with log.open("a") as file:
+        file.write(second + '{"event": "ep')
+    assert list(tail.news()) == [{"event": "epoch", "epoch": 2, "run": "a"}]
+    with log.open("a") as file:
+        file.write('och", "epoch": 3}\n')
+    assert list(tail.news()) == [{"event": "epoch", "epoch": 3, "run": "a"}]
