@@ -118,7 +118,7 @@ class TokenizerTask:
         )
         self._lead_teacher(step)
         if codes is not None:
-            self._counts += code_counts(codes, len(self._counts))
+            self._counts += code_counts(codes, self.tokenizer.layout)
         return dict(losses)
 
     def end_epoch(self) -> Record:
