@@ -83,8 +83,8 @@ class Settings:
         """Raise TwincodeError where one of these fields is smaller."""
         for name in names:
             if not getattr(self, name) >= least:
-                wanted = f"at least {least:g}" if least else "not negative"
-                raise TwincodeError(f"{name} must be {wanted}, not {getattr(self, name)}")
+                wanted = f"be at least {least:g}" if least else "not be negative"
+                raise TwincodeError(f"{name} must {wanted}, not {getattr(self, name)}")
 
     def check_above(self, bound: float, *names: str) -> None:
         """Raise TwincodeError where one of these fields is not larger."""
