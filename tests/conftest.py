@@ -54,7 +54,7 @@ TINY = {
     "epochs": 4,
 }
 
-CHOICES = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input")
+CHOICES = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "metrics")
 
 # What follows takes the mean off again, so such a bias has no gradient but for rounding: one before
 # a normalisation, and the last of a projector, since most twin losses centre features or compare

@@ -1,5 +1,6 @@
 """A tokenizer as a task of the training loop."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ class TokenizerTask:
         )
         self._lead_teacher(step)
         if codes is not None:
-            self._counts += code_counts(codes, len(self._counts))
+            self._counts += code_counts(codes, self.tokenizer.layout)
         return dict(losses)
 
     def end_epoch(self) -> Record:
@@ -150,16 +151,14 @@ class TokenizerTask:
         arrays |= augmentation_exhibit(self.augmenter, self.split.x_train[:1], generator)
         write_whole(folder / EXHIBITS, lambda path: np.savez_compressed(path, **arrays))
 
-    def result(self) -> dict[str, Any]:
+    def result(self, measured: Iterable[str]) -> dict[str, Any]:
         """What the model is, and what its metrics are called."""
         return {
             "recipe": self.settings.recipe,
             "title": title(self.settings),
             "epochs": self.schedule.epochs,
             "parameters": sum(p.numel() for p in self.tokenizer.parameters()),
-            "metrics": [
-                vars(each) for each in declared_metrics(self.settings.metrics, self.tokenizer)
-            ],
+            "metrics": [vars(each) for each in declared_metrics(self.settings.metrics, measured)],
         }
 
     def _optimise(
