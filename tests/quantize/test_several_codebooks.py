@@ -2,12 +2,11 @@ import equations
 import numpy as np
 import pytest
 import torch
+from conftest import seeded_quantizer as build
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twincode.config import QuantizerConfig
 from twincode.errors import TwincodeError
-from twincode.quantize import build_quantizer, join_codes, split_codes
 
 UPDATES = ("gradient", "ema")
 
@@ -16,30 +15,8 @@ def latents(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def build(name, D=4, **fields):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return build_quantizer(QuantizerConfig(quantizer=name, **fields), D)
-
-
 def vectors(z):
     return z.movedim(1, -1).flatten(0, -2).double().numpy()
-
-
-@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), seed=st.integers(0, 20))
-def test_grids_stand_side_by_side_with_codes_of_their_own(sizes, seed):
-    generator = torch.Generator().manual_seed(seed)
-    widths = torch.randint(1, 4, (len(sizes),), generator=generator).tolist()
-    grids = [
-        torch.randint(0, K, (2, 3, W), generator=generator)
-        for K, W in zip(sizes, widths, strict=True)
-    ]
-    joined = join_codes(grids, sizes)
-    assert joined.shape == (2, 3, sum(widths))
-    assert joined[..., -1].min() >= sum(sizes[:-1])
-    assert 0 <= joined.min() <= joined.max() < sum(sizes)
-    again = split_codes(joined, sizes, widths)
-    assert all(torch.equal(one, other) for one, other in zip(grids, again, strict=True))
 
 
 @given(
@@ -55,9 +32,9 @@ def test_residual_codes_are_those_of_algorithm_1(grid, K, D, depth, update):
     quantizer, z = build("residual", D, **fields), latents(B, D, H, W)
     z_q, codes, loss = quantizer(z)
     assert codes.shape == (B, H, W * depth)
-    assert quantizer.codebook_sizes == (K,) * depth
+    assert quantizer.layout(W).codebook_sizes == (K,) * depth
     books = [book.double().numpy() for book in quantizer.codebooks()]
-    found = [part.flatten().numpy() for part in split_codes(codes, [K] * depth, [W] * depth)]
+    found = [part.flatten().numpy() for part in quantizer.layout(W).split(codes)]
     weight = 2 if update == "gradient" else 1
     total = 0.0
     for row, vector in enumerate(vectors(z)):
@@ -82,7 +59,7 @@ def test_product_codes_are_nearest_group_by_group(grid, K, width, groups, update
     quantizer, z = build("product", D, **fields), latents(B, D, H, W)
     z_q, codes, loss = quantizer(z)
     books = [book.numpy() for book in quantizer.codebooks()]
-    found = [part.flatten() for part in split_codes(codes, [K] * groups, [W] * groups)]
+    found = [part.flatten() for part in quantizer.layout(W).split(codes)]
     for row, vector in enumerate(vectors(z)):
         for part, piece, book in zip(found, np.split(vector, groups), books, strict=True):
             assert part[row] == equations.nearest_code(piece, book)
@@ -92,10 +69,12 @@ def test_product_codes_are_nearest_group_by_group(grid, K, width, groups, update
     torch.testing.assert_close(quantizer.lookup(codes), z_q.detach())
 
 
-@pytest.mark.parametrize("name", ["residual", "product"])
-def test_one_part_is_plain_vector_quantisation(name):
+@pytest.mark.parametrize(
+    ("name", "setting"), [("residual", "quantizer_depth"), ("product", "codebook_groups")]
+)
+def test_one_part_is_plain_vector_quantisation(name, setting):
     plain, z = build("vq"), latents(3, 4, 2, 5)
-    several = build(name, quantizer_depth=1, codebook_groups=1)
+    several = build(name, **{setting: 1})
     for quantizer in (plain, several):
         quantizer.initialise(z, torch.Generator().manual_seed(1))
         quantizer.update(z, quantizer(z).codes)
@@ -116,7 +95,7 @@ def test_every_codebook_follows_the_latents_it_was_given(name):
     ]
     quantizer.update(z, codes)
     for part, old, own, mine in zip(
-        quantizer.parts, before, given_to, split_codes(codes, [5, 5], [6, 6]), strict=True
+        quantizer.parts, before, given_to, quantizer.layout(6).split(codes), strict=True
     ):
         rows = own.movedim(1, -1).flatten(0, -2).numpy()
         expected, _, _ = equations.ema_codebook(*old, rows, mine.flatten().numpy(), 0.8, 1e-5)
@@ -143,23 +122,15 @@ def test_a_deeper_residual_quantiser_is_closer():
     assert errors == sorted(errors, reverse=True)
 
 
-@pytest.mark.parametrize("name", ["residual", "product"])
-def test_codes_in_another_grids_place_are_an_error(name):
-    quantizer = build(name, codebook_size=3)
-    codes = quantizer(latents(1, 4, 1, 2)).codes
-    with pytest.raises(TwincodeError, match="grid 1 of the codes holds a code of another"):
-        quantizer.lookup(codes.flip(2))
-
-
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("name", "fields", "message"),
     [
-        ({"quantizer": "residual", "quantizer_depth": 0}, "quantizer_depth must be at least 1"),
-        ({"quantizer": "residual", "distance": "cosine"}, "needs distance=euclidean"),
-        ({"quantizer": "product", "codebook_groups": 3}, "codebook_groups must divide"),
-        ({"quantizer": "product", "codebook_groups": 0}, "codebook_groups must divide"),
+        ("residual", {"quantizer_depth": 0}, "quantizer_depth must be at least 1"),
+        ("residual", {"distance": "cosine"}, "needs distance=euclidean"),
+        ("product", {"codebook_groups": 3}, "codebook_groups must divide"),
+        ("product", {"codebook_groups": 0}, "codebook_groups must be at least 1"),
     ],
 )
-def test_settings_that_make_no_several_codebooks_are_errors(fields, message):
+def test_settings_that_make_no_several_codebooks_are_errors(name, fields, message):
     with pytest.raises(TwincodeError, match=message):
-        build_quantizer(QuantizerConfig(**fields), 4)
+        build(name, **fields)
