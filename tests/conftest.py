@@ -15,9 +15,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from twincode.cli import main
 from twincode.data import Dataset, load_dataset
 from twincode.recipes import recipe
+from twincode.train.tokenizer_task import TokenizerTask
 
 sys.path.insert(0, str(Path(__file__).parent / "reference"))
 
@@ -47,6 +47,8 @@ TINY = {
     "epochs": 4,
 }
 
+CHOICES = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input")
+
 # What follows takes the mean off again, so such a bias has no gradient but for rounding: one before
 # a normalisation, and the last of a projector, since most twin losses centre features or compare
 # views alone.
@@ -66,20 +68,23 @@ def run_how_to(page, few):
     return names
 
 
-@pytest.fixture
-def registry(request):
-    """The registry that the test module names ``REGISTRY``, put back afterwards."""
-    entries = request.module.REGISTRY
-    before = dict(entries)
-    yield entries
-    entries.clear()
-    entries.update(before)
-
-
 def tiny(name, **changes):
     """A recipe, small enough for a test; controls keep what makes them controls."""
-    keep = {"epochs"} if recipe(name).training.epochs == 0 else set()
-    return recipe(name, **{**{k: v for k, v in TINY.items() if k not in keep}, **changes})
+    return recipe(name, **{**small_settings(name, **changes), **changes})
+
+
+def small_settings(name, **changes):
+    """What makes a recipe with these changes small, of the settings that it has."""
+    choices = {key: value for key, value in changes.items() if key in CHOICES}
+    config = recipe(name, **choices)
+    keep = {"epochs"} if not config.training.epochs or changes.get("steps") else set()
+    return {key: value for key, value in TINY.items() if config.has(key) and key not in keep}
+
+
+def make_task(config, x=None, y=None):
+    """A tokenizer to train on series x (n, C, L), by default a few waves."""
+    x = make_waves(20).X_train if x is None else np.asarray(x)
+    return TokenizerTask(config, Dataset.from_arrays(x, y), torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")
@@ -157,6 +162,8 @@ class Answer(NamedTuple):
 def twincode(capsys, monkeypatch):
     """The command line: words in; status, output and errors out."""
 
+    from twincode.cli import main
+
     def run(*words, columns=80):
         monkeypatch.setenv("COLUMNS", str(columns))
         capsys.readouterr()
@@ -167,12 +174,9 @@ def twincode(capsys, monkeypatch):
 
 
 def options(name="bt-vqvae", **changes):
-    """The settings of a tiny model, those that it reads, as words of a command line."""
-    settings = {**TINY, **changes}
-    idle = recipe(name, **settings).idle(settings)
-    words = [
-        (f"--{each.replace('_', '-')}", str(v)) for each, v in settings.items() if each not in idle
-    ]
+    """The settings of a tiny model as words of a command line."""
+    settings = {**small_settings(name, **changes), **changes}
+    words = [(f"--{each.replace('_', '-')}", str(v)) for each, v in settings.items()]
     return [word for pair in words for word in pair]
 
 
@@ -193,6 +197,8 @@ def waves_file(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained(waves_file, tmp_path_factory):
     """The folder of a tiny model of the made-up set, as the command line leaves it."""
+    from twincode.cli import main
+
     folder = tmp_path_factory.mktemp("trained") / "run"
     assert main(["train", str(waves_file), "--out", str(folder), *options(epochs=2)]) == 0
     return folder

@@ -9,15 +9,17 @@ TRAIN = """
 import resource, sys, torch
 from twincode.memory import keep_freed_memory
 from twincode.recipes import recipe
-from twincode.train.loop import build_learner
+from twincode.data import Dataset
+from twincode.train.loop import train_epoch
+from twincode.train.tokenizer_task import TokenizerTask
 
 torch.set_num_threads(1)
-x = torch.sin(torch.arange(12 * 400).float()).view(12, 1, 400)
+x = Dataset.from_arrays(torch.sin(torch.arange(12 * 400).float()).view(12, 400).numpy())
 config = recipe("bt-vqvae", projector_width=2048, batch_size=12, residual_blocks=1, epochs=40)
 
 def epochs(first, last):
-    learner = build_learner(config, x, torch.device("cpu"))
-    return [learner.train_epoch(x, epoch)["losses"] for epoch in range(first, last)]
+    task = TokenizerTask(config, x, torch.device("cpu"))
+    return [train_epoch(task, epoch)["losses"] for epoch in range(first, last)]
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

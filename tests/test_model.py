@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 import twincode
 from twincode.data import Scaling
 from twincode.errors import TwincodeError
-from twincode.model import Model, _sha256, load_model
+from twincode.model import Model, load_model
+from twincode.storage import file_hash
 from twincode.train import fit
 
 QUICK = {"latent_channels": 4, "epochs": 1, "evaluations": 1}
@@ -220,7 +221,7 @@ def test_a_full_disk_keeps_the_old_model(model, copy, monkeypatch):
         raise SafetensorError("Error while serializing: No space left on device (os error 28)")
 
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
-    monkeypatch.setattr("twincode.model.save_file", full)
+    monkeypatch.setattr("twincode.storage.save_file", full)
     with pytest.raises(TwincodeError, match="the disk is full; free some space"):
         model.save(copy)
     assert before == {path.name: path.read_bytes() for path in copy.iterdir()}
@@ -295,8 +296,27 @@ def test_weights_of_other_names_and_shapes_are_refused(copy, change):
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path)
-    describe(copy, tensors_sha256=_sha256(path))
+    describe(copy, tensors_sha256=file_hash(path))
     with pytest.raises(TwincodeError, match="does not fit its configuration"):
+        load_model(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tokenizer": {"name": "vqvae", "n_fft": "many"}},
+        {"tokenizer": {"name": "vqvae", "windows": "hann"}},
+        {"tokenizer": {"name": "vqvea"}},
+        {"tokenizer": {}},
+        {"training": {"epochs": -1}},
+        {"metrics": None},
+    ],
+    ids=repr,
+)
+def test_a_damaged_configuration_is_refused(copy, change):
+    config = json.loads((copy / "model.json").read_text())["config"]
+    describe(copy, config={**config, **change})
+    with pytest.raises(TwincodeError, match=r"model.json is damaged"):
         load_model(copy)
 
 
@@ -309,8 +329,6 @@ def describe(folder, **changes):
     "changes",
     [
         {"config": None},
-        {"config": {"tokenizer": {"n_fft": "many"}}},
-        {"config": {"tokenizer": {"windows": "hann"}}},
         {"config": {"tokenizer": "vqvae"}},
         {"config": []},
         {"channels": -1},
@@ -347,7 +365,7 @@ def test_a_description_that_lacks_something_is_refused(copy, name):
         load_model(copy)
 
 
-@pytest.mark.parametrize("content", ["[]", "3", "null", "{}", '{"format": 2}', '{"model": "gpt"}'])
+@pytest.mark.parametrize("content", ["[]", "3", "null", "{}", '{"format": 3}', '{"model": "gpt"}'])
 def test_a_foreign_description_is_refused(copy, content):
     (copy / "model.json").write_text(content)
     with pytest.raises(TwincodeError, match="not a model this version of twincode can read"):

@@ -1,12 +1,12 @@
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_task, make_waves, tiny
 
 from twincode.errors import TwincodeError
 from twincode.losses import barlow_twins_loss
 from twincode.precision import computing_in, in_full_precision
 from twincode.spectral import STFT
-from twincode.train.loop import build_learner
+from twincode.train.loop import train_epoch
 
 CPU = torch.device("cpu")
 
@@ -24,16 +24,18 @@ def test_linear_layers_compute_in_the_named_precision():
 def test_what_rounding_would_spoil_computes_in_full_precision():
     x = torch.randn(3, 1, 40, generator=torch.Generator().manual_seed(0))
     stft, a, b = STFT(40), x[:, 0], x[:, 0] + 0.1
-    plain = (stft(x), stft.inverse(stft(x)), barlow_twins_loss(a, b))
+    loss = in_full_precision(barlow_twins_loss)
+    plain = (stft(x), stft.inverse(stft(x)), loss(a, b))
     with computing_in("bfloat16", CPU):
-        lowered = (stft(x), stft.inverse(stft(x)), barlow_twins_loss(a, b))
+        lowered = (stft(x), stft.inverse(stft(x)), loss(a, b))
     assert all(torch.equal(one, other) for one, other in zip(plain, lowered, strict=True))
 
 
 def test_full_precision_takes_named_arguments():
     a = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
-    named = barlow_twins_loss(a=a, b=a + 1, off_diagonal_weight=0.1)
-    assert torch.equal(named, barlow_twins_loss(a, a + 1, 0.1))
+    loss = in_full_precision(barlow_twins_loss)
+    named = loss(a=a.bfloat16(), b=a + 1, off_diagonal_weight=0.1)
+    assert torch.equal(named, barlow_twins_loss(a.bfloat16().float(), a + 1, 0.1))
 
 
 def test_full_precision_widens_halves_and_leaves_doubles():
@@ -55,12 +57,11 @@ def test_full_precision_widens_halves_and_leaves_doubles():
 
 @pytest.mark.parametrize("name", ["vqvae", "bt-vqvae"])
 def test_a_lower_precision_changes_the_losses_little_and_the_types_not_at_all(name):
-    x = torch.from_numpy(make_waves().X_train)
+    x = make_waves().X_train
     learners = [
-        build_learner(tiny(name, precision=precision), x, CPU)
-        for precision in ("float32", "bfloat16")
+        make_task(tiny(name, precision=precision), x) for precision in ("float32", "bfloat16")
     ]
-    full, low = (learner.train_epoch(x, 1)["losses"] for learner in learners)
+    full, low = (train_epoch(learner, 1)["losses"] for learner in learners)
     assert low == pytest.approx(full, rel=0.05)
     assert low != full
     for module in learners[1].modules.values():

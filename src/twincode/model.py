@@ -67,7 +67,7 @@ class Model:
         with computing_in(precision, self.device):
             _, codes = embed(self.tokenizer, self._tensor(X))
         if codes is None:
-            raise TwincodeError(f"{self.config.recipe} is continuous: it has features but no codes")
+            raise TwincodeError(f"{self._name} is continuous: it has features but no codes")
         return codes.numpy()
 
     def decode(self, codes: ArrayLike) -> NDArray[np.float32]:
@@ -75,7 +75,7 @@ class Model:
         grid = _whole_array(codes)
         layout, expected = self.tokenizer.layout, self.tokenizer.grid
         if not layout.grids:
-            raise TwincodeError(f"{self.config.recipe} is continuous: there are no codes to decode")
+            raise TwincodeError(f"{self._name} is continuous: there are no codes to decode")
         if grid.ndim != 3 or grid.shape[1:] != expected or grid.dtype.kind not in "iu":
             raise TwincodeError(
                 f"codes must be whole numbers of shape (n, {expected[0]}, {expected[1]}), "
@@ -136,6 +136,10 @@ class Model:
                 "tensors_sha256": file_hash(folder / TENSORS),
             },
         )
+
+    @property
+    def _name(self) -> str:
+        return self.config.recipe or "this model"
 
     def _tensor(self, X: ArrayLike) -> torch.Tensor:
         try:

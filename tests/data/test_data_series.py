@@ -2,8 +2,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from twincode.data import Dataset, Scaling
+from twincode.data import Dataset, Policy, Scaling
 from twincode.errors import TwincodeError
 
 
@@ -48,3 +50,55 @@ def test_values_far_beyond_the_train_set_are_refused_not_made_infinite():
     scaling = Scaling(mean=0.0, std=1e-3)
     with pytest.raises(TwincodeError, match="far beyond those of the train set"):
         scaling.apply(np.full((1, 1, 3), 3e38, dtype=np.float32))
+
+
+@given(
+    n=st.integers(1, 6), channels=st.integers(1, 3), length=st.integers(1, 9), test=st.booleans()
+)
+def test_arrays_become_a_data_set(n, channels, length, test):
+    X = np.random.default_rng(0).normal(size=(n, channels, length))
+    y = [f"class {i % 2}" for i in range(n)]
+    found = Dataset.from_arrays(X, y, (X[:1] + 1, ["other"]) if test else None)
+    np.testing.assert_array_equal(found.X_train, X.astype(np.float32))
+    assert [found.classes[i] for i in found.y_train] == y
+    assert found.X_test.shape == (int(test), channels, length)
+    if test:
+        assert [found.classes[i] for i in found.y_test] == ["other"]
+    else:
+        assert found.y_test is None
+
+
+def test_a_channel_of_one_may_be_left_out_and_labels_too():
+    X = np.arange(12.0).reshape(3, 4)
+    found = Dataset.from_arrays(X)
+    assert found.X_train.shape == (3, 1, 4)
+    assert (found.y_train, found.classes) == (None, ())
+    assert Dataset.from_arrays(X.tolist()).checksum == found.checksum
+    assert Dataset.from_arrays(X, [10, 9, 1]).classes == ("1", "9", "10")
+
+
+def test_series_of_unequal_lengths_need_a_policy():
+    ragged = [np.arange(5.0), np.arange(3.0)]
+    with pytest.raises(TwincodeError, match="use --lengths resample"):
+        Dataset.from_arrays(ragged)
+    found = Dataset.from_arrays(ragged, policy=Policy(lengths="resample"))
+    np.testing.assert_allclose(found.X_train[1, 0], [0, 0.5, 1, 1.5, 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros((2, 3)), [1]), "y must hold one label for each of 2 series"),
+        ((np.zeros((2, 3)), None, (np.zeros((1, 3)), [1, 2])), "test y must hold one label"),
+        ((np.zeros((2, 1, 1, 3)),), r"X must be \(n, L\) or \(n, C, L\)"),
+        ((np.zeros(3),), r"X must be \(n, L\) or \(n, C, L\)"),
+        (([["a", "b"]],), "X must be numbers"),
+        ((None,), "X must be numbers"),
+        (([],), "there are no series"),
+        ((np.full((2, 3), np.nan),), "series 1 has no known value"),
+        ((np.zeros((2, 3)), None, (np.zeros((1, 4)), None)), "has 4 time steps, not 3"),
+    ],
+)
+def test_arrays_that_make_no_data_set_are_errors(arguments, message):
+    with pytest.raises(TwincodeError, match=message):
+        Dataset.from_arrays(*arguments)

@@ -8,18 +8,19 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
-from conftest import make_waves, tiny
+from conftest import make_task, make_waves, tiny
 from safetensors.torch import save_file
 
 from twincode import distributed
 from twincode.recipes import RECIPES
-from twincode.train.loop import build_learner
+from twincode.train.loop import train_epoch
 
 CPU = torch.device("cpu")
 TRAINED = [
     name
-    for name, make in RECIPES.items()
+    for name, (_, make) in RECIPES.items()
     if make().training.epochs and not name.startswith("thesis-")
 ]
 CASES = {
@@ -36,15 +37,14 @@ FEW = 5
 def config_of(case):
     """The configuration of a case."""
     name, changes = CASES[case]
+    if name == "contrastive-vae":
+        changes = {**changes, "background_classes": "True"}
     return tiny(name, batch_size=16, **changes)
 
 
 def train_two_epochs(case):
     """The records of both epochs, the first step's gradients and the final modules."""
-    x = torch.from_numpy(make_waves(40).X_train)
-    learner = build_learner(config_of(case), x, CPU)
-    takes_background = learner.tokenizer.takes_background
-    background = torch.arange(len(x)) % FEW > 0 if takes_background else None
+    learner = make_task(config_of(case), make_waves(40).X_train, np.arange(40) % FEW > 0)
     named = {
         n: p for part in (learner.tokenizer, learner.objective) for n, p in part.named_parameters()
     }
@@ -57,7 +57,7 @@ def train_two_epochs(case):
         step()
 
     learner.optimizer.step = remember
-    records = [learner.train_epoch(x, epoch, background) for epoch in (1, 2)]
+    records = [train_epoch(learner, epoch) for epoch in (1, 2)]
     state = {
         f"state.{part}.{n}": t
         for part, module in learner.modules.items()

@@ -4,11 +4,10 @@ import pytest
 from conftest import tiny
 
 from twincode.train import fit
-from twincode.train.health import PATIENCE, codebook_collapsed, last_notice, notice
+from twincode.train.health import PATIENCE, codebook_collapsed, find_notice
 from twincode.train.log import RunLog
 from twincode.train.result import compose_result
 
-UNITS = 1000
 
 
 def codebook(perplexity, used=9, size=32, tokens=10_000):
@@ -17,14 +16,14 @@ def codebook(perplexity, used=9, size=32, tokens=10_000):
 
 def follow(perplexities, **changes):
     """The notices of a run whose epochs have these perplexities, of one codebook or several."""
-    log, config = RunLog(None, None), tiny("vqvae", codebook_size=32, **changes)
+    log, config = RunLog(None, None), tiny("vqvae", **changes)
     for epoch, value in enumerate(perplexities, start=1):
         values = value if isinstance(value, list) else [value]
         log.write("epoch", epoch=epoch, codebooks=[codebook(each) for each in values])
-        found = notice(log, config, UNITS)
+        found = find_notice(log, config, {}, last=False)
         if found:
             log.write("health", **found)
-    found = last_notice(log, config, UNITS)
+    found = find_notice(log, config, {}, last=True)
     if found:
         log.write("health", **found)
     return log.of("health")
@@ -89,7 +88,7 @@ def test_one_collapsed_codebook_of_several_is_enough_and_is_named():
     [
         ({"revive_below": 0.01, "codebook_init": "kmeans"}, "a smaller ema_decay, another seed"),
         ({"codebook_update": "gradient"}, "revive_below=0.0078, codebook_init=kmeans, another"),
-        ({"quantizer": "fsq"}, "other fsq_levels or a smaller learning_rate"),
+        ({"quantizer": "fsq"}, "a smaller learning_rate, another seed"),
     ],
 )
 def test_only_what_is_not_done_yet_is_advised(changes, remedies):
@@ -104,10 +103,10 @@ def follow_posterior(active, units=None):
         values = counts if isinstance(counts, dict) else {"active_units": counts}
         rows = [{"readout": "", "metric": m, "value": float(v)} for m, v in values.items()]
         log.write("evaluation", epoch=epoch, measurements=rows)
-        found = notice(log, config, units)
+        found = find_notice(log, config, units, last=False)
         if found:
             log.write("health", **found)
-    found = last_notice(log, config, units)
+    found = find_notice(log, config, units, last=True)
     return log.of("health") + ([found] if found else [])
 
 
@@ -177,4 +176,4 @@ def test_epochs_tell_the_use_of_every_codebook(waves):
 def test_results_of_runs_without_notices_say_so():
     log = RunLog(None, None)
     log.write("start")
-    assert compose_result("a", tiny("vqvae"), log, 0)["health"] == []
+    assert compose_result("a", log, {})["health"] == []

@@ -2,15 +2,14 @@ import math
 
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_task, make_waves, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.errors import TwincodeError
-from twincode.train.loop import build_learner, cosine_rate
-from twincode.train.randomness import PURPOSES, stream, stream_seed
-
-CPU = torch.device("cpu")
+from twincode.randomness import PURPOSES, stream, stream_seed
+from twincode.train.loop import cosine_rate, train_epoch
+from twincode.train.task import Schedule
 
 
 def series(n=20, channels=1, length=33):
@@ -18,7 +17,7 @@ def series(n=20, channels=1, length=33):
 
 
 def learner(name="bt-vqvae", x=None, **changes):
-    return build_learner(tiny(name, **changes), series() if x is None else x, CPU)
+    return make_task(tiny(name, **changes), series() if x is None else x)
 
 
 def state(one):
@@ -46,7 +45,7 @@ def test_every_parameter_is_in_the_optimiser_the_projector_included(update):
 def test_one_epoch_moves_every_parameter():
     one = learner(codebook_update="gradient", codebook_size=2)
     before = state(one)
-    one.train_epoch(series(), 1)
+    train_epoch(one, 1)
     after = state(one)
     # Biases before a batch normalisation have no effect, so only weight decay moves them.
     unmoved = [name for name in before if torch.equal(before[name], after[name])]
@@ -57,9 +56,10 @@ def test_a_step_is_adamw_on_the_gradient_of_the_total():
     """The first step, done by hand with the same views, ends where the loop ends."""
     x = series(8)
     ours, plain = (learner(x=x, batch_size=8, codebook_update="gradient") for _ in range(2))
-    record = ours.train_epoch(x, 1)
+    record = train_epoch(ours, 1)
     order = torch.randperm(8, generator=stream(0, "order", 1))
-    upper, lower = plain.augmenter(torch.cat([x[order], x[order]]), stream(0, "views", 1)).chunk(2)
+    scaled = plain.split.x_train[order]
+    upper, lower = plain.augmenter(torch.cat([scaled, scaled]), stream(0, "views", 1)).chunk(2)
     losses = plain.objective(plain.tokenizer.train()(upper, lower))
     total = sum(losses[name] for name in losses)  # gamma is 1
     total.backward()
@@ -77,7 +77,7 @@ def test_without_gamma_and_with_clean_input_it_is_exactly_the_baseline():
     baseline = learner("vqvae", x)
     silent = learner("bt-vqvae", x, gamma=0, upper_input="clean")
     for epoch in (1, 2, 3):
-        one, other = baseline.train_epoch(x, epoch), silent.train_epoch(x, epoch)
+        one, other = train_epoch(baseline, epoch), train_epoch(silent, epoch)
         assert one["losses"] == other["losses"]
     assert equal(state(baseline), state(silent))
 
@@ -87,8 +87,8 @@ def test_gamma_changes_what_is_learnt():
     states = []
     for gamma in (0.5, 1.0):
         one = learner(gamma=gamma)
-        one.train_epoch(x, 1)
-        one.train_epoch(x, 2)
+        train_epoch(one, 1)
+        train_epoch(one, 2)
         states.append(torch.cat([p.flatten() for p in one.tokenizer.encoder.parameters()]))
     assert not torch.allclose(*states, atol=1e-5)
 
@@ -98,7 +98,7 @@ def test_same_seed_same_numbers_other_seed_other_numbers():
     states = []
     for seed in (0, 0, 1):
         one = learner(seed=seed)
-        one.train_epoch(x, 1)
+        train_epoch(one, 1)
         states.append(state(one))
     assert equal(states[0], states[1])
     assert not equal(states[0], states[2])
@@ -106,7 +106,7 @@ def test_same_seed_same_numbers_other_seed_other_numbers():
 
 def test_building_and_training_leave_the_global_random_stream_alone():
     before = torch.get_rng_state()
-    learner().train_epoch(series(), 1)
+    train_epoch(learner(), 1)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -117,7 +117,7 @@ def test_building_and_training_leave_the_global_random_stream_alone():
 def test_tiny_batches_and_constant_series_train_without_nan(n, batch, channels, length, constant):
     x = torch.ones(n, channels, length) if constant else series(n, channels, length)
     one = learner(x=x, batch_size=batch)
-    record = one.train_epoch(x, 1)
+    record = train_epoch(one, 1)
     assert all(math.isfinite(value) for value in record["losses"].values())
     assert all(tensor.isfinite().all() for tensor in state(one).values())
 
@@ -134,20 +134,21 @@ def test_losses_are_means_over_series_not_over_batches(monkeypatch):
         }
 
     monkeypatch.setattr(one.objective, "forward", known)
-    record = one.train_epoch(series(6), 1)
+    record = train_epoch(one, 1)
     assert sizes == [5, 1]
     assert record["losses"]["total"] == pytest.approx((5 * 7 + 1) / 6)
     assert 1 <= record["perplexity"] <= 6
 
 
 def test_learning_rate_follows_a_cosine_over_all_steps():
-    assert cosine_rate(1e-3, 0, 10) == 1e-3
-    assert cosine_rate(1e-3, 5, 10) == pytest.approx(5e-4)
-    assert cosine_rate(1e-3, 10, 10) == pytest.approx(0, abs=1e-12)
+    schedule = Schedule(n=20, epochs=5, batch_size=10, learning_rate=1e-3, seed=0)
+    assert cosine_rate(schedule, 0) == 1e-3
+    assert cosine_rate(schedule, 5) == pytest.approx(5e-4)
+    assert cosine_rate(schedule, 10) == pytest.approx(0, abs=1e-12)
     one = learner(epochs=4, batch_size=8)  # 3 steps an epoch, 12 in all
     for epoch in range(1, 5):
-        one.train_epoch(series(), epoch)
-    assert one.optimizer.param_groups[0]["lr"] == pytest.approx(cosine_rate(1e-3, 11, 12))
+        train_epoch(one, epoch)
+    assert one.optimizer.param_groups[0]["lr"] == pytest.approx(cosine_rate(one.schedule, 11))
 
 
 def test_a_loss_that_is_no_number_is_an_error_not_a_result():
@@ -155,7 +156,7 @@ def test_a_loss_that_is_no_number_is_an_error_not_a_result():
     with torch.no_grad():
         next(one.tokenizer.parameters()).fill_(float("nan"))
     with pytest.raises(TwincodeError, match="stopped being a number in epoch 1"):
-        one.train_epoch(series(), 1)
+        train_epoch(one, 1)
 
 
 def test_random_streams_are_distinct_and_repeatable():
@@ -182,7 +183,7 @@ def test_the_number_of_threads_changes_no_more_than_rounding():
         for threads in (1, 2):
             torch.set_num_threads(threads)
             one = learner(x=x)
-            losses.append([one.train_epoch(x, epoch)["losses"] for epoch in (1, 2)])
+            losses.append([train_epoch(one, epoch)["losses"] for epoch in (1, 2)])
     finally:
         torch.set_num_threads(before)
     for one, other in zip(*losses, strict=True):

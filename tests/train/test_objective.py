@@ -11,9 +11,9 @@ from twincode.train.objective import Objective
 def build(**changes):
     config = tiny("bt-vqvae", **changes)
     torch.manual_seed(0)
-    tokenizer = build_tokenizer(config, 1, 40).train()
+    tokenizer = build_tokenizer(config.tokenizer, config.quantizer, 1, 40).train()
     D, name = tokenizer.latent_channels, tokenizer.quantizer.loss_name
-    return tokenizer, Objective(config.objective, D, name).train()
+    return tokenizer, Objective(config.twin_loss, D, name).train()
 
 
 def views(batch=5):
@@ -35,7 +35,7 @@ def test_total_is_equation_4_18():
         for target, reconstruction in output.pairs.values()
     ) + (output.vq_loss)
     a, b = (objective.projector(z) for z in (output.latents, output.twin_latents))
-    twin = barlow_twins_loss(a, b, objective.config.off_diagonal_weight)
+    twin = barlow_twins_loss(a, b, objective.settings.off_diagonal_weight)
     torch.testing.assert_close(objective.total(losses), vqvae + 0.7 * twin)
 
 
@@ -76,7 +76,7 @@ def test_gamma_changes_the_gradient_of_the_encoder_in_proportion_and_no_other():
 def test_without_gamma_there_is_no_projector_and_no_twin_loss():
     tokenizer, objective = build(gamma=0)
     assert objective.projector is None
-    assert not objective.needs_twin
+    assert not objective.encodes_twin
     assert "barlow_twins" not in objective(tokenizer(*views()))
 
 
@@ -111,13 +111,13 @@ def test_a_batch_of_one_gives_finite_losses_and_gradients():
         ({"gamma": -1}, "gamma must not be negative"),
         ({"gamma": float("nan")}, "gamma must be a finite number"),
         ({"projector_width": 0}, "projector_width must be at least 1"),
-        ({"predictor_width": 0}, "predictor_width must be at least 1"),
-        ({"queue_size": 0}, "queue_size must be at least 1"),
-        ({"whitening_iterations": 0}, "whitening_iterations must be at least 1"),
-        ({"variance_weight": -1}, "variance_weight must not be negative"),
-        ({"contrastive_temperature": 0}, "contrastive_temperature must be above 0"),
-        ({"teacher_momentum": 1.5}, "teacher_momentum must lie between 0 and 1"),
-        ({"teacher_schedule": "cosin"}, "did you mean 'cosine'"),
+        ({"twin_loss": "byol", "predictor_width": 0}, "predictor_width must be at least 1"),
+        ({"twin_loss": "moco", "queue_size": 0}, "queue_size must be at least 1"),
+        ({"twin_loss": "vibcreg", "whitening_iterations": 0}, "whitening_iterations must be at least 1"),
+        ({"twin_loss": "vicreg", "variance_weight": -1}, "variance_weight must not be negative"),
+        ({"twin_loss": "simclr", "contrastive_temperature": 0}, "contrastive_temperature must be above 0"),
+        ({"twin_loss": "moco", "teacher_momentum": 1.5}, "teacher_momentum must lie between 0 and 1"),
+        ({"twin_loss": "byol", "teacher_schedule": "cosin"}, "did you mean 'cosine'"),
     ],
 )
 def test_settings_that_make_no_objective_are_errors(changes, message):

@@ -3,24 +3,25 @@
 A recording would break where the host waits for a value; this one fails there too.
 """
 
-import dataclasses
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_task, make_waves, tiny
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from twincode.recipes import RECIPES
-from twincode.train.loop import build_learner
-from twincode.train.recording import WARM_UP, Batch, RecordedStep, capturable, recorder_for
+from twincode.train.loop import train_epoch
+from twincode.train.recording import WARM_UP, RecordedStep, capturable, recorded
+from twincode.train.tokenizer_task import TokenizerTask
 
 CPU = torch.device("cpu")
 TRAINED = [
     name
-    for name, build in RECIPES.items()
+    for name, (_, build) in RECIPES.items()
     if build().training.epochs and not name.startswith("thesis-")
 ]
 AWAY = (torch.Tensor.cpu, torch.Tensor.numpy, torch.Tensor.tolist)
@@ -86,16 +87,17 @@ class Again:
 
 
 def learner(name, recorder, **changes):
-    """It, and what it learns from: batches of 16, 16 and 8."""
-    x = torch.from_numpy(make_waves(40).X_train)
-    one = build_learner(tiny(name, **changes), x, CPU)
-    groups = [torch.arange(len(x)) % 2 == 0] if one.tokenizer.takes_background else []
-    return dataclasses.replace(one, recorder=recorder), (x, groups)
+    """It learns from batches of 16, 16 and 8."""
+    if name == "contrastive-vae":
+        changes["background_classes"] = "0"
+    one = make_task(tiny(name, **changes), make_waves(40).X_train, np.arange(40) % 2)
+    if recorder is not None:
+        one._take_step = RecordedStep(one._optimise, recorder)
+    return one
 
 
-def train(one, data, epochs=3):
-    x, groups = data
-    records = [one.train_epoch(x, epoch, *groups) for epoch in range(1, epochs + 1)]
+def train(one, epochs=3):
+    records = [train_epoch(one, epoch) for epoch in range(1, epochs + 1)]
     state = [t.clone() for module in one.modules.values() for t in module.state_dict().values()]
     return [{**record, "seconds": 0} for record in records], state
 
@@ -103,25 +105,17 @@ def train(one, data, epochs=3):
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_recipe_is_recorded_with_the_same_numbers_or_not_at_all(name):
     recorder = Again()
-    one, data = learner(name, recorder)
+    one = learner(name, recorder)
     if not all(map(capturable, one.modules.values())):
-        assert recorder_for(torch.device("cuda"), one.modules.values()) is None
-        with pytest.raises(HostWaitError):
-            train(one, data)
+        step = object()
+        assert recorded(step, torch.device("cuda"), one.modules.values()) is step
         return
-    again, other = train(one, data)
-    records, state = train(*learner(name, None))
+    again, other = train(one)
+    records, state = train(learner(name, None))
     assert records == again
     assert all(torch.equal(a, b) for a, b in zip(state, other, strict=True))
     # Six full batches in three epochs; the three smaller ones run as they are.
     assert (recorder.warmed, recorder.recorded, recorder.played) == (WARM_UP, 1, 6 - WARM_UP)
-
-
-@pytest.mark.parametrize("changes", [{}, {"codebook_update": "gradient"}, {"distance": "cosine"}])
-def test_revival_waits_for_nothing(changes):
-    one, data = learner("bt-vqvae", Again(), revive_below=0.1, **changes)
-    train(one, data)
-    assert one.recorder.played == 6 - WARM_UP
 
 
 class Fetched(torch.autograd.Function):
@@ -175,16 +169,13 @@ def test_a_recording_reads_its_own_memory():
     """A batch changed after its step must not reach the recording, nor a recording the batch."""
     seen = []
 
-    def step(batch):
-        upper, lower, _, _ = batch
+    def step(upper, lower):
         seen.append((upper.data_ptr(), lower.sum()))
-        return {"total": upper.sum()}, None
+        return upper.sum()
 
-    recorded = RecordedStep(step, Again())
+    recorded_step = RecordedStep(step, Again())
     batches = [torch.full((2, 3), float(i)) for i in range(WARM_UP + 3)]
-    results = [
-        recorded(Batch(batch, 10 * batch, None, 1.0))[0]["total"].item() for batch in batches
-    ]
+    results = [recorded_step(batch, 10 * batch).item() for batch in batches]
     assert results == [6.0 * i for i in range(len(batches))]
     assert [lower.item() for _, lower in seen] == [60.0 * i for i in range(len(batches))]
     places = {place for place, _ in seen[WARM_UP:]}
@@ -192,33 +183,36 @@ def test_a_recording_reads_its_own_memory():
     assert not places & {batch.data_ptr() for batch in batches}
 
 
-def test_another_shape_runs_as_it_is():
+def test_another_shape_or_share_runs_as_it_is():
     recorder = Again()
-    recorded = RecordedStep(lambda batch: ({"n": batch.upper.sum() * batch.share}, None), recorder)
+    recorded_step = RecordedStep(lambda upper, lower, share: upper.sum() * share, recorder)
     for _ in range(WARM_UP + 2):
-        recorded(Batch(torch.ones(4), None, None, 1.0))
-    found, _ = recorded(Batch(torch.ones(3), None, None, 0.5))
-    assert found["n"] == 1.5
+        recorded_step(torch.ones(4), None, 1.0)
+    assert recorded_step(torch.ones(3), None, 1.0) == 3
+    assert recorded_step(torch.ones(4), None, 0.5) == 2
     assert (recorder.recorded, recorder.played) == (1, 2)
 
 
-def test_only_accelerators_record_and_only_what_can_be_recorded():
+def test_only_accelerators_record_when_asked_and_only_what_can_be_recorded(monkeypatch):
     class Counting(torch.nn.Module):
         capturable = False
 
-    assert recorder_for(CPU, []) is None
+    step = object()
+    assert recorded(step, torch.device("cuda"), []) is step
+    monkeypatch.setenv("TWINCODE_GRAPHS", "1")
+    assert recorded(step, CPU, []) is step
+    assert recorded(step, torch.device("cuda"), [Counting()]) is step
     assert capturable(torch.nn.Sequential(torch.nn.Linear(1, 1)))
     assert not capturable(torch.nn.Sequential(torch.nn.Linear(1, 1), Counting()))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
 def test_a_cuda_graph_gives_the_numbers_of_single_launches(monkeypatch):
-    device, found = torch.device("cuda"), []
-    x = torch.from_numpy(make_waves(40).X_train).to(device)
+    found = []
     for setting in ("0", "1"):
         monkeypatch.setenv("TWINCODE_GRAPHS", setting)
-        one = build_learner(tiny("bt-vqvae"), x, device)
-        assert (one.recorder is None) == (setting == "0")
-        found.append([one.train_epoch(x, epoch)["losses"] for epoch in range(1, 5)])
+        one = TokenizerTask(tiny("bt-vqvae"), make_waves(40), torch.device("cuda"))
+        assert isinstance(one._take_step, RecordedStep) == (setting == "1")
+        found.append([train_epoch(one, epoch)["losses"] for epoch in range(1, 5)])
     for one, other in zip(*found, strict=True):
         assert one == pytest.approx(other, rel=1e-3)

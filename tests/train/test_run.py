@@ -6,13 +6,13 @@ import pytest
 import torch
 from conftest import make_waves, tiny
 
-from twincode.data import Scaling
+from twincode.data import Dataset
 from twincode.errors import TwincodeError
-from twincode.evaluate import evaluate_tokenizer, prepare
 from twincode.recipes import RECIPES
 from twincode.train import fit
-from twincode.train.loop import build_learner
+from twincode.train.loop import train_epoch
 from twincode.train.run import evaluation_epochs
+from twincode.train.tokenizer_task import TokenizerTask
 
 
 class Killed(BaseException):
@@ -28,6 +28,8 @@ def killer(epoch, event="epoch"):
 
 
 def train(folder, data, watch=None, name="bt-vqvae", seconds=0.0, **changes):
+    if name == "contrastive-vae":
+        changes.setdefault("background_classes", "a")
     return fit(tiny(name, **changes), data, folder, "cpu", watch, ["test"], seconds)
 
 
@@ -48,7 +50,7 @@ def same(a, b):
 
 @pytest.mark.parametrize("name", sorted(n for n in RECIPES if not n.startswith("thesis-")))
 def test_every_recipe_trains_and_keeps_its_result(name, tmp_path, waves):
-    model = train(tmp_path, waves, name=name, background_classes="a")
+    model = train(tmp_path, waves, name=name)
     result = json.loads((tmp_path / "result.json").read_text())
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[0]["event"] == "start"
@@ -64,7 +66,7 @@ def test_every_recipe_trains_and_keeps_its_result(name, tmp_path, waves):
             assert exhibits["example_series"].shape == (3, 1, 33)
         assert ("example_series" in exhibits) == model.tokenizer.has_decoder
         assert exhibits["latents_2d"].shape == (20, 2)
-        assert ("token_codes" in exhibits) == (model.tokenizer.quantizer.codebook_size > 0)
+        assert ("token_codes" in exhibits) == bool(model.tokenizer.layout.grids)
     assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
@@ -81,7 +83,7 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, waves, moment, updat
 
 @pytest.mark.parametrize("name", ["moco", "byol-vqvae", "vqvae2", "bands", "contrastive-vae"])
 def test_teacher_queue_levels_and_groups_are_resumed_too(tmp_path, waves, name):
-    changes = {"name": name, "background_classes": "a"}
+    changes = {"name": name}
     undisturbed = train(tmp_path / "a", waves, **changes)
     with pytest.raises(Killed):
         train(tmp_path / "b", waves, killer(3), **changes)
@@ -132,10 +134,8 @@ def test_probes_on_the_way_change_no_number(waves):
 
 def test_evaluation_changes_nothing(waves):
     """Not a parameter, a buffer, a mode, an optimiser state or a random stream."""
-    config = tiny("bt-vqvae")
-    split = prepare(waves, Scaling.fit(waves.X_train), torch.device("cpu"))
-    learner = build_learner(config, split.x_train, torch.device("cpu"))
-    learner.train_epoch(split.x_train, 1)
+    learner = TokenizerTask(tiny("bt-vqvae"), waves, torch.device("cpu"))
+    train_epoch(learner, 1)
     torch.manual_seed(3)
     np.random.seed(3)  # noqa: NPY002 - the legacy stream is what must not move
 
@@ -148,7 +148,7 @@ def test_evaluation_changes_nothing(waves):
         return [*tensors, torch.get_rng_state(), torch.tensor(modes), torch.from_numpy(legacy)]
 
     before = everything()
-    evaluate_tokenizer(learner.tokenizer, split, config.evaluation)
+    assert learner.evaluate()
     assert all(torch.equal(a, b) for a, b in zip(before, everything(), strict=True))
 
 
@@ -205,7 +205,7 @@ def test_probes_are_evenly_spaced_and_always_run_at_the_end(epochs, evaluations,
         ({"readouts": ("flaten",)}, "did you mean 'flatten'"),
         ({"readouts": ()}, "at least one readout"),
         ({"svm_c": 0.0}, "svm_c must be above 0"),
-        ({"evaluations": 0}, "evaluations must be at least 1"),
+        ({"evaluations": -1}, "evaluations must be not negative"),
         ({"precision": "bfloat"}, "did you mean 'bfloat16'"),
         ({"augmentations": ("flop",)}, "did you mean 'flip'"),
     ],
@@ -237,7 +237,7 @@ def test_an_encoder_alone_is_judged_by_its_features(waves):
         model.reconstruct(waves.X_test)
     with pytest.raises(TwincodeError, match="continuous"):
         model.encode(waves.X_test)
-    with pytest.raises(TwincodeError, match="learns from its twin loss only; use --gamma 1"):
+    with pytest.raises(TwincodeError, match="learns from its twin loss only; use --twin-loss barlow_twins"):
         train(None, waves, name="barlow-twins", gamma=0)
 
 
@@ -310,7 +310,7 @@ def test_exhausted_memory_is_explained(waves, monkeypatch):
     def exhausted(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("twincode.train.loop.Learner.train_epoch", exhausted)
+    monkeypatch.setattr("twincode.train.run.train_epoch", exhausted)
     with pytest.raises(TwincodeError, match="too little memory; use a smaller batch_size"):
         train(None, waves)
 
@@ -322,7 +322,50 @@ def test_exhausted_memory_is_explained(waves, monkeypatch):
 def test_a_checkpoint_that_says_too_little_is_explained(tmp_path, waves, progress):
     from safetensors.torch import save_file
 
-    metadata = {"twincode": json.dumps({"format": 1, **progress})}
+    metadata = {"twincode": json.dumps({"format": 2, **progress})}
     save_file({"a": torch.zeros(1)}, tmp_path / "checkpoint.safetensors", metadata)
     with pytest.raises(TwincodeError, match="does not say how far its run had come"):
         train(tmp_path, waves)
+
+
+def test_a_bare_array_is_enough(waves):
+    """No labels, no test part, no probes; the numbers are those of the same series in a set."""
+    seen = []
+    bare = train(None, waves.X_train[:, 0], seen.append)
+    assert same(weights(bare), weights(train(None, waves)))
+    assert "evaluation" not in {record["event"] for record in seen}
+    assert bare.reconstruct(waves.X_test).shape == waves.X_test.shape
+
+
+@pytest.mark.parametrize("name", ["bt-vqvae", "vae", "bands", "contrastive-vae", "moco"])
+def test_a_set_without_a_test_part_trains_and_keeps_its_result(tmp_path, waves, name):
+    data = Dataset.from_arrays(waves.X_train, np.array(waves.classes)[waves.y_train])
+    model = train(tmp_path, data, name=name)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["evaluations"] == []
+    assert result["dataset"]["n_test"] == 0
+    assert same(weights(model), weights(train(None, waves, name=name)))
+
+
+def test_without_evaluations_nothing_is_measured(waves):
+    seen = []
+    train(None, waves, seen.append, evaluations=0)
+    assert "evaluation" not in {record["event"] for record in seen}
+
+
+@pytest.mark.parametrize("name", ["bt-vqvae", "vae", "moco-vqvae"])
+def test_fits_in_two_threads_give_the_numbers_of_each_alone(waves, name):
+    """Weights, noise and revival are drawn, yet torch's global random state is never touched."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    changes = {"revive_below": 0.05} if name == "moco-vqvae" else {}
+    alone = [weights(train(None, waves, name=name, seed=seed, **changes)) for seed in (0, 1)]
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(2) as pool:
+        fits = [
+            pool.submit(train, None, waves, name=name, seed=seed, **changes) for seed in (0, 1, 0, 1)
+        ]
+        together = [weights(each.result()) for each in fits]
+    for found, expected in zip(together, alone * 2, strict=True):
+        assert same(found, expected)
+    assert torch.equal(before, torch.get_rng_state())

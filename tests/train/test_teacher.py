@@ -3,12 +3,12 @@ import math
 
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_task, make_waves, tiny
 from torch.nn import functional as F
 
-from twincode.config import ObjectiveConfig
-from twincode.train.loop import build_learner
-from twincode.train.randomness import stream
+from twincode.losses import TeacherSettings
+from twincode.randomness import stream
+from twincode.train.loop import train_epoch
 from twincode.train.teacher import momentum_at
 
 TAUGHT = ("moco-vqvae", "byol-vqvae", "moco", "byol")
@@ -23,7 +23,7 @@ def same(some, others):
 
 
 def learner(name, **changes):
-    return build_learner(tiny(name, **changes), series(), torch.device("cpu"))
+    return make_task(tiny(name, **changes), series())
 
 
 def parameters(module):
@@ -40,7 +40,7 @@ def test_the_teacher_begins_as_the_student_and_gets_no_gradient(name):
     ):
         assert mine is not theirs
         assert same(mine.parameters(), theirs.parameters())
-    one.train_epoch(series(), 1)
+    train_epoch(one, 1)
     held = {id(p) for group in one.optimizer.param_groups for p in group["params"]}
     for parameter in teacher.parameters():
         assert parameter.grad is None
@@ -51,7 +51,7 @@ def test_the_teacher_begins_as_the_student_and_gets_no_gradient(name):
 @pytest.mark.parametrize("name", [*TAUGHT, "vicreg-vqvae", "vibcreg-vqvae", "simclr-vqvae"])
 def test_every_parameter_of_the_student_is_optimised_and_gets_a_gradient(name):
     one = learner(name)
-    one.train_epoch(series(), 1)
+    train_epoch(one, 1)
     named = dict(one.tokenizer.named_parameters()) | dict(one.objective.named_parameters())
     assert [key for key, parameter in named.items() if parameter.grad is None] == []
     held = {id(p) for group in one.optimizer.param_groups for p in group["params"]}
@@ -68,7 +68,7 @@ def test_the_teacher_follows_every_step(schedule):
     students = []
     one.optimizer.register_step_post_hook(lambda *_: students.append(parameters(one.tokenizer)))
     for epoch in (1, 2):
-        one.train_epoch(series(), epoch)
+        train_epoch(one, epoch)
     momenta = {"constant": [0.6] * 4, "cosine": [0.6, 0.6585786, 0.8, 0.9414214]}[schedule]
     for student, m in zip(students, momenta, strict=True):
         expected = {name: m * t + (1 - m) * student[name] for name, t in expected.items()}
@@ -91,21 +91,21 @@ def test_targets_are_what_the_student_would_project_in_training_mode():
 def test_the_queue_is_filled_with_the_teachers_keys_of_the_lower_view():
     """In the second epoch, where the student is no longer what the teacher is."""
     one = learner("moco", batch_size=20, queue_size=20, learning_rate=0.1)
-    one.train_epoch(series(), 1)
+    train_epoch(one, 1)
     teacher, student = copy.deepcopy(one.teacher), copy.deepcopy(one.modules)
     before = one.objective.twin.queue.clone()
-    x = series()[torch.randperm(20, generator=stream(0, "order", 2))]
+    x = one.split.x_train[torch.randperm(20, generator=stream(0, "order", 2))]
     upper, lower = one.augmenter(torch.cat([x, x]), stream(0, "views", 2)).chunk(2)
     student["tokenizer"].train()
     keys, of_the_upper_view, of_the_student = (
-        F.normalize(projector(tokenizer.one_view_latents(view)), dim=1)
+        F.normalize(projector(tokenizer.latents(view)), dim=1)
         for tokenizer, projector, view in (
             (teacher.tokenizer, teacher.projector, lower),
             (teacher.tokenizer, teacher.projector, upper),
             (student["tokenizer"], student["objective"].projector, lower),
         )
     )
-    one.train_epoch(series(), 2)
+    train_epoch(one, 2)
     queue = one.objective.twin.queue
     torch.testing.assert_close(queue, keys)
     for other in (before, of_the_upper_view, of_the_student):
@@ -120,8 +120,8 @@ def test_objectives_that_need_no_teacher_have_none(name):
 
 
 def test_momentum_is_constant_or_rises_to_one():
-    constant = ObjectiveConfig(teacher_momentum=0.9)
-    cosine = ObjectiveConfig(teacher_momentum=0.9, teacher_schedule="cosine")
+    constant = TeacherSettings(teacher_momentum=0.9)
+    cosine = TeacherSettings(teacher_momentum=0.9, teacher_schedule="cosine")
     assert [momentum_at(constant, k, 8) for k in (0, 4, 8)] == pytest.approx([0.9, 0.9, 0.9])
     for k in range(9):
         expected = 1 - (1 - 0.9) * (math.cos(math.pi * k / 8) + 1) / 2
@@ -134,7 +134,7 @@ def test_without_gamma_it_is_the_augmented_model(name):
     silent, augmented = learner(name, gamma=0), learner("vqvae-augmented")
     assert silent.teacher is None
     for epoch in (1, 2):
-        losses = [one.train_epoch(series(), epoch)["losses"] for one in (silent, augmented)]
+        losses = [train_epoch(one, epoch)["losses"] for one in (silent, augmented)]
         assert losses[0] == losses[1]
     states = [one.tokenizer.state_dict().values() for one in (silent, augmented)]
     assert same(*states)
@@ -142,7 +142,7 @@ def test_without_gamma_it_is_the_augmented_model(name):
 
 @pytest.mark.parametrize("name", ["vibcreg-vqvae", "moco-vqvae", "byol-vqvae"])
 def test_half_precision_trains(name):
-    record = learner(name, precision="bfloat16").train_epoch(series(), 1)
+    record = train_epoch(learner(name, precision="bfloat16"), 1)
     assert all(math.isfinite(value) for value in record["losses"].values())
 
 
@@ -150,8 +150,8 @@ def test_half_precision_trains(name):
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_tiny_batches_and_constant_series_train_without_nan(name, batch_size):
     x = torch.ones(4, 1, 20)
-    one = build_learner(tiny(name, batch_size=batch_size), x, torch.device("cpu"))
-    record = one.train_epoch(x, 1)
+    one = make_task(tiny(name, batch_size=batch_size), x)
+    record = train_epoch(one, 1)
     assert all(math.isfinite(value) for value in record["losses"].values())
     for module in one.modules.values():
         assert all(tensor.isfinite().all() for tensor in module.state_dict().values())

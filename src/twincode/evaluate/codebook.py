@@ -1,28 +1,56 @@
 """How a codebook is used, and how alike its codes are."""
 
-from collections.abc import Sequence
 from statistics import fmean
 
 import torch
 from torch import Tensor
 
+from twincode.evaluate.metric import Evaluator, Judged, Metric
+from twincode.quantize import Layout
 
-def measure_codes(counts: Tensor, codebook_sizes: Sequence[int]) -> dict[str, float]:
-    """Perplexity, used and dead codes of counts (K,), where K is the sum of ``codebook_sizes``.
+
+class Codebook(Evaluator):
+    """How the codes of train and test together are used, and how alike the code vectors are.
+
+    Several codebooks are measured one by one; each number is the mean over them.
+    """
+
+    metrics = (
+        Metric("perplexity", "Perplexity"),
+        Metric("used_codes", "Used codes"),
+        Metric("dead_codes", "Dead codes"),
+        Metric("codebook_cosine", "Codebook cosine"),
+    )
+
+    def measure(self, judged: Judged) -> dict[str, float]:
+        """All four; the last only where codes have vectors, nothing where there are no codes."""
+        if judged.train.codes is None or judged.test.codes is None:
+            return {}
+        layout = judged.tokenizer.layout
+        codes = torch.cat([judged.train.codes, judged.test.codes])
+        measures = measure_codes(code_counts(codes, layout), layout)
+        codebooks = judged.tokenizer.quantizer.codebooks()
+        if codebooks:
+            measures["codebook_cosine"] = fmean(map(mean_absolute_cosine, codebooks))
+        return measures
+
+
+def measure_codes(counts: Tensor, layout: Layout) -> dict[str, float]:
+    """Perplexity, used and dead codes of the counts (K,) of all codes of a layout.
 
     With several codebooks each is measured by itself and the mean is given: a perplexity, say,
     stays comparable with that of a model with one codebook of the same size.
     """
-    parts = counts.split(list(codebook_sizes))
+    parts = counts.split(list(layout.codebook_sizes))
     measures = {"perplexity": perplexity, "used_codes": used_codes, "dead_codes": dead_codes}
     return {name: fmean(measure(part) for part in parts) for name, measure in measures.items()}
 
 
-def code_counts(codes: Tensor, codebook_size: int) -> Tensor:
-    """How often each code occurs: int64 codes of any shape, each in 0 .. K-1 -> int64 (K,)."""
+def code_counts(codes: Tensor, layout: Layout) -> Tensor:
+    """How often each code of a layout occurs: int64 codes of any shape -> int64 (K,)."""
     won = codes.flatten()
     # Not bincount, which waits for the largest code on an accelerator.
-    return won.new_zeros(codebook_size).scatter_add_(0, won, torch.ones_like(won))
+    return won.new_zeros(layout.codebook_size).scatter_add_(0, won, torch.ones_like(won))
 
 
 def perplexity(counts: Tensor) -> float:

@@ -5,10 +5,11 @@ import torch
 from torch import Tensor
 
 from twincode.augment import Augmenter
+from twincode.data import Split
 from twincode.evaluate.codebook import code_counts
-from twincode.evaluate.evaluator import Split, embed
 from twincode.evaluate.reconstruction import series_errors
-from twincode.tokenizers import Tokenizer
+from twincode.quantize import Layout
+from twincode.tokenizers import Tokenizer, embed
 
 TOKEN_SERIES = 6
 LATENT_POINTS = 1000
@@ -20,16 +21,15 @@ Exhibits = dict[str, np.ndarray]
 def make_exhibits(tokenizer: Tokenizer, split: Split) -> Exhibits:
     """Reconstructions, token grids, code use and a plane of latents, all from the test part.
 
-    Without a decoder or a codebook, what needs one is left out.
+    Without a decoder or codes, what needs them is left out; without a test part all is.
     """
+    if not len(split.x_test):
+        return {}
     latents, codes = embed(tokenizer, split.x_test)
     exhibits = _examples(tokenizer, split.x_test) if tokenizer.has_decoder else {}
     exhibits |= _plane(latents, split.y_test)
     if codes is not None:
-        quantizer = tokenizer.quantizer
-        exhibits["code_counts"] = code_counts(codes, quantizer.codebook_size).numpy()
-        exhibits["codebook_sizes"] = np.array(quantizer.codebook_sizes)
-        exhibits |= _token_grids(split, codes)
+        exhibits |= _code_use(codes, tokenizer.layout) | _token_grids(split, codes)
     return exhibits
 
 
@@ -59,6 +59,16 @@ def _examples(tokenizer: Tokenizer, x: Tensor) -> Exhibits:
         "example_series": x[chosen.to(x.device)].cpu().numpy(),
         "example_reconstructions": reconstruction.cpu().numpy(),
         "example_errors": errors[chosen].numpy(),
+    }
+
+
+def _code_use(codes: Tensor, layout: Layout) -> Exhibits:
+    """How often each code occurs, and which of them, and which columns, belong to which grid."""
+    return {
+        "code_counts": code_counts(codes, layout).numpy(),
+        "codebook_sizes": np.array(layout.codebook_sizes),
+        "grid_names": np.array([grid.name for grid in layout.grids], dtype=np.str_),
+        "grid_widths": np.array(layout.widths),
     }
 
 

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twincode.data import Split
+from twincode.errors import TwincodeError
+from twincode.evaluate.blocks import Points
 from twincode.evaluate.readout import minmax_scale
-from twincode.settings import Registry
+from twincode.settings import Registry, Settings
 from twincode.tokenizers import Embedded, Tokenizer
 
-Points = NDArray[np.float64]
+Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Metric:
 
 
 class Measurement(NamedTuple):
-    """One number. ``readout`` is empty for a metric that belongs to no readout."""
+    """One number. ``readout`` is empty for a metric of the model as a whole."""
 
     readout: str
     metric: str
@@ -40,25 +42,40 @@ class Measurement(NamedTuple):
 
 @dataclass(frozen=True)
 class Features:
-    """What a readout makes of the series: rows (n, features) of train and test, and labels."""
+    """What a readout makes of the series, rows (n, features) of train and test, and their labels.
+
+    Labels (n,) are indices, or None where there are none. Raises TwincodeError for features that
+    are not finite.
+    """
 
     train: NDArray[np.floating[Any]]
     test: NDArray[np.floating[Any]]
-    split: Split
+    y_train: Labels | None
+    y_test: Labels | None
+    n_classes: int
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.train).all() and np.isfinite(self.test).all()):
+            raise TwincodeError(
+                "features to evaluate are not finite; the model has diverged, lower the "
+                "learning rate"
+            )
 
     @cached_property
     def points(self) -> Points:
-        """Train, then test (n, features), scaled to [-1, 1] by train's ranges (minmax_scale)."""
+        """Train, then test (n, features), scaled to [-1, 1] by the ranges of train."""
         return minmax_scale(self.train, self.test)
 
-    @cached_property
     def centred(self) -> Points:
-        """The same less their mean."""
-        return self.points - self.points.mean(axis=0)
+        """A new array of the same points less their mean."""
+        return np.asarray(self.points - self.points.mean(axis=0))
 
 
 class Judged(NamedTuple):
-    """A frozen tokenizer, the data, and what the one makes of both parts of the other."""
+    """A frozen tokenizer, the data, and what the one makes of both parts of the other.
+
+    Without test series ``test`` has no rows.
+    """
 
     tokenizer: Tokenizer
     split: Split
@@ -67,27 +84,29 @@ class Judged(NamedTuple):
 
 
 class Evaluator:
-    """Some numbers that belong together, by what they look at.
+    """Some numbers that belong together; made of its settings.
 
-    Made of its settings. ``metrics`` declares what it measures. One that looks at features
-    overrides ``probe`` and is asked for every readout; one that looks at the model as a whole
-    overrides ``measure``. What cannot be measured here (no labels, no codes, no decoder) is left
-    out of the answer.
+    ``metrics`` declares what it measures, in the order of display. An evaluator of features
+    overrides ``probe``, which is called for every readout, one of the model as a whole overrides
+    ``measure``. Both change nothing in what they are given, and leave out what cannot be measured
+    (no labels, no test series, no codes, no decoder).
     """
 
-    def metrics(self) -> Sequence[Metric]:
-        """What it measures, in the order of display."""
-        raise NotImplementedError
+    metrics: Sequence[Metric]
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
 
     def probe(self, features: Features) -> dict[str, float]:
-        """Numbers by metric name, of one readout."""
+        """Numbers of one readout, by metric name."""
         del features
         return {}
 
     def measure(self, judged: Judged) -> dict[str, float]:
-        """Numbers by metric name, of the model."""
+        """Numbers of the model, by metric name."""
         del judged
         return {}
 
 
+# Each is built from its settings.
 METRICS: Registry[Evaluator] = Registry("metric")

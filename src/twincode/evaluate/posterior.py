@@ -1,12 +1,34 @@
 """How much of a Gaussian posterior says anything of the series."""
 
+import torch
 from torch import Tensor
 
+from twincode.evaluate.metric import Evaluator, Judged, Metric
 from twincode.quantize import Regions
 from twincode.tokenizers import Tokenizer
 
 ACTIVE_UNITS = "active_units"
 ACTIVE_VARIANCE = 0.01
+
+
+class Posterior(Evaluator):
+    """How many latent values of a Gaussian posterior are active over train and test together."""
+
+    metrics = (Metric(ACTIVE_UNITS, "Active units"),)
+
+    def measure(self, judged: Judged) -> dict[str, float]:
+        """``active_units``, and of each level or band where there are several.
+
+        Nothing without a Gaussian posterior.
+        """
+        tokenizer = judged.tokenizer
+        if not tokenizer.quantizer.gaussian:
+            return {}
+        means = torch.cat([judged.train.latents, judged.test.latents])
+        found = {ACTIVE_UNITS: float(active_units(means))}
+        for name in tokenizer.region_names:
+            found[_of_region(name)] = float(active_units(tokenizer.region(means, None, name)[0]))
+        return found
 
 
 def active_units(means: Tensor) -> int:
@@ -19,14 +41,6 @@ def active_units(means: Tensor) -> int:
     return int((variances > ACTIVE_VARIANCE).sum())
 
 
-def posterior_measures(tokenizer: Tokenizer, means: Tensor) -> dict[str, float]:
-    """``active_units`` of means (n, D, H, W), and of each level or band where there are several."""
-    measures = {ACTIVE_UNITS: active_units(means)}
-    for name in tokenizer.region_names:
-        measures[_of_region(name)] = active_units(tokenizer.region(means, None, name)[0])
-    return {name: float(count) for name, count in measures.items()}
-
-
 def latent_values(tokenizer: Tokenizer) -> dict[str, int]:
     """How many latent values a series has, by the name of the measure that counts active ones.
 
@@ -36,8 +50,7 @@ def latent_values(tokenizer: Tokenizer) -> dict[str, int]:
     height, quantizer = tokenizer.latent_channels * tokenizer.grid[0], tokenizer.quantizer
     if not isinstance(quantizer, Regions):
         return {ACTIVE_UNITS: height * tokenizer.grid[1]}
-    widths = zip(tokenizer.region_names, quantizer.widths, strict=True)
-    return {_of_region(name): height * width for name, width in widths}
+    return {_of_region(name): height * width for name, width in quantizer.widths.items()}
 
 
 def _of_region(name: str) -> str:

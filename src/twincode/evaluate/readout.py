@@ -1,7 +1,7 @@
 """Readouts: from a grid of quantised latents to one feature vector a series.
 
-A readout is a pure function of (latents, codes, codebook_size). A new one is a function and a line
-in ``READOUTS``; it is named in ``READOUTS_OF_CODES`` too where it cannot do without codes.
+A readout is a pure function of (latents, codes, layout). A new one is a function and a line in
+``READOUTS``; one that cannot do without codes answers None where there are none.
 """
 
 from collections.abc import Callable
@@ -12,64 +12,60 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twincode.errors import TwincodeError, unknown_name
+from twincode.quantize import Layout
 
-Features = NDArray[np.float32]
-Readout = Callable[[Tensor, Tensor | None, int], Features]
+Rows = NDArray[np.float32]
+Readout = Callable[[Tensor, Tensor | None, Layout], Rows | None]
 
 SCALED_RANGE = (-1.0, 1.0)
 
 
-def flatten(latents: Tensor, codes: Tensor | None, codebook_size: int) -> Features:
+def flatten(latents: Tensor, codes: Tensor | None, layout: Layout) -> Rows:
     """Every value of z_q: (n, D, H, W) -> (n, D*H*W), channels slowest."""
-    del codes, codebook_size
+    del codes, layout
     return _to_numpy(latents.flatten(start_dim=1))
 
 
-def mean(latents: Tensor, codes: Tensor | None, codebook_size: int) -> Features:
+def mean(latents: Tensor, codes: Tensor | None, layout: Layout) -> Rows:
     """The average of z_q over the token grid: (n, D, H, W) -> (n, D)."""
-    del codes, codebook_size
+    del codes, layout
     return _to_numpy(latents.mean(dim=(2, 3)))
 
 
-def histogram(latents: Tensor, codes: Tensor | None, codebook_size: int) -> Features:
+def histogram(latents: Tensor, codes: Tensor | None, layout: Layout) -> Rows | None:
     """Square roots of how often each code stands in each frequency row: (n, H, W) -> (n, H*K).
 
     Feature ``h*K + k`` belongs to row h and code k. The square root steadies the variance of a
     count and makes Euclidean distance between two histograms Hellinger's, up to a factor.
-    Raises TwincodeError where there are no codes, or codes outside 0 .. K-1.
+    None without codes; raises TwincodeError for codes that are not in the layout.
     """
     del latents
     if codes is None:
-        raise TwincodeError(
-            "the histogram readout needs codes, which a continuous model has not; "
-            "use flatten or mean"
-        )
-    if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < codebook_size:
-        raise TwincodeError(
-            f"codes run from {int(codes.min())} to {int(codes.max())}, outside a codebook of "
-            f"{codebook_size}; pass the size of the codebook they come from"
-        )
+        return None
+    layout.check(codes)
     n, H = codes.shape[:2]
     rows = torch.arange(n * H, device=codes.device).view(n, H, 1)
-    cells = (rows * codebook_size + codes).flatten()
-    counts = torch.bincount(cells, minlength=n * H * codebook_size)
-    return _to_numpy(counts.view(n, H * codebook_size).sqrt())
+    cells = (rows * layout.codebook_size + codes).flatten()
+    counts = torch.bincount(cells, minlength=n * H * layout.codebook_size)
+    return _to_numpy(counts.view(n, H * layout.codebook_size).sqrt())
 
 
 READOUTS: dict[str, Readout] = {"flatten": flatten, "mean": mean, "histogram": histogram}
-READOUTS_OF_CODES = frozenset({"histogram"})
 
 
-def readout_features(
-    name: str, latents: Tensor, codes: Tensor | None, codebook_size: int
-) -> Features:
+def readout_features(name: str, latents: Tensor, codes: Tensor | None, layout: Layout) -> Rows:
     """The readout ``name`` of latents (n, D, H, W) and codes (n, H, W): (n, features).
 
-    Raises TwincodeError for an unknown name, and as the readout itself does.
+    Raises TwincodeError for an unknown name, and where a readout needs codes and there are none.
     """
     if name not in READOUTS:
         raise unknown_name("readout", name, READOUTS)
-    return READOUTS[name](latents, codes, codebook_size)
+    features = READOUTS[name](latents, codes, layout)
+    if features is None:
+        raise TwincodeError(
+            f"the {name} readout needs codes, and a continuous model has none; use flatten or mean"
+        )
+    return features
 
 
 def minmax_scale(train: NDArray[np.floating], test: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -85,5 +81,5 @@ def minmax_scale(train: NDArray[np.floating], test: NDArray[np.floating]) -> NDA
     return np.asarray(scaler.transform(scaled))
 
 
-def _to_numpy(features: Tensor) -> Features:
+def _to_numpy(features: Tensor) -> Rows:
     return features.detach().to("cpu", torch.float32).numpy()

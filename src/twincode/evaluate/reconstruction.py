@@ -1,19 +1,33 @@
 """Reconstruction error over a whole set of series."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from twincode.tokenizers import Tokenizer
-
-# Large enough to keep the cores busy, small enough for long series in little memory.
-BATCH = 256
+from twincode.evaluate.metric import Evaluator, Judged, Metric
+from twincode.tokenizers import Tokenizer, batches
 
 
-def batches(x: Tensor) -> Iterator[Tensor]:
-    """Consecutive parts of x, each at most ``BATCH`` series."""
-    return iter(x.split(BATCH))
+class Reconstruction(Evaluator):
+    """What is lost on the way through the codes and back: on test, and in time on train too."""
+
+    metrics = (
+        Metric("reconstruction", "Reconstruction error", better="lower"),
+        Metric("reconstruction_time", "Time error", better="lower"),
+        Metric("reconstruction_frequency", "Frequency error", better="lower"),
+        Metric("train_reconstruction_time", "Time error, train", better="lower"),
+    )
+
+    def measure(self, judged: Judged) -> dict[str, float]:
+        """``reconstruction_errors`` of test, as far as there is one, and the train part's in time.
+
+        Nothing without a decoder.
+        """
+        tokenizer, split = judged.tokenizer, judged.split
+        if not tokenizer.has_decoder:
+            return {}
+        errors = reconstruction_errors(tokenizer, split.x_test) if len(split.x_test) else {}
+        on_train = reconstruction_errors(tokenizer, split.x_train)
+        return {**errors, "train_reconstruction_time": on_train["reconstruction_time"]}
 
 
 def reconstruction_errors(tokenizer: Tokenizer, x: Tensor) -> dict[str, float]:

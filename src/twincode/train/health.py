@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twincode.config import Config
-from twincode.evaluate.posterior import ACTIVE_UNITS, latent_values
+from twincode.evaluate.posterior import ACTIVE_UNITS
 from twincode.quantize import CodebookSettings
-from twincode.tokenizers import Tokenizer
 from twincode.train.log import Record, RunLog
 
 # Evenly used, so small a share of its codes would do the same work as a collapsed codebook.
@@ -34,12 +33,15 @@ class _Finding:
     recovery: str
 
 
-def find_notice(log: RunLog, config: Config, tokenizer: Tokenizer, last: bool) -> Record | None:
+def find_notice(
+    log: RunLog, config: Config, units: Mapping[str, int], last: bool
+) -> Record | None:
     """What is new since the last notice, if anything: ``epoch``, ``collapsed`` and ``message``.
 
-    At the ``last`` epoch a collapse that lasts is told once more, unless it was told just now.
+    ``units`` are the ``latent_values`` of a posterior by the measure that counts active ones. At
+    the ``last`` epoch a collapse that lasts is told once more, unless it was told just now.
     """
-    found = _find(log, config, latent_values(tokenizer))
+    found = _find(log, config, units)
     if found is None or found.collapsed is None:
         return None
     told = log.of("health")

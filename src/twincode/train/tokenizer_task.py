@@ -18,6 +18,7 @@ from twincode.evaluate import (
     evaluate_tokenizer,
     make_exhibits,
 )
+from twincode.evaluate.posterior import latent_values
 from twincode.evaluate.codebook import code_counts, measure_codes, perplexity, used_codes
 from twincode.files import write_whole
 from twincode.losses import Projections, TeacherSettings
@@ -135,7 +136,7 @@ class TokenizerTask:
 
     def notice(self, log: RunLog, last: bool) -> Record | None:
         """Whether a codebook or a posterior has collapsed or recovered."""
-        return find_notice(log, self.settings, self.tokenizer, last)
+        return find_notice(log, self.settings, latent_values(self.tokenizer), last)
 
     def describe(self) -> dict[str, Any]:
         """The data."""
