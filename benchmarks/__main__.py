@@ -80,7 +80,10 @@ def _tables(
 ) -> dict[str, Callable[[], Iterable[Any]]]:
     """Every table of a device, by the name of its file: what measures it."""
     kind = device.type
-    ratios = {"ratios": lambda: _ratios(device, arguments), "scaling": lambda: curves("bfloat16", kind)}
+    ratios = {
+        "ratios": lambda: _ratios(device, arguments),
+        "scaling": lambda: curves("bfloat16", kind),
+    }
     if kind == "cpu":
         return {**ratios, "startup": waits, "encoding": agreements}
     return {**ratios, "launches": lambda: launches(kind), "sharing": lambda: sharing(kind)}

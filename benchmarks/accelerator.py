@@ -125,6 +125,4 @@ def _task(size: Size, precision: str, device: str, recorded: bool) -> TokenizerT
     named = "float32" if precision == "tf32" else precision
     os.environ[VARIABLE] = ON if recorded else ""
     n, settings = size.batch * size.steps, dict(size.settings)
-    return our_task(
-        size.length, size.recipe, named, device, n, batch_size=size.batch, **settings
-    )
+    return our_task(size.length, size.recipe, named, device, n, batch_size=size.batch, **settings)
