@@ -8,7 +8,7 @@ A new one is a function, its settings and a line at the end.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -141,8 +141,7 @@ class FlipSettings(Settings):
     flip_probability: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.flip_probability <= 1:
-            raise TwincodeError(f"flip_probability must lie in 0 to 1, not {self.flip_probability}")
+        self.check_fraction("flip_probability")
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,8 @@ class WarpSettings(Settings):
     warp_scales: tuple[float, ...] = (0.5, 2.0)
 
     def __post_init__(self) -> None:
-        _check_share("warp_fraction", self.warp_fraction)
+        self.check_above(0, "warp_fraction")
+        self.check_fraction("warp_fraction")
         if not self.warp_scales or min(self.warp_scales) <= 0:
             raise TwincodeError(f"warp_scales must all lie above 0, not {self.warp_scales}")
 
@@ -215,7 +215,8 @@ class CropSettings(Settings):
     crop_fraction: float = 0.9
 
     def __post_init__(self) -> None:
-        _check_share("crop_fraction", self.crop_fraction)
+        self.check_above(0, "crop_fraction")
+        self.check_fraction("crop_fraction")
 
 
 @dataclass(frozen=True)
@@ -228,52 +229,30 @@ class NoiseSettings(Settings):
         self.check_at_least(0, "noise_level")
 
 
-def _check_share(name: str, value: float) -> None:
-    if not 0 < value <= 1:
-        raise TwincodeError(f"{name} must lie above 0 and at most at 1, not {value}")
-
-
 Augmentation = Callable[[Tensor, Generator], Tensor]
 
-# Each is built from its settings and the transform of the series, which few need.
-AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
-AUGMENTATIONS.register(
-    "flip", lambda own, _stft: lambda x, g: flip(x, g, own.flip_probability), FlipSettings
-)
-AUGMENTATIONS.register(
-    "jitter", lambda own, _stft: lambda x, g: jitter(x, g, own.jitter_std), JitterSettings
-)
-AUGMENTATIONS.register(
-    "amplitude_resize",
-    lambda own, _stft: lambda x, g: amplitude_resize(x, g, own.amplitude_std),
-    AmplitudeSettings,
-)
-AUGMENTATIONS.register(
-    "slope", lambda own, _stft: lambda x, g: slope(x, g, own.slope_rate), SlopeSettings
-)
+
+def with_strengths(function: Callable[..., Tensor]) -> Callable[[Settings, STFT], Augmentation]:
+    """What builds an augmentation of a function of x, a generator and its settings in their order.
+
+    For one that needs no transform.
+    """
+    return lambda settings, _stft: lambda x, generator: function(x, generator, *astuple(settings))
+
+
+# Each is built from its settings and the transform of the series.
+AUGMENTATIONS: Registry[Augmentation, Settings] = Registry("augmentation", Settings)
+AUGMENTATIONS.register("flip", with_strengths(flip), FlipSettings)
+AUGMENTATIONS.register("jitter", with_strengths(jitter), JitterSettings)
+AUGMENTATIONS.register("amplitude_resize", with_strengths(amplitude_resize), AmplitudeSettings)
+AUGMENTATIONS.register("slope", with_strengths(slope), SlopeSettings)
 AUGMENTATIONS.register(
     "phase", lambda own, stft: lambda x, g: phase(x, g, stft, own.phase_range), PhaseSettings
 )
-AUGMENTATIONS.register(
-    "window_warp",
-    lambda own, _stft: lambda x, g: window_warp(x, g, own.warp_fraction, own.warp_scales),
-    WarpSettings,
-)
-AUGMENTATIONS.register(
-    "slice_and_shuffle",
-    lambda own, _stft: lambda x, g: slice_and_shuffle(x, g, own.shuffle_slices),
-    ShuffleSettings,
-)
-AUGMENTATIONS.register(
-    "window_crop",
-    lambda own, _stft: lambda x, g: window_crop(x, g, own.crop_fraction),
-    CropSettings,
-)
-AUGMENTATIONS.register(
-    "gaussian_noise",
-    lambda own, _stft: lambda x, g: gaussian_noise(x, g, own.noise_level),
-    NoiseSettings,
-)
+AUGMENTATIONS.register("window_warp", with_strengths(window_warp), WarpSettings)
+AUGMENTATIONS.register("slice_and_shuffle", with_strengths(slice_and_shuffle), ShuffleSettings)
+AUGMENTATIONS.register("window_crop", with_strengths(window_crop), CropSettings)
+AUGMENTATIONS.register("gaussian_noise", with_strengths(gaussian_noise), NoiseSettings)
 USUAL_AUGMENTATIONS = ("flip", "jitter", "amplitude_resize", "slope", "phase")
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,14 +20,14 @@ from twincode.evaluate import METRICS, READOUTS, USUAL_METRICS
 from twincode.losses import TWIN_LOSSES, TwinSettings
 from twincode.precision import PRECISIONS
 from twincode.quantize import QUANTIZERS
-from twincode.settings import Registry, Settings, field_types
+from twincode.settings import Registry, Settings, convert, field_types
 from twincode.tokenizers import TOKENIZERS, TokenizerSettings
 
 UPPER_INPUTS = ("clean", "view")
 NONE = "none"
 
 # What can be chosen by name: one part, or a list of them.
-_CHOICES: dict[str, Registry[Any]] = {
+_CHOICES: dict[str, Registry[Any, Any]] = {
     "tokenizer": TOKENIZERS,
     "quantizer": QUANTIZERS,
     "twin_loss": TWIN_LOSSES,
@@ -35,15 +35,6 @@ _CHOICES: dict[str, Registry[Any]] = {
     "metrics": METRICS,
 }
 _LISTS = ("augmentations", "metrics")
-_DECIDING = (
-    "tokenizer",
-    "quantizer",
-    "twin_loss",
-    "gamma",
-    "upper_input",
-    "augmentations",
-    "metrics",
-)
 
 
 @dataclass(frozen=True)
@@ -68,8 +59,7 @@ class TrainingSettings(Settings):
         self.check_at_least(1, "batch_size")
         self.check_choice("upper_input", UPPER_INPUTS)
         self.check_choice("precision", PRECISIONS)
-        if not self.learning_rate > 0:
-            raise TwincodeError(f"learning_rate must be above 0, not {self.learning_rate}")
+        self.check_above(0, "learning_rate")
 
     def epochs_for(self, n_train: int) -> int:
         """The number of epochs on ``n_train`` series: that nearest to ``steps``, at least one."""
@@ -129,28 +119,44 @@ class Config:
     @property
     def parts(self) -> tuple[Settings, ...]:
         """The settings of every chosen part, and the two groups."""
-        return tuple(part for _, part in self._owned())
+        return tuple(part for name in _FIELDS for part in self._held(name))
 
     def replace(self, **changes: Any) -> "Config":
         """A copy with some settings changed: ``replace(twin_loss="moco", gamma=2, epochs=50)``.
 
         A part that is chosen anew comes with its own defaults; in a list, those that stay keep
         their settings. Values may be text, as from a command line; ``none`` stands for no twin
-        loss. Raises TwincodeError for a setting that no chosen part has and for a wrong value.
+        loss, and so does a gamma of 0, whatever else is said of the loss. Raises TwincodeError for
+        a setting that no chosen part has and for a wrong value.
         """
-        if changes.get("steps") and "epochs" in changes:
-            raise TwincodeError("a run takes epochs or steps, not both")
         if "epochs" in changes:
-            changes = {"steps": 0, **changes}
+            if changes.get("steps", 0) not in (0, "0"):
+                raise TwincodeError("a run takes epochs or steps, not both")
+            changes["steps"] = 0
         config = self
         # What decides which parts there are comes before what is set in them.
-        order = {name: place for place, name in enumerate(_DECIDING)}
-        for name in sorted(changes, key=lambda name: order.get(name, len(order))):
-            config = config._with(name, changes[name])
-        return config
+        for name in ("tokenizer", "quantizer", "twin_loss"):
+            if name in changes:
+                config = config._choosing(name, changes.pop(name))
+        if "upper_input" in changes:
+            config = config._setting({"upper_input": changes.pop("upper_input")})
+        if config.makes_views != self.makes_views:
+            usual = USUAL_AUGMENTATIONS if config.makes_views else ()
+            config = config._listing("augmentations", usual)
+        for name in _LISTS:
+            if name in changes:
+                config = config._listing(name, changes.pop(name))
+        config = config._setting(changes)
+        if config.twin_loss is not None and not config.gamma:
+            config = dataclasses.replace(config, twin_loss=None)
+        return config if config.makes_views else dataclasses.replace(config, augmentations=())
 
     def has(self, name: str) -> bool:
-        """Whether a chosen part has a setting of this name, or the name chooses a part."""
+        """Whether this can be set: a setting of a chosen part, or what part is chosen."""
+        if name == "quantizer":
+            return self.tokenizer.takes_quantizer
+        if name == "augmentations":
+            return self.makes_views
         return name in _CHOICES or any(name in field_types(type(part)) for part in self.parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,11 +167,15 @@ class Config:
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
         """The inverse of ``to_dict``; raises TwincodeError for what this version does not know."""
         try:
+            for name in values:
+                if name not in ("recipe", *_FIELDS):
+                    raise unknown_name("group of settings", name, _FIELDS)
+            quantizer, twin_loss = values["quantizer"], values["twin_loss"]
             return cls(
                 str(values["recipe"]),
                 TOKENIZERS.read(values["tokenizer"]),
-                values["quantizer"] and QUANTIZERS.read(values["quantizer"]),
-                values["twin_loss"] and TWIN_LOSSES.read(values["twin_loss"]),
+                None if quantizer is None else QUANTIZERS.read(quantizer),
+                None if twin_loss is None else TWIN_LOSSES.read(twin_loss),
                 tuple(map(AUGMENTATIONS.read, values["augmentations"])),
                 TrainingSettings.from_dict(values["training"]),
                 EvaluationSettings.from_dict(values["evaluation"]),
@@ -183,91 +193,88 @@ class Config:
         text = json.dumps(self.identity(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def _held(self, name: str) -> tuple[Settings, ...]:
+        """The parts in one field."""
+        value = getattr(self, name)
+        if isinstance(value, tuple):
+            return value
+        return () if value is None else (value,)
+
     def _described(self, describe: Callable[[Settings], dict[str, Any]]) -> dict[str, Any]:
         described: dict[str, Any] = {}
         for name in _FIELDS:
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                described[name] = [describe(part) for part in value]
-            else:
-                described[name] = None if value is None else describe(value)
+            found = [describe(part) for part in self._held(name)]
+            described[name] = found if name in _LISTS else found[0] if found else None
         return described
 
-    def _owned(self) -> Iterator[tuple[str, Settings]]:
-        """Every part, with the field of this configuration that holds it."""
-        for name in _FIELDS:
-            value = getattr(self, name)
-            for part in value if isinstance(value, tuple) else (value,):
-                if part is not None:
-                    yield name, part
-
-    def _with(self, name: str, value: Any) -> "Config":
-        config = self._choosing(name, value) if name in _CHOICES else self._setting(name, value)
-        if config.twin_loss is not None and not config.gamma:
-            config = dataclasses.replace(config, twin_loss=None)
-        if config.makes_views and not self.makes_views:
-            usual = tuple(map(AUGMENTATIONS.choose, USUAL_AUGMENTATIONS))
-            config = dataclasses.replace(config, augmentations=usual)
-        elif self.makes_views and not config.makes_views:
-            config = dataclasses.replace(config, augmentations=())
-        return config
-
-    def _choosing(self, choice: str, value: Any) -> "Config":
-        """Another part, or other parts, by name."""
-        registry, held = _CHOICES[choice], getattr(self, choice)
-        if choice in _LISTS:
-            here = {part.name: part for part in held}
-            names = value.split(",") if isinstance(value, str) else value
-            listed = tuple(here.get(each) or registry.choose(each) for each in names if each)
-            if choice == "augmentations" and not self.makes_views:
-                raise TwincodeError(
-                    "augmentations make views, and this model sees none; choose upper_input view "
-                    "or a twin_loss"
-                )
-            return dataclasses.replace(self, **{choice: listed})
-        if choice == "twin_loss" and value in (None, NONE):
-            return dataclasses.replace(self, twin_loss=None)
-        if choice == "quantizer" and not self.tokenizer.takes_quantizer:
-            raise TwincodeError(f"the {self.tokenizer.name} tokenizer takes no quantizer")
-        if held is not None and held.name == value:
-            return self
-        config = dataclasses.replace(self, **{choice: registry.choose(value)})
-        if config.tokenizer.takes_quantizer == (config.quantizer is not None):
+    def _choosing(self, choice: str, name: Any) -> "Config":
+        """Another tokenizer, quantiser or twin loss, by name."""
+        held = getattr(self, choice)
+        new: dict[str, Any] = {choice: held}
+        if name in (None, NONE) and choice != "tokenizer":
+            new[choice] = None
+        elif held is None or held.name != name:
+            new[choice] = _CHOICES[choice].choose(str(name))
+        config = dataclasses.replace(self, **new)
+        takes = config.tokenizer.takes_quantizer
+        if takes == (config.quantizer is not None):
             return config
-        usual = QUANTIZERS.choose("vq") if config.tokenizer.takes_quantizer else None
-        return dataclasses.replace(config, quantizer=usual)
+        if choice == "quantizer":
+            raise TwincodeError(
+                f"the {config.tokenizer.name} tokenizer "
+                + ("needs a quantizer; identity changes nothing" if takes else "takes no quantizer")
+            )
+        return dataclasses.replace(config, quantizer=QUANTIZERS.choose("vq") if takes else None)
 
-    def _setting(self, name: str, value: Any) -> "Config":
-        """One setting changed in the part that has it."""
-        owners = [(held, part) for held, part in self._owned() if name in field_types(type(part))]
+    def _listing(self, choice: str, names: Any) -> "Config":
+        """Other augmentations or metrics, by name."""
+        here = {part.name: part for part in self._held(choice)}
+        names = convert(choice, names, tuple[str, ...])
+        if choice == "augmentations" and names and not self.makes_views:
+            raise TwincodeError(
+                "augmentations make views, and this model sees none; "
+                "choose upper_input=view or a twin_loss"
+            )
+        chosen = tuple(here.get(name) or _CHOICES[choice].choose(name) for name in names)
+        changes: dict[str, Any] = {choice: chosen}
+        return dataclasses.replace(self, **changes)
+
+    def _setting(self, values: Mapping[str, Any]) -> "Config":
+        """Settings changed in the parts that have them, all those of a part at once."""
+        changes: dict[Settings, dict[str, Any]] = {}
+        for name, value in values.items():
+            changes.setdefault(self._owner(name), {})[name] = value
+        changed = {part: part.replace(**own) for part, own in changes.items()}
+        fields: dict[str, Any] = {}
+        for name in _FIELDS:
+            new = tuple(changed.get(part, part) for part in self._held(name))
+            fields[name] = new if name in _LISTS else new[0] if new else None
+        return dataclasses.replace(self, **fields)
+
+    def _owner(self, name: str) -> Settings:
+        """The one part that has a setting of this name."""
+        owners = [part for part in dict.fromkeys(self.parts) if name in field_types(type(part))]
         if not owners:
             raise unread(name, [self])
         if len(owners) > 1:
-            both = " and ".join(part.name for _, part in owners)
+            both = " and ".join(map(_title, owners))
             raise TwincodeError(f"{name} is a setting of both {both}; rename it in one of them")
-        held, part = owners[0]
-        changed: Any = part.replace(**{name: value})
-        if held in _LISTS:
-            changed = tuple(changed if each is part else each for each in getattr(self, held))
-        return dataclasses.replace(self, **{held: changed})
+        return owners[0]
 
 
 _FIELDS = tuple(each.name for each in dataclasses.fields(Config) if each.name != "recipe")
 
 
-def unread(name: str, configs: Iterable[Config]) -> TwincodeError:
+def unread(name: str, configs: Sequence[Config]) -> TwincodeError:
     """Why a setting is none of these models': which parts have it, or what was perhaps meant."""
     for choice, registry in _CHOICES.items():
         if owners := registry.having(name):
-            here = {
-                part.name: None
-                for each in configs
-                for held, part in each._owned()
-                if held == choice
-            }
+            kind = registry.kind if len(owners) == 1 else registry.plural
+            here = dict.fromkeys(part.name for config in configs for part in config._held(choice))
+            who = "this model has" if len(configs) == 1 else "these models have"
             return TwincodeError(
-                f"{name} is a setting of {registry.kind} {' or '.join(owners)}; "
-                f"chosen here: {', '.join(here) or NONE}"
+                f"{name} is a setting of the {kind} {', '.join(owners)}; "
+                f"{who} {', '.join(here) or NONE}"
             )
     return unknown_name("setting", name, setting_names())
 
@@ -280,9 +287,13 @@ def setting_names() -> list[str]:
 def groups() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every part's and group's settings with their defaults, each under what it is called."""
     for group in (TrainingSettings(), EvaluationSettings()):
-        title = type(group).__name__.removesuffix("Settings").lower()
-        yield title, group.to_dict()
+        yield _title(group), group.to_dict()
     for registry in _CHOICES.values():
         for name in registry:
             values = registry.choose(name).to_dict()
             yield f"{registry.kind} {name}", {k: v for k, v in values.items() if k != "name"}
+
+
+def _title(part: Settings) -> str:
+    """What a part or a group of settings is called."""
+    return part.name or type(part).__name__.removesuffix("Settings").lower()

@@ -1,26 +1,29 @@
 """Settings of exchangeable parts, and registries of such parts by name.
 
 A part (a tokenizer, a quantiser, a twin loss, an augmentation, a metric) owns a frozen dataclass of
-settings beside its class. Registered, it can be chosen by name, and each field of its settings is an
-option wherever models are described. Other packages register parts of their own in a module that
-they name as an entry point of the group ``twincode.parts``.
+settings beside its class. Registered, it can be chosen by name, and each field of its settings is
+an option wherever models are described. Other packages register parts of their own in a module
+that they name as an entry point of the group ``twincode.parts``.
 """
 
 import dataclasses
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
+from inspect import get_annotations
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from twincode.errors import TwincodeError, unknown_name
 
 ENTRY_POINTS = "twincode.parts"
+KINDS = (int, float, str, bool)
 _BEFORE = "before"
+_TYPES: dict[Any, dict[str, Any]] = {}  # by class: to work them out takes a while
 
 Made = TypeVar("Made")
+Chosen = TypeVar("Chosen", bound="Settings")
 
 
 def added(default: Any, before: Any) -> Any:
@@ -34,7 +37,10 @@ def added(default: Any, before: Any) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen of one part. A subclass checks its values in ``__post_init__``."""
+    """What can be chosen of one part. A subclass checks its values in ``__post_init__``.
+
+    Fields are of the types ``KINDS``, or tuples of any length of one of these, and have defaults.
+    """
 
     name: ClassVar[str] = ""
 
@@ -47,42 +53,50 @@ class Settings:
         for name in changes:
             if name not in hints:
                 raise unknown_name("setting", name, hints)
-        converted = {name: _convert(name, value, hints[name]) for name, value in changes.items()}
+        converted = {name: convert(name, value, hints[name]) for name, value in changes.items()}
         return dataclasses.replace(self, **converted)
 
     def to_dict(self) -> dict[str, Any]:
         """The part's name, where it has one, and its fields, ready for JSON."""
-        fields = json.loads(json.dumps(dataclasses.asdict(self)))
-        return {"name": self.name, **fields} if self.name else fields
+        described: dict[str, Any] = {"name": self.name} if self.name else {}
+        for name, hint in field_types(type(self)).items():
+            value = convert(name, getattr(self, name), hint)
+            described[name] = list(value) if isinstance(value, tuple) else value
+        return described
 
     def identity(self) -> dict[str, Any]:
         """The same without later fields (``added``) at which nothing changes."""
-        idle = {
-            each.name
-            for each in dataclasses.fields(self)
-            if _BEFORE in each.metadata and getattr(self, each.name) == each.metadata[_BEFORE]
+        before = values_before(type(self))
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if name not in before or getattr(self, name) != before[name]
         }
-        return {name: value for name, value in self.to_dict().items() if name not in idle}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of ``to_dict``; later fields that are absent get the value they stand for."""
-        before = {
-            each.name: each.metadata[_BEFORE]
-            for each in dataclasses.fields(cls)
-            if _BEFORE in each.metadata
-        }
         fields = {name: value for name, value in values.items() if name != "name"}
-        return cls().replace(**{**before, **fields})
+        return cls().replace(**{**values_before(cls), **fields})
 
     def check_at_least(self, least: float, *names: str) -> None:
-        """Raise TwincodeError where one of these fields, or one of its items, is smaller."""
+        """Raise TwincodeError where one of these fields is smaller."""
         for name in names:
-            value = getattr(self, name)
-            items = value if isinstance(value, tuple) else (value,)
-            if not all(item >= least for item in items):
+            if not getattr(self, name) >= least:
                 wanted = f"at least {least:g}" if least else "not negative"
-                raise TwincodeError(f"{name} must be {wanted}, not {_shown(value)}")
+                raise TwincodeError(f"{name} must be {wanted}, not {getattr(self, name)}")
+
+    def check_above(self, bound: float, *names: str) -> None:
+        """Raise TwincodeError where one of these fields is not larger."""
+        for name in names:
+            if not getattr(self, name) > bound:
+                raise TwincodeError(f"{name} must be above {bound:g}, not {getattr(self, name)}")
+
+    def check_fraction(self, *names: str) -> None:
+        """Raise TwincodeError where one of these fields does not lie between 0 and 1."""
+        for name in names:
+            if not 0 <= getattr(self, name) <= 1:
+                raise TwincodeError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
 
     def check_choice(self, name: str, choices: Iterable[str]) -> None:
         """Raise TwincodeError, naming the nearest, where a field is none of its choices."""
@@ -90,32 +104,37 @@ class Settings:
             raise unknown_name(name, getattr(self, name), choices)
 
 
-class Registry(Generic[Made]):
+class Registry(Generic[Made, Chosen]):
     """Parts of one kind: a name stands for settings and for what builds the part from them.
 
-    ``kind`` is the word that errors use: ``quantizer``, ``twin loss``.
+    ``kind`` is the word that errors use: ``quantizer``, ``twin loss``. All settings derive from
+    ``base``.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, base: type[Chosen]) -> None:
         self.kind = kind
-        self._settings: dict[str, type[Settings]] = {}
+        self._base = base
+        self._settings: dict[str, type[Chosen]] = {}
         self._builders: dict[str, Callable[..., Made]] = {}
 
+    @property
+    def plural(self) -> str:
+        """The word for several parts."""
+        return self.kind + ("es" if self.kind.endswith("s") else "s")
+
     def register(
-        self, name: str, build: Callable[..., Made], settings: type[Settings] = Settings
+        self, name: str, build: Callable[..., Made], settings: type[Chosen] | None = None
     ) -> None:
         """Add a part. ``build`` takes an instance of ``settings``, then what its kind is given.
 
-        Raises TwincodeError for a name that is taken.
+        Without ``settings`` the part has those of every part of its kind and no more. Raises
+        TwincodeError for a name that is taken and for settings that cannot be read.
         """
         if name in self._settings:
             raise TwincodeError(f"there is a {self.kind} called {name!r} already; rename one")
-        if settings is Settings:
-            settings = dataclass(frozen=True)(type(f"{name}_settings", (Settings,), {}))
-        elif "name" in vars(settings):
-            raise TwincodeError(
-                f"{settings.__name__} belongs to {settings.name!r}; make a subclass of it"
-            )
+        if settings is None:
+            settings = type(self._base.__name__, (self._base,), {"__doc__": self._base.__doc__})
+        _check_declaration(settings, self._base)
         settings.name = name
         self._settings[name], self._builders[name] = settings, build
 
@@ -123,21 +142,16 @@ class Registry(Generic[Made]):
         """The part that these settings describe."""
         return self._builders[settings.name](settings, *arguments)
 
-    def choose(self, name: str) -> Settings:
+    def choose(self, name: str) -> Chosen:
         """The default settings of a part; TwincodeError, naming the nearest, for an unknown one."""
         load_parts()
         if name not in self._settings:
             raise unknown_name(self.kind, name, self._settings)
         return self._settings[name]()
 
-    def read(self, values: Mapping[str, Any]) -> Settings:
+    def read(self, values: Mapping[str, Any]) -> Chosen:
         """The settings that ``Settings.to_dict`` has written."""
         return type(self.choose(str(values.get("name", "")))).from_dict(values)
-
-    def builder(self, name: str) -> Callable[..., Made]:
-        """What builds a part."""
-        self.choose(name)
-        return self._builders[name]
 
     def having(self, setting: str) -> list[str]:
         """The names of the parts that have a setting of this name."""
@@ -148,7 +162,7 @@ class Registry(Generic[Made]):
         load_parts()
         return name in self._settings
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         load_parts()
         return iter(self._settings)
 
@@ -165,19 +179,34 @@ def load_parts() -> None:
             ) from error
 
 
-@cache
 def field_types(settings: type[Settings]) -> dict[str, Any]:
     """The type of every setting of a part, by its name."""
-    hints = get_type_hints(settings)
-    return {each.name: hints[each.name] for each in dataclasses.fields(settings)}
+    if settings not in _TYPES:
+        hints = get_type_hints(settings)
+        _TYPES[settings] = {each.name: hints[each.name] for each in dataclasses.fields(settings)}
+    return _TYPES[settings]
 
 
-def _convert(name: str, value: Any, hint: Any) -> Any:
+def values_before(settings: type[Settings]) -> dict[str, Any]:
+    """What the absence of each later field (``added``) stands for."""
+    return {
+        each.name: each.metadata[_BEFORE]
+        for each in dataclasses.fields(settings)
+        if _BEFORE in each.metadata
+    }
+
+
+def convert(name: str, value: Any, hint: Any) -> Any:
+    """A value of a setting in its type; TwincodeError where it cannot be."""
     if get_origin(hint) is tuple:
         parts = value.split(",") if isinstance(value, str) else value
         if not isinstance(parts, Iterable):
             raise TwincodeError(f"{name} must be a list, not {value!r}")
-        return tuple(_convert(name, part, get_args(hint)[0]) for part in parts if part != "")
+        return tuple(convert(name, part, get_args(hint)[0]) for part in parts if part != "")
+    if hint is bool:
+        if str(value).lower() not in ("true", "false"):
+            raise TwincodeError(f"{name} must be true or false, not {value!r}")
+        return str(value).lower() == "true"
     try:
         converted = hint(value)
     except (TypeError, ValueError, OverflowError):
@@ -189,5 +218,21 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
     return converted
 
 
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+def _check_declaration(settings: type[Settings], base: type[Settings]) -> None:
+    """Raise TwincodeError for a class that would not work as the settings of one part."""
+    own = vars(settings)
+    if not issubclass(settings, base):
+        raise TwincodeError(f"{settings.__name__} must derive from {base.__name__}")
+    if get_annotations(settings) and "__dataclass_fields__" not in own:
+        raise TwincodeError(f"{settings.__name__} must be decorated with @dataclass(frozen=True)")
+    for name, hint in field_types(settings).items():
+        kind = get_args(hint)[0] if get_args(hint)[1:] == (...,) else hint
+        if kind not in KINDS or name == "name":
+            raise TwincodeError(
+                f"{settings.__name__}.{name} cannot be a setting: settings are int, float, str, "
+                "bool or tuple[one of these, ...], and none is called name"
+            )
+    if "name" in own:
+        raise TwincodeError(
+            f"{settings.__name__} belongs to {settings.name!r}; make a subclass of it"
+        )

@@ -109,4 +109,4 @@ class Evaluator:
 
 
 # Each is built from its settings.
-METRICS: Registry[Evaluator] = Registry("metric")
+METRICS: Registry[Evaluator, Settings] = Registry("metric", Settings)

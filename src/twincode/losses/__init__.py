@@ -18,9 +18,9 @@ from twincode.losses.vibcreg import VIbCRegSettings, vibcreg_loss, whitened
 from twincode.losses.vicreg import VICRegSettings, vicreg_loss
 from twincode.settings import Registry
 
-# Each is built from its settings: a class of its own, or a pure function (a, b, settings) of the two
-# projections with what makes the projections, if not the usual projector.
-TWIN_LOSSES: Registry[TwinObjective] = Registry("twin loss")
+# Each is built from its settings: a class of its own, or ``pairwise`` of a pure function of the two
+# projections and the settings, with what makes the projections if not the usual projector.
+TWIN_LOSSES: Registry[TwinObjective, TwinSettings] = Registry("twin loss", TwinSettings)
 TWIN_LOSSES.register(
     "barlow_twins",
     pairwise(lambda a, b, settings: barlow_twins_loss(a, b, settings.off_diagonal_weight)),

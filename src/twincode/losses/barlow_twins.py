@@ -23,8 +23,8 @@ def barlow_twins_loss(a: Tensor, b: Tensor, off_diagonal_weight: float = 0.005) 
     """1/P [ sum_i (1 - C_ii)^2 + lambda sum_i sum_{j != i} C_ij^2 ] for projections a, b (B, P).
 
     C = A'B / B is the cross-correlation of the two projections, each standardised over the batch.
-    Invariant to swapping a and b, to
-    shifting, and (up to EPSILON) to rescaling any feature by a positive factor.
+    Invariant to swapping a and b, to shifting, and (up to EPSILON) to rescaling any feature by a
+    positive factor.
     """
     batch, width = a.shape
     A, B = standardise(a), standardise(b)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from twincode.losses.simclr import check_temperature
 from twincode.losses.twin import Projections, TeacherSettings, TwinObjective, two_layers
 
 
@@ -14,7 +13,8 @@ def info_nce_loss(query: Tensor, key: Tensor, queue: Tensor, temperature: float 
     """The InfoNCE loss (He et al., 2020, equation 1).
 
     Each query (B, P) has to be told its own key (B, P) from those in ``queue`` (Q, P), whose rows
-    have length 1, by cosine over ``temperature``. Invariant to the length of any row of query and key.
+    have length 1, by cosine over ``temperature``. Invariant to the length of any row of query and
+    key.
     """
     query, key = (F.normalize(rows, dim=1) for rows in (query, key))
     own = (query * key).sum(dim=1, keepdim=True)
@@ -33,7 +33,7 @@ class MoCoSettings(TeacherSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_at_least(1, "queue_size")
-        check_temperature(self.contrastive_temperature)
+        self.check_above(0, "contrastive_temperature")
 
 
 class MoCo(TwinObjective):

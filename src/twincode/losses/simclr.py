@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from twincode.errors import TwincodeError
 from twincode.losses.twin import TwinSettings
 
 
@@ -18,13 +17,7 @@ class SimCLRSettings(TwinSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_temperature(self.contrastive_temperature)
-
-
-def check_temperature(temperature: float) -> None:
-    """Raise TwincodeError for one that cannot be divided by."""
-    if not temperature > 0:
-        raise TwincodeError(f"contrastive_temperature must be above 0, not {temperature}")
+        self.check_above(0, "contrastive_temperature")
 
 
 def nt_xent_loss(a: Tensor, b: Tensor, temperature: float = 0.5) -> Tensor:
@@ -32,8 +25,8 @@ def nt_xent_loss(a: Tensor, b: Tensor, temperature: float = 0.5) -> Tensor:
 
     Each of the 2B projections (B, P) has to be told which of the other 2B - 1 is its twin, by
     cosine over ``temperature``; the mean over all 2B, as in the paper (its released code adds the
-    means over both halves, twice this). Invariant to swapping a and b, and to the length of any row. A batch of one has
-    nothing to mistake its twin for: the loss is 0.
+    means over both halves, twice this). Invariant to swapping a and b, and to the length of any
+    row. A batch of one has nothing to mistake its twin for: the loss is 0.
     """
     views = F.normalize(torch.cat([a, b]), dim=1)
     itself = torch.eye(len(views), dtype=torch.bool, device=views.device)

@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from twincode.errors import TwincodeError
 from twincode.nets import Projector, ShallowProjector
 from twincode.settings import Settings
 
@@ -38,10 +37,7 @@ class TeacherSettings(TwinSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_choice("teacher_schedule", SCHEDULES)
-        if not 0 <= self.teacher_momentum <= 1:
-            raise TwincodeError(
-                f"teacher_momentum must lie between 0 and 1, not {self.teacher_momentum}"
-            )
+        self.check_fraction("teacher_momentum")
 
 
 class TwinObjective(nn.Module):

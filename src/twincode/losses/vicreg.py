@@ -43,7 +43,8 @@ def vicreg_loss(
 
     In the form of the paper's algorithm 1, to which its weights belong: s is a mean over features
     too, where equation 5 sums over them, and the two v are added, where the released code takes
-    their mean. Invariant to swapping a and b, and to shifting both alike. A batch of one has variance and covariance zero.
+    their mean. Invariant to swapping a and b, and to shifting both alike. A batch of one has
+    variance and covariance zero.
     """
     weights = (invariance_weight, variance_weight, covariance_weight)
     return weighted_terms(a, b, weights, covariance_term)

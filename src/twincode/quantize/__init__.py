@@ -9,10 +9,10 @@ from twincode.quantize.quantizer import Quantized, Quantizer
 from twincode.quantize.regions import Regions
 from twincode.quantize.residual import ResidualQuantizer, ResidualSettings
 from twincode.quantize.vector import CodebookSettings, VectorQuantizer
-from twincode.settings import Registry
+from twincode.settings import Registry, Settings
 
 # Each is built from its settings and the number D of latent channels.
-QUANTIZERS: Registry[Quantizer] = Registry("quantizer")
+QUANTIZERS: Registry[Quantizer, Settings] = Registry("quantizer", Settings)
 QUANTIZERS.register("vq", VectorQuantizer, CodebookSettings)
 QUANTIZERS.register("residual", ResidualQuantizer, ResidualSettings)
 QUANTIZERS.register("product", ProductQuantizer, ProductSettings)

@@ -68,7 +68,9 @@ class Layout:
         return tuple(part - offset for part, offset in zip(parts, self._offsets, strict=True))
 
     def check(self, codes: Tensor) -> None:
-        """Raise TwincodeError where a grid holds a code of no or of another codebook."""
+        """Raise TwincodeError where a grid is not as wide, or holds a code of another codebook."""
+        if codes.shape[2] != self.width:
+            raise TwincodeError(f"codes must be {self.width} wide, not {codes.shape[2]}")
         for grid, part in zip(self.grids, self.split(codes), strict=True):
             if part.numel() and not 0 <= int(part.min()) <= int(part.max()) < grid.codebook_size:
                 raise TwincodeError(

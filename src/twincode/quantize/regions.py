@@ -22,6 +22,11 @@ class Regions(Quantizer):
         super().__init__()
         self.parts = nn.ModuleList(parts)
         self.widths = dict(widths)
+        self._layouts = [
+            part.layout(width) for part, width in zip(parts, widths.values(), strict=True)
+        ]
+        named = zip(widths, self._layouts, strict=True)
+        self._layout = side_by_side([layout.named(name) for name, layout in named])
         self.gaussian = parts[0].gaussian
         self.loss_name = parts[0].loss_name
 
@@ -33,8 +38,7 @@ class Regions(Quantizer):
     def layout(self, width: int) -> Layout:
         """The grids of every region, one region after another."""
         del width
-        named = zip(self.widths, self._layouts, strict=True)
-        return side_by_side([layout.named(name) for name, layout in named])
+        return self._layout
 
     def codebooks(self) -> tuple[Tensor, ...]:
         """The codebooks of all regions."""
@@ -50,7 +54,7 @@ class Regions(Quantizer):
 
     def split_codes(self, codes: Tensor) -> list[Tensor]:
         """The codes of every region, each in the layout of its part."""
-        grids = iter(self.layout(self.width).split(codes))
+        grids = iter(self._layout.split(codes))
         return [layout.join(islice(grids, len(layout.grids))) for layout in self._layouts]
 
     def cut(
@@ -62,10 +66,9 @@ class Regions(Quantizer):
 
     def join(self, quantized: Sequence[Quantized]) -> Quantized:
         """One grid of the regions, each quantised by its part."""
-        layout = self.layout(self.width)
         return Quantized(
             torch.cat([each.latents for each in quantized], dim=-1),
-            layout.join(self._grids(quantized)) if layout.grids else None,
+            self._layout.join(self._grids(quantized)) if self._layout.grids else None,
             torch.stack([each.loss for each in quantized]).sum(),
         )
 
@@ -93,11 +96,6 @@ class Regions(Quantizer):
     @property
     def _parts(self) -> list[Quantizer]:
         return cast(list[Quantizer], list(self.parts))
-
-    @property
-    def _layouts(self) -> list[Layout]:
-        pairs = zip(self._parts, self.widths.values(), strict=True)
-        return [part.layout(width) for part, width in pairs]
 
     def _grids(self, quantized: Sequence[Quantized]) -> Iterator[Tensor]:
         for layout, each in zip(self._layouts, quantized, strict=True):

@@ -45,8 +45,7 @@ class CodebookSettings(Settings):
         self.check_choice("codebook_update", UPDATES)
         self.check_choice("codebook_init", INITIALISATIONS)
         self.check_choice("distance", DISTANCES)
-        if self.ema_epsilon <= 0:
-            raise TwincodeError(f"ema_epsilon must be above 0, not {self.ema_epsilon}")
+        self.check_above(0, "ema_epsilon")
         if not 0 <= self.ema_decay < 1:
             raise TwincodeError(f"ema_decay must lie between 0 and 1, not {self.ema_decay}")
         if not 0 <= self.revive_below < 1 / self.codebook_size:

@@ -11,7 +11,7 @@ from twincode.tokenizers.contrastive import (
     build_contrastive_vae,
 )
 from twincode.tokenizers.plane import PlaneTokenizer
-from twincode.tokenizers.raw import RawSeries, RawSettings, build_raw_series
+from twincode.tokenizers.raw import RawSeries, build_raw_series
 from twincode.tokenizers.tokenizer import (
     Embedded,
     Output,
@@ -31,13 +31,13 @@ from twincode.tokenizers.vqvae import (
 from twincode.tokenizers.vqvae2 import VQVAE2, VQVAE2Settings, build_vqvae2
 
 # Each is built from its settings, what makes a quantiser of D latent channels, C and L.
-TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer")
+TOKENIZERS: Registry[Tokenizer, TokenizerSettings] = Registry("tokenizer", TokenizerSettings)
 TOKENIZERS.register("vqvae", build_vqvae, VQVAESettings)
 TOKENIZERS.register("vqvae2", build_vqvae2, VQVAE2Settings)
 TOKENIZERS.register("bands", build_bands, BandsSettings)
 TOKENIZERS.register("contrastive", build_contrastive_vae, ContrastiveSettings)
 TOKENIZERS.register("encoder", build_encoder, EncoderSettings)
-TOKENIZERS.register("raw", build_raw_series, RawSettings)
+TOKENIZERS.register("raw", build_raw_series)
 
 
 def build_tokenizer(

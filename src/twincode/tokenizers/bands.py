@@ -11,12 +11,13 @@ from twincode.errors import TwincodeError
 from twincode.nets import Decoder, Encoder
 from twincode.quantize import Quantizer, Regions
 from twincode.spectral import STFT
-from twincode.tokenizers.plane import OneGridSettings, PlaneParts, PlaneTokenizer
+from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
 from twincode.tokenizers.tokenizer import Pairs, frozen
+from twincode.tokenizers.vqvae import VQVAESettings
 
 
 @dataclass(frozen=True)
-class BandsSettings(OneGridSettings):
+class BandsSettings(VQVAESettings):
     """Where the bands begin, and how wide the grid of each is to be.
 
     ``bands`` names the first row of every band but the lowest: (1,) is the lowest row and the
@@ -38,6 +39,8 @@ class Bands(PlaneTokenizer):
     the high band in time.
     """
 
+    quantizer: Regions
+
     def __init__(
         self,
         stft: STFT,
@@ -46,9 +49,10 @@ class Bands(PlaneTokenizer):
         quantizer: Regions,
         decoders: Sequence[Decoder],
     ) -> None:
-        super().__init__(stft, encoders[0], quantizer, quantizer.width)
+        C, D = encoders[0].in_channels // 2, encoders[0].latent_channels
+        super().__init__(stft, quantizer, C, D, quantizer.width)
         self.encoders = nn.ModuleList(encoders)
-        self.quantizer: Regions = quantizer
+        self.quantizer = quantizer
         self.decoders = nn.ModuleList(decoders)
         self.region_names = tuple(quantizer.widths)
         self.masks: Tensor

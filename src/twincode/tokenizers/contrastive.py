@@ -10,12 +10,13 @@ from twincode.distributed import agreed
 from twincode.nets import Encoder
 from twincode.quantize import Quantized, Quantizer, Regions
 from twincode.spectral import STFT
-from twincode.tokenizers.plane import OneGridSettings, PlaneParts, PlaneTokenizer
+from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
+from twincode.tokenizers.vqvae import VQVAESettings
 
 
 @dataclass(frozen=True)
-class ContrastiveSettings(OneGridSettings):
-    """Those of one grid, and which classes are background, by their names."""
+class ContrastiveSettings(VQVAESettings):
+    """Those of the VQ-VAE, and which classes are background, by their names."""
 
     background_classes: tuple[str, ...] = ()
 
@@ -35,6 +36,7 @@ class ContrastiveVAE(PlaneTokenizer):
     takes_background = True
     capturable = False  # which rows are targets decides what is computed
     region_names = ("shared", "salient")
+    quantizer: Regions
 
     def __init__(
         self,
@@ -44,10 +46,11 @@ class ContrastiveVAE(PlaneTokenizer):
         quantizer: Regions,
         decoder: nn.Module,
     ) -> None:
-        super().__init__(stft, shared_encoder, quantizer, quantizer.width)
+        C, D = shared_encoder.in_channels // 2, shared_encoder.latent_channels
+        super().__init__(stft, quantizer, C, D, quantizer.width)
         self.shared_encoder = shared_encoder
         self.salient_encoder = salient_encoder
-        self.quantizer: Regions = quantizer
+        self.quantizer = quantizer
         self.decoder = decoder
 
     def update(self, z: Tensor, codes: Tensor, background: Tensor | None = None) -> None:

@@ -29,30 +29,21 @@ class PlaneSettings(TokenizerSettings):
         self.check_at_least(0, "residual_blocks")
 
 
-@dataclass(frozen=True)
-class OneGridSettings(PlaneSettings):
-    """Those of the plane, and how wide the grid is to be, as nearly as halving allows."""
-
-    downsampled_width: int = 8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_at_least(1, "downsampled_width")
-
-
 class PlaneTokenizer(Tokenizer):
     """x -> STFT -> u -> encoder -> z -> quantiser -> z_q -> decoder -> u_hat -> ISTFT -> x_hat.
 
     A member says how a plane becomes latents (``_encode``) and how quantised latents become a
     plane (``_decode``); where they are quantised on the way, or other pairs are compared, it says
-    that too. Latents are ``width`` columns wide.
+    that too. Latents have D = ``latent_channels`` and are ``width`` columns wide.
     """
 
-    def __init__(self, stft: STFT, encoder: Encoder, quantizer: Quantizer, width: int) -> None:
+    def __init__(
+        self, stft: STFT, quantizer: Quantizer, channels: int, latent_channels: int, width: int
+    ) -> None:
         super().__init__()
-        self.channels = encoder.in_channels // 2
+        self.channels = channels
         self.length = stft.length
-        self.latent_channels = encoder.latent_channels
+        self.latent_channels = latent_channels
         self.layout = quantizer.layout(width)
         self.grid = (stft.frequencies, self.layout.width or width)
         self.stft = stft

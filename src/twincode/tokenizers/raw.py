@@ -37,12 +37,8 @@ class RawSeries(Tokenizer):
         return latents[:, :, 0]
 
 
-class RawSettings(TokenizerSettings):
-    """There is nothing to choose."""
-
-
 def build_raw_series(
-    _settings: RawSettings, _quantizer: object, channels: int, length: int
+    _settings: TokenizerSettings, _quantizer: object, channels: int, length: int
 ) -> RawSeries:
     """The control for series of C channels and L steps."""
     return RawSeries(channels, length)

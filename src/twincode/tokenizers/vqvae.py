@@ -8,16 +8,22 @@ from torch import Tensor
 from twincode.nets import Decoder, Encoder
 from twincode.quantize import Quantizer
 from twincode.spectral import STFT
-from twincode.tokenizers.plane import OneGridSettings, PlaneParts, PlaneTokenizer
+from twincode.tokenizers.plane import PlaneParts, PlaneSettings, PlaneTokenizer
 
 
 @dataclass(frozen=True)
-class VQVAESettings(OneGridSettings):
-    """Those of a tokenizer on the plane with one grid."""
+class VQVAESettings(PlaneSettings):
+    """Those of the plane, and how wide the grid is to be, as nearly as halving allows."""
+
+    downsampled_width: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "downsampled_width")
 
 
 @dataclass(frozen=True)
-class EncoderSettings(OneGridSettings):
+class EncoderSettings(VQVAESettings):
     """The same, without a decoder."""
 
 
@@ -36,7 +42,8 @@ class VQVAE(PlaneTokenizer):
         quantizer: Quantizer,
         decoder: Decoder | None = None,
     ) -> None:
-        super().__init__(stft, encoder, quantizer, encoder.width(stft.frames))
+        C, D = encoder.in_channels // 2, encoder.latent_channels
+        super().__init__(stft, quantizer, C, D, encoder.width(stft.frames))
         self.has_decoder = decoder is not None
         self.encoder = encoder
         self.quantizer = quantizer
@@ -51,7 +58,7 @@ class VQVAE(PlaneTokenizer):
 
 
 def build_vqvae(
-    settings: OneGridSettings, quantizer: Callable[[int], Quantizer], channels: int, length: int
+    settings: VQVAESettings, quantizer: Callable[[int], Quantizer], channels: int, length: int
 ) -> VQVAE:
     """The VQ-VAE the settings describe, for series of C channels and L steps."""
     parts = PlaneParts(settings, quantizer, channels, length)
@@ -60,7 +67,7 @@ def build_vqvae(
 
 
 def build_encoder(
-    settings: OneGridSettings, quantizer: Callable[[int], Quantizer], channels: int, length: int
+    settings: VQVAESettings, quantizer: Callable[[int], Quantizer], channels: int, length: int
 ) -> VQVAE:
     """The same without a decoder."""
     parts = PlaneParts(settings, quantizer, channels, length)

@@ -11,12 +11,13 @@ from twincode.errors import TwincodeError
 from twincode.nets import Decoder, Encoder, Merge, count_downsamplings, grid_width
 from twincode.quantize import Quantized, Quantizer, Regions
 from twincode.spectral import STFT
-from twincode.tokenizers.plane import OneGridSettings, PlaneParts, PlaneTokenizer
+from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
 from twincode.tokenizers.tokenizer import frozen
+from twincode.tokenizers.vqvae import VQVAESettings
 
 
 @dataclass(frozen=True)
-class VQVAE2Settings(OneGridSettings):
+class VQVAE2Settings(VQVAESettings):
     """The bottom grid is ``downsampled_width`` wide, the top one ``top_width``."""
 
     top_width: int = 4
@@ -37,6 +38,7 @@ class VQVAE2(PlaneTokenizer):
     """
 
     region_names = ("top", "bottom")
+    quantizer: Regions
 
     def __init__(
         self,
@@ -48,11 +50,12 @@ class VQVAE2(PlaneTokenizer):
         merge: Merge,
         decoder: Decoder,
     ) -> None:
-        super().__init__(stft, encoder, quantizer, quantizer.width)
+        C, D = encoder.in_channels // 2, encoder.latent_channels
+        super().__init__(stft, quantizer, C, D, quantizer.width)
         self.encoder = encoder
         self.top_encoder = top_encoder
         self.condition = condition
-        self.quantizer: Regions = quantizer
+        self.quantizer = quantizer
         self.merge = merge
         self.decoder = decoder
 
@@ -70,9 +73,9 @@ class VQVAE2(PlaneTokenizer):
         """Latents of both levels, and the quantised top ones of the first view."""
         features = self.encoder(u, views)
         top = self.top_encoder(features, views)
-        quantised = [
-            self.quantizer.part(0)(view) for view in (top.chunk(views) if views > 1 else [top])
-        ]
+        # View by view, as each would be quantised alone; ONNX cannot follow a chunk into one.
+        tops = top.chunk(views) if views > 1 else [top]
+        quantised = [self.quantizer.part(0)(view) for view in tops]
         top_q = torch.cat([each.latents for each in quantised])
         return torch.cat([top, self.condition(top_q, features, views)], dim=-1), quantised[0]
 
