@@ -92,7 +92,6 @@ def _tables(
 def _ratios(device: torch.device, arguments: argparse.Namespace) -> Iterator[Ratio]:
     """Every row, printed as it is found; what they were measured with is written beside them."""
     machine = Machine.measure(device)
-    describe(arguments.out, device, arguments.threads, machine)
     cases = [case for case in all_cases(device.type) if arguments.only in case.name]
     with Side(keep_memory=False) as plain, Side(keep_memory=True) as ours:
         for case in track(cases):
@@ -102,6 +101,7 @@ def _ratios(device: torch.device, arguments: argparse.Namespace) -> Iterator[Rat
                 f"({found.lowest:.1f} to {found.highest:.1f}; wanted {found.wanted:g})"
             )
             yield found
+    describe(arguments.out, device, arguments.threads, machine)
 
 
 def _measure(case: Case, plain: Side, our: Side, machine: Machine) -> Ratio:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,16 +89,9 @@ def our_task(
     return TokenizerTask(config, data, torch.device(device))
 
 
-def our_step(
-    length: int,
-    name: str,
-    precision: str,
-    device: str = "cpu",
-    n: int = BATCH,
-    **settings: object,
-) -> Work:
-    """One step of twincode's own loop, on a batch of n."""
-    task = our_task(length, name, precision, device, n, **settings)
+def our_step(length: int, name: str, precision: str = "float32", **options: Any) -> Work:
+    """One step of twincode's own loop, where the batch is all of the task's series."""
+    task = our_task(length, name, precision, **options)
     epochs = count(1)
     return lambda: train_epoch(task, next(epochs))
 
@@ -221,7 +215,7 @@ def _step_case(name: str, length: int, wanted: float, precision: str, device: st
     return Case(
         f"{'BT-VQVAE' if twin else 'VQ-VAE'} step, L {length}",
         partial(plain_step, length, twin, device),
-        partial(our_step, length, name, precision, device),
+        partial(our_step, length, name, precision, device=device),
         wanted,
         precision,
         floor.twin_step(length, BATCH) if twin else floor.naive_step(length, BATCH),

@@ -63,11 +63,8 @@ def scaling_chart(scaling: pd.DataFrame) -> Any:
 def page() -> str:
     """docs/speed.md: every number in it comes from the stored files."""
     ratios, scaling, precision = _read("cpu-ratios"), _read("cpu-scaling"), _read("precision")
-    encoding, systems, launches = (
-        _read("cpu-encoding"),
-        _read("systems"),
-        RESULTS / "cuda-launches.csv",
-    )
+    encoding, systems = _read("cpu-encoding"), _read("systems")
+    on_gpu = (RESULTS / "cuda-launches.csv").exists()
     changed = [f"{share:.2%}" for share in (encoding.changed.min(), encoding.changed.max())]
     slopes = [
         (curve, along, slope(points))
@@ -89,9 +86,9 @@ def page() -> str:
         datasets=", ".join(precision.dataset.unique()),
         changed=" to ".join(dict.fromkeys(changed)),
         encoded=", ".join(encoding.dataset),
-        gpu=_read_machine("cuda")["device"] if launches.exists() else None,
-        launches=list(_read("cuda-launches").itertuples()) if launches.exists() else [],
-        sharing=list(_read("cuda-sharing").itertuples()) if launches.exists() else [],
+        gpu=_read_machine("cuda")["device"] if on_gpu else None,
+        launches=list(_read("cuda-launches").itertuples()) if on_gpu else [],
+        sharing=list(_read("cuda-sharing").itertuples()) if on_gpu else [],
         memory=list(_read("memory").itertuples()),
         steps=(STEPS, LATER_STEPS),
         systems=[

@@ -1,7 +1,6 @@
 """The suites that need an accelerator or a long time, walked through on the CPU in tiny sizes."""
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -48,13 +47,12 @@ def test_the_accelerators_suite_is_measured_written_and_shown(monkeypatch, tmp_p
     assert section.count("| bt-vqvae, L 24 | bfloat16 | 2 |") == 1
 
 
-def test_without_an_accelerator_its_suite_says_so_in_one_line():
+def test_without_an_accelerator_its_suite_says_so_in_one_line(monkeypatch, capsys):
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    words = [sys.executable, "-m", "benchmarks", "--device", "cuda"]
-    found = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
-    assert found.returncode == 1
-    assert found.stderr == "device 'cuda' is not available here; try cpu\n"
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--device", "cuda"])
+    assert suite.main() == 1
+    assert capsys.readouterr().err == "device 'cuda' is not available here; try cpu\n"
 
 
 def test_a_ratio_says_how_many_times_as_long_the_first_takes():
