@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 # Two processes of tests with two threads each would fight over two cores.
@@ -15,9 +16,15 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from twincode.augment import AUGMENTATIONS
 from twincode.data import Dataset, load_dataset
+from twincode.evaluate import METRICS
+from twincode.losses import TWIN_LOSSES
+from twincode.quantize import QUANTIZERS
+from twincode.randomness import drawing_weights
 from twincode.recipes import recipe
-from twincode.train.tokenizer_task import TokenizerTask
+from twincode.settings import load_parts
+from twincode.tokenizers import TOKENIZERS, build_tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent / "reference"))
 
@@ -47,7 +54,7 @@ TINY = {
     "epochs": 4,
 }
 
-CHOICES = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input")
+CHOICES = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "metrics")
 
 # What follows takes the mean off again, so such a bias has no gradient but for rounding: one before
 # a normalisation, and the last of a projector, since most twin losses centre features or compare
@@ -63,9 +70,35 @@ def run_how_to(page, few):
     code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     small = code.replace("epochs=50", few)
     assert small != code
-    names = {}
+    # As a module of its own, where a dataclass looks up what its annotations mean.
+    names = vars(sys.modules.setdefault("how_to", ModuleType("how_to")))
     exec(small, names)
     return names
+
+
+REGISTRIES = (TOKENIZERS, QUANTIZERS, TWIN_LOSSES, AUGMENTATIONS, METRICS)
+
+
+@pytest.fixture
+def registries():
+    """The registries of all parts; what a test registers is gone after it."""
+    before = [(dict(each._settings), dict(each._builders)) for each in REGISTRIES]
+    yield REGISTRIES
+    for each, (settings, builders) in zip(REGISTRIES, before, strict=True):
+        each._settings, each._builders = settings, builders
+    load_parts.cache_clear()
+
+
+def seeded_quantizer(name, D=4, **fields):
+    """A quantiser of D channels, the same each time."""
+    with drawing_weights(0):
+        return QUANTIZERS.build(QUANTIZERS.choose(name).replace(**fields), D)
+
+
+def seeded_tokenizer(config, channels=1, length=40):
+    """A configuration's tokenizer as training draws it."""
+    with drawing_weights(config.training.seed):
+        return build_tokenizer(config.tokenizer, config.quantizer, channels, length)
 
 
 def tiny(name, **changes):
@@ -83,6 +116,8 @@ def small_settings(name, **changes):
 
 def make_task(config, x=None, y=None):
     """A tokenizer to train on series x (n, C, L), by default a few waves."""
+    from twincode.train.tokenizer_task import TokenizerTask
+
     x = make_waves(20).X_train if x is None else np.asarray(x)
     return TokenizerTask(config, Dataset.from_arrays(x, y), torch.device("cpu"))
 

@@ -21,10 +21,14 @@ PURPOSES = ("weights", "codebook", "order", "views", "exhibit", "noise")
 
 _noise: ContextVar[Generator | None] = ContextVar("noise", default=None)
 
-# What draws when weights are made.
+# What draws when weights are made, and takes a generator.
 _DRAWS: frozenset[Callable[..., Any]] = frozenset(
     {
-        *(Tensor.uniform_, Tensor.normal_, torch.rand, torch.randn, torch.randperm),
+        *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal),
+        *(torch.rand_like, torch.randn_like, torch.randint_like),
+        *(torch.bernoulli, torch.multinomial, torch.poisson),
+        *(Tensor.uniform_, Tensor.normal_, Tensor.random_, Tensor.bernoulli_),
+        *(Tensor.exponential_, Tensor.log_normal_, Tensor.cauchy_, Tensor.geometric_),
         *(nn.init.uniform_, nn.init.normal_, nn.init.trunc_normal_),
         *(nn.init.kaiming_uniform_, nn.init.kaiming_normal_),
         *(nn.init.xavier_uniform_, nn.init.xavier_normal_),

@@ -80,11 +80,12 @@ class Settings:
         return cls().replace(**{**values_before(cls), **fields})
 
     def check_at_least(self, least: float, *names: str) -> None:
-        """Raise TwincodeError where one of these fields is smaller."""
+        """Raise TwincodeError where one of these fields, or an item of one, is smaller."""
         for name in names:
-            if not getattr(self, name) >= least:
-                wanted = f"at least {least:g}" if least else "not negative"
-                raise TwincodeError(f"{name} must be {wanted}, not {getattr(self, name)}")
+            value = getattr(self, name)
+            for item in value if isinstance(value, tuple) else (value,):
+                if not item >= least:
+                    raise TwincodeError(f"{name} must be at least {least:g}, not {item}")
 
     def check_above(self, bound: float, *names: str) -> None:
         """Raise TwincodeError where one of these fields is not larger."""

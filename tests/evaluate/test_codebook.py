@@ -14,6 +14,7 @@ from twincode.evaluate.codebook import (
     perplexity,
     used_codes,
 )
+from twincode.quantize import Grid, Layout
 
 
 @given(
@@ -32,9 +33,10 @@ def test_counts_used_and_dead_codes(codes, spare):
 def test_several_codebooks_are_measured_one_by_one():
     counts = torch.tensor([5, 5, 0, 7, 0])
     expected = {"perplexity": 1.5, "used_codes": 1.5, "dead_codes": 1.0}
-    assert measure_codes(counts, (3, 2)) == pytest.approx(expected)
+    two = Layout((Grid("top", 4, 3), Grid("bottom", 8, 2)))
+    assert measure_codes(counts, two) == pytest.approx(expected)
     one = {"perplexity": perplexity(counts), "used_codes": 3, "dead_codes": 2}
-    assert measure_codes(counts, (5,)) == pytest.approx(one)
+    assert measure_codes(counts, Layout((Grid("", 4, 5),))) == pytest.approx(one)
 
 
 def test_counts_take_grids():

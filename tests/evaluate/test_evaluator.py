@@ -1,46 +1,34 @@
+from dataclasses import dataclass, replace
+
 import equations
 import numpy as np
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_waves
 from hypothesis import given
 from hypothesis import strategies as st
+from models import judge, untrained
 
-from twincode.data import Scaling
+from twincode.errors import TwincodeError
 from twincode.evaluate import (
-    augmentation_exhibit,
+    METRICS,
+    USUAL_METRICS,
+    Evaluator,
+    Features,
+    Metric,
+    declared_metrics,
     evaluate_tokenizer,
     make_exhibits,
-    prepare,
+    readout_features,
 )
-from twincode.evaluate.evaluator import embed
-from twincode.evaluate.probes import probe
-from twincode.evaluate.readout import readout_features
 from twincode.evaluate.reconstruction import reconstruction_errors, series_errors
-from twincode.tokenizers import build_tokenizer
-
-
-def setup(name="vqvae", dataset=None, **changes):
-    dataset = dataset or make_waves()
-    config = tiny(name, **changes)
-    torch.manual_seed(0)
-    tokenizer = build_tokenizer(config, dataset.channels, dataset.length)
-    split = prepare(dataset, Scaling.fit(dataset.X_train), torch.device("cpu"))
-    return tokenizer, split, config
-
-
-def test_scaling_uses_the_train_part_alone():
-    dataset = make_waves()
-    split = prepare(dataset, Scaling.fit(dataset.X_train), torch.device("cpu"))
-    assert split.x_train.mean() == pytest.approx(0, abs=1e-5)
-    assert split.x_train.std(correction=0) == pytest.approx(1, abs=1e-5)
-    expected = (dataset.X_test - dataset.X_train.mean()) / dataset.X_train.std()
-    np.testing.assert_allclose(split.x_test, expected, atol=1e-5)
+from twincode.settings import Settings
+from twincode.tokenizers import embed
 
 
 @pytest.mark.parametrize("n", [1, 7, 300])
 def test_reconstruction_error_is_equation_4_12_over_the_whole_set(n):
-    tokenizer, split, _ = setup(dataset=make_waves(300, 2, length=9))
+    tokenizer, split, _ = untrained(dataset=make_waves(300, 2, length=9))
     x = split.x_train[:n]
     errors = reconstruction_errors(tokenizer, x)
     pairs = tokenizer.reconstruct(x)
@@ -57,25 +45,49 @@ def test_reconstruction_error_is_equation_4_12_over_the_whole_set(n):
 
 
 def test_measurements_are_those_of_the_parts():
-    tokenizer, split, config = setup()
-    found = {
-        (m.readout, m.metric): m.value
-        for m in evaluate_tokenizer(tokenizer, split, config.evaluation)
-    }
+    tokenizer, split, config = untrained()
+    found = judge(tokenizer, split, config)
     train, test = embed(tokenizer, split.x_train), embed(tokenizer, split.x_test)
     for readout in ("flatten", "mean", "histogram"):
-        Z_train, Z_test = (readout_features(readout, *part, 6) for part in (train, test))
-        scores = probe(Z_train, split.y_train, Z_test, split.y_test, config.evaluation, 2)
+        rows = [readout_features(readout, *part, tokenizer.layout) for part in (train, test)]
+        features = Features(*rows, split.y_train, split.y_test, 2)
+        scores = {}
+        for settings in config.metrics:
+            scores |= METRICS.build(settings).probe(features)
         assert {m: v for (r, m), v in found.items() if r == readout} == scores
-    assert {m for r, m in found if not r} == {
-        "reconstruction_time", "reconstruction_frequency", "reconstruction",
-        "train_reconstruction_time", "perplexity", "used_codes", "dead_codes",
-        "codebook_cosine",
-    }  # fmt: skip
-    used = len(torch.cat([train[1], test[1]]).unique())
+    used = len(torch.cat([train.codes, test.codes]).unique())
     assert found["", "used_codes"] == used
     assert found["", "dead_codes"] == 6 - used
     assert 1 <= found["", "perplexity"] <= used + 1e-9
+    on_train = reconstruction_errors(tokenizer, split.x_train)["reconstruction_time"]
+    assert found["", "train_reconstruction_time"] == on_train
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("vqvae2", {"active_units"}),
+        ("contrastive-vae", {"perplexity", "used_codes", "dead_codes", "codebook_cosine"}),
+        ("fsq-vqvae", {"codebook_cosine", "active_units"}),
+        ("simclr", {"reconstruction", "perplexity", "active_units"}),
+    ],
+)
+def test_what_is_measured_is_declared(name, missing):
+    tokenizer, split, config = untrained(name)
+    measured = {metric for _, metric in judge(tokenizer, split, config)}
+    declared = [each.name for each in declared_metrics(config.metrics, tokenizer)]
+    assert measured <= set(declared)
+    assert not missing & measured
+    assert len(declared) == len(set(declared))
+
+
+def test_the_usual_metrics_are_all_there_are():
+    assert tuple(METRICS) == USUAL_METRICS
+
+
+def test_only_chosen_metrics_are_measured():
+    tokenizer, split, config = untrained(metrics="dimension,codebook", readouts="mean")
+    assert [name for name, _ in judge(tokenizer, split, config)] == ["mean", *4 * [""]]
 
 
 @given(
@@ -83,77 +95,76 @@ def test_measurements_are_those_of_the_parts():
     labelled=st.booleans(), constant=st.booleans(), raw=st.booleans(),
 )  # fmt: skip
 def test_no_measurement_is_ever_nan(n_train, n_test, channels, labelled, constant, raw):
-    from dataclasses import replace
-
     dataset = make_waves(n_train, n_test, channels, 12)
     if constant:
         dataset = replace(dataset, X_train=0 * dataset.X_train, X_test=0 * dataset.X_test)
     if not labelled:
         dataset = replace(dataset, y_train=None, y_test=None, classes=())
-    tokenizer, split, config = setup("raw-series" if raw else "vqvae", dataset)
-    found = evaluate_tokenizer(tokenizer, split, config.evaluation)
-    assert all(np.isfinite(m.value) for m in found)
-    assert any("accuracy" in m.metric for m in found) == labelled
+    tokenizer, split, config = untrained("raw-series" if raw else "vqvae", dataset)
+    found = judge(tokenizer, split, config)
+    assert all(np.isfinite(value) for value in found.values())
+    needing = {each.name for each in declared_metrics(config.metrics, tokenizer) if each.labels}
+    assert bool(needing & {metric for _, metric in found}) == labelled
     exhibits = make_exhibits(tokenizer, split)
-    assert all(np.isfinite(array).all() for array in exhibits.values())
+    assert all(np.isfinite(array).all() for array in exhibits.values() if array.dtype.kind != "U")
 
 
-def test_examples_are_the_best_the_median_and_the_worst_test_series():
-    tokenizer, split, _ = setup()
-    exhibits = make_exhibits(tokenizer, split)
-    errors = np.sort(series_errors(tokenizer, split.x_test).numpy())
-    np.testing.assert_allclose(exhibits["example_errors"], errors[[0, len(errors) // 2, -1]])
-    actual = ((exhibits["example_series"] - exhibits["example_reconstructions"]) ** 2).mean((1, 2))
-    np.testing.assert_allclose(actual, exhibits["example_errors"], rtol=1e-4)
+def test_without_a_test_part_nothing_is_measured():
+    dataset = make_waves()
+    dataset = replace(dataset, X_test=dataset.X_test[:0], y_test=None)
+    tokenizer, split, config = untrained(dataset=dataset)
+    assert judge(tokenizer, split, config) == {}
+    assert make_exhibits(tokenizer, split) == {}
 
 
-def test_token_grids_show_every_class_first():
-    tokenizer, split, _ = setup()
-    exhibits = make_exhibits(tokenizer, split)
-    assert exhibits["token_labels"].tolist() == [0, 1, 0, 1, 0, 1]
-    for x, codes in zip(exhibits["token_series"], exhibits["token_codes"], strict=True):
-        assert np.array_equal(tokenizer.encode(torch.from_numpy(x[None]))[0].numpy(), codes)
-    assert exhibits["code_counts"].sum() == 20 * np.prod(tokenizer.grid)
+@pytest.mark.parametrize("name", ["vqvae", "contrastive-vae"])
+def test_evaluation_changes_nothing_in_the_model(name):
+    tokenizer, split, config = untrained(name)
+    tokenizer.train()
+    tokenizer.quantizer.eval()
+    modes = [module.training for module in tokenizer.modules()]
+    state = {key: value.clone() for key, value in tokenizer.state_dict().items()}
+    of_torch, of_numpy = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+    first = judge(tokenizer, split, config)
+    assert all(torch.equal(value, state[key]) for key, value in tokenizer.state_dict().items())
+    assert [module.training for module in tokenizer.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), of_torch)
+    for before, after in zip(of_numpy, np.random.get_state(), strict=True):  # noqa: NPY002
+        np.testing.assert_array_equal(before, after)
+    np.random.seed(2)  # noqa: NPY002
+    assert judge(tokenizer, split, config) == first
 
 
-def test_the_plane_is_that_of_the_principal_components():
-    from sklearn.decomposition import PCA
-
-    tokenizer, split, _ = setup()
-    exhibits = make_exhibits(tokenizer, split)
-    latents, _ = embed(tokenizer, split.x_test)
-    pca = PCA(2).fit(latents.flatten(1).numpy())
-    expected = pca.transform(latents.flatten(1).numpy())
-    np.testing.assert_allclose(np.abs(exhibits["latents_2d"]), np.abs(expected), atol=1e-3)
-    np.testing.assert_allclose(
-        exhibits["latents_explained"], pca.explained_variance_ratio_, atol=1e-4
-    )
+@pytest.mark.parametrize("bad", (np.nan, np.inf))
+def test_features_that_are_not_finite_are_refused(bad):
+    tokenizer, split, config = untrained("raw-series")
+    split.x_test[3, 0, 2] = bad
+    with pytest.raises(TwincodeError, match="diverged"):
+        judge(tokenizer, split, config)
 
 
-def test_token_grids_find_every_class_however_the_series_are_sorted():
-    from dataclasses import replace
-
-    dataset = make_waves(40, 20)
-    order = np.argsort(dataset.y_test, kind="stable")
-    sorted_set = replace(dataset, X_test=dataset.X_test[order], y_test=dataset.y_test[order])
-    tokenizer, split, _ = setup(dataset=sorted_set)
-    exhibits = make_exhibits(tokenizer, split)
-    assert exhibits["token_labels"].tolist() == [0, 1, 0, 1, 0, 1]
-    expected = split.x_test[[0, 10, 1, 11, 2, 12]].numpy()
-    assert np.array_equal(exhibits["token_series"], expected)
+@dataclass(frozen=True)
+class ReachSettings(Settings):
+    reach_power: float = 1.0
 
 
-def test_the_augmentation_exhibit_shows_each_at_work():
-    from twincode.augment import Augmenter
-    from twincode.spectral import STFT
+class Reach(Evaluator):
+    metrics = (Metric("reach", "Farthest feature", "lower"), Metric("train_size", "Train size"))
 
-    _, split, config = setup()
-    augmenter = Augmenter(config.augmentation, STFT(33))
-    x = split.x_train[:1]
-    exhibit = augmentation_exhibit(augmenter, x, torch.Generator().manual_seed(0))
-    names = exhibit["augmentation_names"].tolist()
-    assert names == list(config.augmentation.augmentations)
-    series = exhibit["augmentation_series"]
-    assert np.array_equal(series[0], x[0].numpy())
-    assert np.array_equal(series[1 + names.index("flip")], x[0].flip(-1).numpy())
-    assert all(not np.array_equal(view, series[0]) for view in series[1:])
+    def probe(self, features):
+        return {"reach": float(np.abs(features.points).max() ** self.settings.reach_power)}
+
+    def measure(self, judged):
+        return {"train_size": float(len(judged.train.latents))}
+
+
+def test_a_metric_from_outside_is_a_part_with_settings_of_its_own(monkeypatch):
+    for table in ("_settings", "_builders"):
+        monkeypatch.setattr(METRICS, table, dict(getattr(METRICS, table)))
+    METRICS.register("reach", Reach, ReachSettings)
+    tokenizer, split, config = untrained(metrics="reach,codebook", reach_power=0, readouts="mean")
+    found = judge(tokenizer, split, config)
+    assert found["mean", "reach"] == 1
+    assert found["", "train_size"] == 40
+    assert declared_metrics(config.metrics, tokenizer)[:2] == list(Reach.metrics)
+    assert evaluate_tokenizer(tokenizer, split, [], ["mean"]) == []

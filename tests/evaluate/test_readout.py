@@ -1,18 +1,15 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler
 
 from twincode.errors import TwincodeError
-from twincode.evaluate.readout import (
-    READOUTS,
-    READOUTS_OF_CODES,
-    histogram,
-    minmax_scale,
-    readout_features,
-)
+from twincode.evaluate.readout import READOUTS, histogram, minmax_scale, readout_features
+from twincode.quantize import Grid, Layout
+
+CONTINUOUS = Layout()
 
 
 def plain_histogram(codes, K):
@@ -25,7 +22,6 @@ def plain_histogram(codes, K):
     return np.sqrt(features)
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     n=st.integers(0, 5),
     D=st.integers(1, 4),
@@ -46,37 +42,43 @@ def test_each_readout_equals_its_definition(n, D, H, W, K, seed):
     }
     assert expected.keys() == READOUTS.keys()
     for name, features in expected.items():
-        found = readout_features(name, latents, codes, K)
+        found = readout_features(name, latents, codes, Layout((Grid("", W, K),)))
         assert found.dtype == np.float32
         assert found.shape == features.shape
         np.testing.assert_allclose(found, features, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(READOUTS))
-def test_only_the_named_readouts_need_codes(name):
+def test_only_a_histogram_needs_codes():
     latents = torch.ones(2, 3, 2, 2)
-    if name in READOUTS_OF_CODES:
-        with pytest.raises(TwincodeError, match="continuous"):
-            readout_features(name, latents, None, 0)
-    else:
-        assert len(readout_features(name, latents, None, 0)) == 2
+    assert histogram(latents, None, CONTINUOUS) is None
+    with pytest.raises(TwincodeError, match="continuous"):
+        readout_features("histogram", latents, None, CONTINUOUS)
+    assert len(readout_features("flatten", latents, None, CONTINUOUS)) == 2
+    assert len(readout_features("mean", latents, None, CONTINUOUS)) == 2
 
 
 @pytest.mark.parametrize("code", (-1, 4))
 def test_histogram_refuses_codes_outside_the_codebook(code):
-    with pytest.raises(TwincodeError, match="outside a codebook of 4"):
-        histogram(torch.zeros(1, 1, 1, 2), torch.tensor([[[0, code]]]), 4)
+    with pytest.raises(TwincodeError, match="between 0 and 3"):
+        histogram(torch.zeros(1, 1, 1, 2), torch.tensor([[[0, code]]]), Layout((Grid("", 2, 4),)))
+
+
+def test_a_histogram_keeps_the_codes_of_two_grids_apart():
+    layout = Layout((Grid("top", 1, 2), Grid("bottom", 2, 3)))
+    codes = layout.join([torch.tensor([[[1]]]), torch.tensor([[[0, 0]]])])
+    found = histogram(torch.zeros(1, 1, 1, 3), codes, layout)
+    np.testing.assert_allclose(found, np.sqrt([[0, 1, 2, 0, 0]]), rtol=1e-6)
 
 
 def test_an_unknown_readout_is_an_error():
     with pytest.raises(TwincodeError, match="'flatten'"):
-        readout_features("flaten", torch.ones(1, 1, 1, 1), None, 0)
+        readout_features("flaten", torch.ones(1, 1, 1, 1), None, CONTINUOUS)
 
 
 def test_readouts_follow_no_gradient_and_keep_the_latents():
     latents = torch.randn(2, 3, 2, 2, requires_grad=True)
     before = latents.detach().clone()
-    features = readout_features("mean", latents, None, 0)
+    features = readout_features("mean", latents, None, CONTINUOUS)
     features += 1
     assert torch.equal(latents, before)
 

@@ -82,5 +82,5 @@ def test_gradient_reaches_every_parameter_and_the_latents():
 
 
 def test_a_negative_weight_is_an_error():
-    with pytest.raises(TwincodeError, match="kl_weight must not be negative"):
+    with pytest.raises(TwincodeError, match="kl_weight must be at least 0"):
         bottleneck(kl_weight=-1.0)

@@ -141,7 +141,7 @@ def test_an_encoder_alone_may_have_a_codebook():
         ({"tokenizer": "vqva"}, "did you mean 'vqvae'"),
         ({"latent_channels": 0}, "latent_channels must be at least 1"),
         ({"downsampled_width": 0}, "downsampled_width must be at least 1"),
-        ({"residual_blocks": -1}, "residual_blocks must not be negative"),
+        ({"residual_blocks": -1}, "residual_blocks must be at least 0"),
         ({"n_fft": 64, "hop_length": 16}, "too short for n_fft 64"),
     ],
 )

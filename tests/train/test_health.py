@@ -6,8 +6,6 @@ from conftest import tiny
 from twincode.train import fit
 from twincode.train.health import PATIENCE, codebook_collapsed, find_notice
 from twincode.train.log import RunLog
-from twincode.train.result import compose_result
-
 
 
 def codebook(perplexity, used=9, size=32, tokens=10_000):
@@ -171,9 +169,3 @@ def test_epochs_tell_the_use_of_every_codebook(waves):
         sum(found["perplexity"] for found in record["codebooks"]) / 2
     )
     assert record["dead_codes"] == sum(6 - found["used"] for found in record["codebooks"]) / 2
-
-
-def test_results_of_runs_without_notices_say_so():
-    log = RunLog(None, None)
-    log.write("start")
-    assert compose_result("a", log, {})["health"] == []

@@ -16,7 +16,7 @@ from twincode.train.task import Schedule
 class Line:
     """Learns a straight line from noisy points."""
 
-    def __init__(self, epochs=6, rate=0.1):
+    def __init__(self, epochs=6, rate=0.5):
         self.config = {"recipe": "line", "training": {"epochs": epochs, "learning_rate": rate}}
         self.checksum = "points"
         self.device = torch.device("cpu")

@@ -42,11 +42,15 @@ class Clusters(Evaluator):
 
     def probe(self, features: Features) -> dict[str, float]:
         """``silhouette`` and ``silhouette_std``."""
-        points, wanted = features.centred(), self.settings.kmeans_clusters or features.n_classes
-        clusters = min(max(wanted, 2), len(points) - 1)
+        wanted, fits = (
+            self.settings.kmeans_clusters or features.n_classes,
+            self.settings.kmeans_fits,
+        )
+        clusters = min(max(wanted, 2), len(features.points) - 1)
         if clusters < 2:
             return {"silhouette": 0.0, "silhouette_std": 0.0}
-        scores = silhouettes(points, kmeans_labels(points, clusters, self.settings.kmeans_fits))
+        labels = kmeans_labels(features.points, clusters, fits)
+        scores = silhouettes(features.centred(), labels)
         return {"silhouette": float(scores.mean()), "silhouette_std": float(scores.std())}
 
 

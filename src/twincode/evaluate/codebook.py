@@ -28,7 +28,7 @@ class Codebook(Evaluator):
             return {}
         layout = judged.tokenizer.layout
         codes = torch.cat([judged.train.codes, judged.test.codes])
-        measures = measure_codes(code_counts(codes, layout), layout)
+        measures = measure_codes(code_counts(codes, layout.codebook_size), layout)
         codebooks = judged.tokenizer.quantizer.codebooks()
         if codebooks:
             measures["codebook_cosine"] = fmean(map(mean_absolute_cosine, codebooks))
@@ -46,11 +46,11 @@ def measure_codes(counts: Tensor, layout: Layout) -> dict[str, float]:
     return {name: fmean(measure(part) for part in parts) for name, measure in measures.items()}
 
 
-def code_counts(codes: Tensor, layout: Layout) -> Tensor:
-    """How often each code of a layout occurs: int64 codes of any shape -> int64 (K,)."""
+def code_counts(codes: Tensor, codebook_size: int) -> Tensor:
+    """How often each code occurs: int64 codes of any shape, each in 0 .. K-1 -> int64 (K,)."""
     won = codes.flatten()
     # Not bincount, which waits for the largest code on an accelerator.
-    return won.new_zeros(layout.codebook_size).scatter_add_(0, won, torch.ones_like(won))
+    return won.new_zeros(codebook_size).scatter_add_(0, won, torch.ones_like(won))
 
 
 def perplexity(counts: Tensor) -> float:

@@ -1,6 +1,6 @@
 """Everything a frozen tokenizer is judged by, as (readout, metric, value)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from twincode.data import Split
 from twincode.evaluate.metric import METRICS, Features, Judged, Measurement, Metric
@@ -15,9 +15,11 @@ def evaluate_tokenizer(
     """What the metrics measure: features under every readout, then the model as a whole.
 
     The tokenizer's parameters and buffers, its mode and the random streams are left as they were.
-    What cannot be measured, for want of labels, test series, codes or a decoder, is left out.
-    Raises TwincodeError for features that are not finite.
+    What cannot be measured, for want of labels, codes or a decoder, is left out; without test
+    series that is everything. Raises TwincodeError for features that are not finite.
     """
+    if not len(split.x_test):
+        return []
     evaluators = [METRICS.build(settings) for settings in metrics]
     judged = Judged(
         tokenizer, split, embed(tokenizer, split.x_train), embed(tokenizer, split.x_test)
@@ -35,16 +37,9 @@ def evaluate_tokenizer(
     return found
 
 
-def declared_metrics(metrics: Sequence[Settings], measured: Iterable[str]) -> list[Metric]:
-    """What is declared of the metrics that were measured, by their names, in order of display.
-
-    One that no evaluator declares comes last and is called by its own words.
-    """
-    known = {each.name: each for own in metrics for each in METRICS.build(own).metrics}
-    names = dict.fromkeys(measured)
-    declared = [metric for name, metric in known.items() if name in names]
-    others = [name for name in names if name not in known]
-    return [*declared, *(Metric(name, name.replace("_", " ").capitalize()) for name in others)]
+def declared_metrics(metrics: Sequence[Settings], tokenizer: Tokenizer) -> list[Metric]:
+    """What these metrics can measure of a tokenizer, in the order of display."""
+    return [each for own in metrics for each in METRICS.build(own).declare(tokenizer)]
 
 
 def _features(judged: Judged, readout: str) -> Features | None:

@@ -65,7 +65,7 @@ def _examples(tokenizer: Tokenizer, x: Tensor) -> Exhibits:
 def _code_use(codes: Tensor, layout: Layout) -> Exhibits:
     """How often each code occurs, and which of them, and which columns, belong to which grid."""
     return {
-        "code_counts": code_counts(codes, layout).numpy(),
+        "code_counts": code_counts(codes, layout.codebook_size).numpy(),
         "codebook_sizes": np.array(layout.codebook_sizes),
         "grid_names": np.array([grid.name for grid in layout.grids], dtype=np.str_),
         "grid_widths": np.array(layout.widths),

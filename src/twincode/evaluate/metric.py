@@ -72,10 +72,7 @@ class Features:
 
 
 class Judged(NamedTuple):
-    """A frozen tokenizer, the data, and what the one makes of both parts of the other.
-
-    Without test series ``test`` has no rows.
-    """
+    """A frozen tokenizer, the data, and what the one makes of both parts of the other."""
 
     tokenizer: Tokenizer
     split: Split
@@ -86,16 +83,21 @@ class Judged(NamedTuple):
 class Evaluator:
     """Some numbers that belong together; made of its settings.
 
-    ``metrics`` declares what it measures, in the order of display. An evaluator of features
-    overrides ``probe``, which is called for every readout, one of the model as a whole overrides
-    ``measure``. Both change nothing in what they are given, and leave out what cannot be measured
-    (no labels, no test series, no codes, no decoder).
+    ``metrics`` are what it measures, in the order of display. An evaluator of features overrides
+    ``probe``, which is called for every readout; one of the model as a whole overrides ``measure``.
+    Both change nothing in what they are given, and leave out what cannot be measured for want of
+    labels, codes or a decoder.
     """
 
     metrics: Sequence[Metric]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+    def declare(self, tokenizer: Tokenizer) -> Sequence[Metric]:
+        """What it measures of this tokenizer; overridden where ``metrics`` depend on it."""
+        del tokenizer
+        return self.metrics
 
     def probe(self, features: Features) -> dict[str, float]:
         """Numbers of one readout, by metric name."""

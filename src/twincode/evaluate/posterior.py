@@ -16,11 +16,14 @@ class Posterior(Evaluator):
 
     metrics = (Metric(ACTIVE_UNITS, "Active units"),)
 
-    def measure(self, judged: Judged) -> dict[str, float]:
-        """``active_units``, and of each level or band where there are several.
+    def declare(self, tokenizer: Tokenizer) -> list[Metric]:
+        """One number of the whole posterior, and one of each level or band."""
+        names = tokenizer.region_names
+        regions = (Metric(_of_region(name), f"Active units, {name}") for name in names)
+        return [*self.metrics, *regions]
 
-        Nothing without a Gaussian posterior.
-        """
+    def measure(self, judged: Judged) -> dict[str, float]:
+        """What is declared; nothing without a Gaussian posterior."""
         tokenizer = judged.tokenizer
         if not tokenizer.quantizer.gaussian:
             return {}

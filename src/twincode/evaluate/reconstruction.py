@@ -18,14 +18,11 @@ class Reconstruction(Evaluator):
     )
 
     def measure(self, judged: Judged) -> dict[str, float]:
-        """``reconstruction_errors`` of test, as far as there is one, and the train part's in time.
-
-        Nothing without a decoder.
-        """
+        """``reconstruction_errors`` of test, and the train part's in time; none without decoder."""
         tokenizer, split = judged.tokenizer, judged.split
         if not tokenizer.has_decoder:
             return {}
-        errors = reconstruction_errors(tokenizer, split.x_test) if len(split.x_test) else {}
+        errors = reconstruction_errors(tokenizer, split.x_test)
         on_train = reconstruction_errors(tokenizer, split.x_train)
         return {**errors, "train_reconstruction_time": on_train["reconstruction_time"]}
 

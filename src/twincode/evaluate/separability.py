@@ -47,8 +47,8 @@ class Separability(Evaluator):
         ]
 
     def probe(self, features: Features) -> dict[str, float]:
-        """``svm_accuracy`` and ``knn<K>_accuracy``; nothing without labels or test series."""
-        if features.y_train is None or features.y_test is None or not len(features.test):
+        """``svm_accuracy`` and ``knn<K>_accuracy``; nothing without labels."""
+        if features.y_train is None or features.y_test is None:
             return {}
         n_train = len(features.train)
         train, test = features.points[:n_train], features.points[n_train:]

@@ -11,21 +11,29 @@ from twincode.errors import TwincodeError
 from twincode.nets import Decoder, Encoder
 from twincode.quantize import Quantizer, Regions
 from twincode.spectral import STFT
-from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
+from twincode.tokenizers.plane import PlaneParts, PlaneSettings, PlaneTokenizer
 from twincode.tokenizers.tokenizer import Pairs, frozen
-from twincode.tokenizers.vqvae import VQVAESettings
 
 
 @dataclass(frozen=True)
-class BandsSettings(VQVAESettings):
-    """Where the bands begin, and how wide the grid of each is to be.
+class BandsSettings(PlaneSettings):
+    """Where the bands begin, and how wide the grid of each is to be, as nearly as halving allows.
 
     ``bands`` names the first row of every band but the lowest: (1,) is the lowest row and the
-    rest, () one band. ``band_widths`` () means ``downsampled_width`` for all.
+    rest, () one band.
     """
 
     bands: tuple[int, ...] = (1,)
     band_widths: tuple[int, ...] = (8, 32)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bands = len(self.bands) + 1
+        if len(self.band_widths) != bands or min(self.band_widths) < 1:
+            raise TwincodeError(
+                f"band_widths must hold {bands} numbers from 1 up, one a band, "
+                f"not {','.join(map(str, self.band_widths))}"
+            )
 
 
 class Bands(PlaneTokenizer):
@@ -93,15 +101,12 @@ def build_bands(
 ) -> Bands:
     """The bands the settings describe, for series of C channels and L steps.
 
-    The grids are as wide as the settings say, as nearly as halving allows. Raises TwincodeError
-    where the rows are not in the plane or the widths are not as many as the bands.
+    Raises TwincodeError where the rows are not in the plane.
     """
     parts = PlaneParts(settings, quantizer, channels, length)
     edges = [0, *settings.bands, parts.stft.frequencies]
     _check_edges(edges, settings.n_fft)
-    wanted = settings.band_widths or (settings.downsampled_width,) * (len(edges) - 1)
-    _check_widths(wanted, len(edges) - 1)
-    halvings = [parts.halvings(width) for width in wanted]
+    halvings = [parts.halvings(width) for width in settings.band_widths]
     made = [(parts.encoder(each), parts.quantizer(), parts.decoder(each)) for each in halvings]
     encoders, quantizers, decoders = zip(*made, strict=True)
     widths = {f"band{i}": e.width(parts.stft.frames) for i, e in enumerate(encoders, start=1)}
@@ -121,12 +126,4 @@ def _check_edges(edges: Sequence[int], n_fft: int) -> None:
         raise TwincodeError(
             f"bands must be rows between 1 and {edges[-1] - 1} (n_fft {n_fft} gives {edges[-1]} "
             f"rows, from 0), each above the one before, not {','.join(map(str, edges[1:-1]))}"
-        )
-
-
-def _check_widths(widths: Sequence[int], bands: int) -> None:
-    if len(widths) != bands or min(widths) < 1:
-        raise TwincodeError(
-            f"band_widths must hold {bands} numbers from 1 up, one a band, "
-            f"not {','.join(map(str, widths))}"
         )

@@ -1,0 +1,104 @@
+"""Every setting of every part changes what the part computes, or is checked.
+
+Read from the registries, so that a new part is tested here without being named.
+"""
+
+import dataclasses
+
+import pytest
+import torch
+from conftest import make_waves, seeded_quantizer, seeded_tokenizer
+
+from twincode.augment import AUGMENTATIONS, Augmenter
+from twincode.errors import TwincodeError
+from twincode.losses import TWIN_LOSSES
+from twincode.quantize import QUANTIZERS
+from twincode.randomness import drawing_weights, noise_stream
+from twincode.recipes import recipe
+from twincode.spectral import STFT
+from twincode.tokenizers import TOKENIZERS
+
+CPU = torch.device("cpu")
+# What the training loop and the objective read of a part, which have tests of their own.
+READ_ELSEWHERE = {"background_classes", "gamma", "teacher_momentum"}
+SMALL_LOSS = {"projector_width": 8, "predictor_width": 5, "queue_size": 6, "whitening_width": 4}
+
+
+def other(value):
+    """Another value of a setting; text is none of its choices."""
+    if isinstance(value, str):
+        return "nonsense"
+    if isinstance(value, tuple):
+        return tuple(2 * item for item in value)
+    return value // 2 if isinstance(value, int) else 2 * value or 0.02
+
+
+def noise(*shape, seed=1):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def tokenized(settings):
+    config = recipe("vqvae", tokenizer=settings.name)
+    tokenizer = seeded_tokenizer(dataclasses.replace(config, tokenizer=settings), length=80)
+    return [tokenizer.latents(noise(3, 1, 80)), *tokenizer.state_dict().values()]
+
+
+def quantized(settings):
+    fields = {k: v for k, v in settings.to_dict().items() if k != "name"}
+    quantizer, z = seeded_quantizer(settings.name, 4, **fields), noise(8, 4, 2, 3)
+    with noise_stream(0, 1, CPU):
+        quantizer.initialise(z, torch.Generator().manual_seed(0))
+        for step in range(12):
+            if (codes := quantizer(z).codes) is not None:
+                quantizer.update(z + step, codes)
+        found = quantizer.train()(z)
+    return [found.latents, found.loss, *quantizer.codebooks()]
+
+
+def taught(settings):
+    """The loss of fixed latents of two views, and of a fixed teacher where it has one."""
+    with drawing_weights(0):
+        twin = TWIN_LOSSES.build(settings).train()
+        projector = twin.build_projector(3).train()
+    views = 2 if twin.symmetric else 1
+    student = projector(noise(views * 5, 3, 4, 6), views=views).chunk(views)
+    teacher = noise(views * 5, student[0].shape[1]).chunk(views) if twin.needs_teacher else ()
+    return [twin(twin.predict(student), teacher)]
+
+
+def augmented(settings):
+    x = torch.from_numpy(make_waves(20).X_train)
+    return [Augmenter([settings], STFT(x.shape[-1]))(x, torch.Generator().manual_seed(0))]
+
+
+OUTCOMES = {
+    TOKENIZERS: tokenized,
+    QUANTIZERS: quantized,
+    TWIN_LOSSES: taught,
+    AUGMENTATIONS: augmented,
+}
+PARTS = [(registry, name) for registry in OUTCOMES for name in registry]
+
+
+def has_effect(settings, name, outcome, before):
+    try:
+        after = outcome(settings.replace(**{name: other(getattr(settings, name))}))
+    except TwincodeError:
+        return True  # who refuses a value has read it
+    return not same(before, after)
+
+
+def same(before, after):
+    return len(before) == len(after) and all(map(torch.equal, before, after))
+
+
+@pytest.mark.parametrize(("registry", "name"), PARTS, ids=lambda each: getattr(each, "kind", each))
+def test_every_setting_makes_a_difference(registry, name):
+    settings, outcome = registry.choose(name), OUTCOMES[registry]
+    fields = {field.name for field in dataclasses.fields(settings)}
+    if registry is TWIN_LOSSES:
+        settings = settings.replace(**{k: v for k, v in SMALL_LOSS.items() if k in fields})
+    before = outcome(settings)
+    assert same(before, outcome(settings))
+    tried = fields - READ_ELSEWHERE
+    assert {each for each in tried if not has_effect(settings, each, outcome, before)} == set()
