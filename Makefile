@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test check format lint types bench bench-gpu bench-memory bench-systems results clean
 
 demo: $(READY)
-	$(BIN)/twincode study --datasets GunPoint,ItalyPowerDemand --gammas 0.5,1,2 --seeds 2 \
+	$(BIN)/twincode study run --datasets GunPoint,ItalyPowerDemand --axis gamma=0.5,1,2 --seeds 2 \
 		--epochs 60 --projector-width 512 --out demo
 
 test: $(READY)

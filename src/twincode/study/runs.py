@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 from twincode.config import Config
@@ -10,8 +10,12 @@ from twincode.data import Dataset, Policy, load_dataset
 from twincode.data.archive import is_path
 from twincode.data.sources import DATA_VARIABLE
 from twincode.errors import TwincodeError
-from twincode.recipes import label
-from twincode.train.result import RESULT
+from twincode.labels import labels
+from twincode.recipes import title
+from twincode.study.plan import Study
+from twincode.train import run_id
+
+RUNS = "runs"
 
 
 @dataclass(frozen=True)
@@ -54,26 +58,48 @@ class DataReference:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study: its place and everything that decides it."""
+    """One run of a study: its place, what it is called, and everything that decides it."""
 
     data: DataReference
     config: Config
     folder: Path
+    title: str
 
     @property
     def name(self) -> str:
         """The run's name, unique within a study."""
         return self.folder.name
 
-    @cached_property
-    def title(self) -> str:
-        """What runs, in words."""
-        return f"{self.data.name}  {label(self.config)}  seed {self.config.training.seed}"
 
-    @property
-    def done(self) -> bool:
-        """Whether its result is there."""
-        return (self.folder / RESULT).exists()
+def plan_runs(
+    study: Study, place: Path, data_dir: str | Path | None, policy: Policy
+) -> list[PlannedRun]:
+    """Every run of ``study``, data set by data set.
+
+    Raises TwincodeError for data that cannot be loaded and for two data sets of one name.
+    """
+    configs = study.configs()
+    called = labels([(title(config), config.to_dict()) for config in configs], study.axes)
+    return [
+        PlannedRun(
+            data,
+            config,
+            place / RUNS / run_id(config, data),
+            f"{data.name}  {label}  seed {config.training.seed}",
+        )
+        for data in _find_data(study, data_dir, policy)
+        for config, label in zip(configs, called, strict=True)
+    ]
+
+
+def _find_data(study: Study, data_dir: str | Path | None, policy: Policy) -> list[DataReference]:
+    """The data sets, each once; results are told apart by their names."""
+    found: dict[str, DataReference] = {}
+    for name in study.datasets:
+        data = DataReference.find(name, data_dir, policy)
+        if found.setdefault(data.name, data).checksum != data.checksum:
+            raise TwincodeError(f"two different data sets are called {data.name}; rename one")
+    return list(found.values())
 
 
 # The runs of a data set follow one another, so one set at a time is enough.
