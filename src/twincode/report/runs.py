@@ -1,15 +1,16 @@
-"""One finished run as it was stored, and numbers over several of them."""
+"""From stored files to runs, models and one tidy table."""
 
 from __future__ import annotations
 
+import json
 import math
-import statistics
+import shlex
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,21 +18,23 @@ from numpy.typing import NDArray
 
 from twincode.errors import TwincodeError
 from twincode.files import read_json
+from twincode.report.models import Model, key_of, models_of
+from twincode.report.metrics import Measure, Metric
+from twincode.upgrade import upgrade_result, upgrade_study
 
-Item = TypeVar("Item")
+if TYPE_CHECKING:
+    import pandas as pd
 
-RESULT_FORMAT = 1
-RESULT_FILE = "result.json"
-EXHIBITS_FILE = "exhibits.npz"
-# What a run tells of itself beside its evaluations, under the names tables give it.
-CIRCUMSTANCES = ("seconds", "parameters")
-_NEEDED = ("recipe", "config", "command", "device", "threads", "versions", "commit", "started")
-_NEEDED_OF_DATA = ("origin", "checksum", "n_train", "n_test", "channels", "length", "classes")
+RESULT_FILE, EXHIBITS_FILE = "result.json", "exhibits.npz"
+STUDY_FILE, RECORDS_FILE = "study.json", "runs.jsonl"
+SECONDS = Metric("seconds", "Seconds")
+_NUMBERS = ("epochs", "seconds", "parameters", "threads")
+_OF_DATA = ("origin", "checksum", "n_train", "n_test", "channels", "length", "classes")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """One finished run: its folder and the content of its result file."""
+    """One finished run: its folder and its result, in format 2."""
 
     folder: Path
     record: Mapping[str, Any]
@@ -47,85 +50,32 @@ class Run:
         return str(self.record["dataset"]["name"])
 
     @property
-    def label(self) -> str:
-        """The display name of the model; runs with one label differ by seed and data set only."""
-        return str(self.record["label"])
-
-    @property
-    def recipe(self) -> str:
-        """The name of the recipe that made the model."""
-        return str(self.record["recipe"])
-
-    @property
-    def gamma(self) -> float:
-        """The weight of the twin loss; 0 where there is none."""
-        return float(self.record["gamma"] or 0)
-
-    @property
     def seed(self) -> int:
-        """The seed of the run; 0 for a control that has none."""
-        return int(self.record["seed"] or 0)
+        """The seed of the run."""
+        return int(self.record["config"]["training"]["seed"])
 
-    @property
-    def seconds(self) -> float:
-        """Wall time of the run."""
-        return float(self.record["seconds"])
-
-    @property
-    def epochs(self) -> int:
-        """Planned epochs; 0 for a control that is not trained."""
-        return int(self.record["config"]["training"]["epochs"])
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps: one a batch, a last smaller one included."""
-        batch = int(self.record["config"]["training"]["batch_size"])
-        return self.epochs * math.ceil(int(self.record["dataset"]["n_train"]) / batch)
-
-    @property
-    def labelled(self) -> bool:
-        """Whether the data set has classes."""
-        return bool(self.record["dataset"]["classes"])
-
-    @property
-    def versions(self) -> str:
-        """The versions of what computed it, in one line."""
-        return ", ".join(f"{name} {version}" for name, version in self.record["versions"].items())
+    @cached_property
+    def key(self) -> str:
+        """What tells its model from others."""
+        return key_of(self.record)
 
     @property
     def last_epoch(self) -> int:
         """The latest epoch with an evaluation."""
         return max((int(entry["epoch"]) for entry in self.record["evaluations"]), default=0)
 
-    @cached_property
-    def final(self) -> dict[tuple[str, str], float]:
-        """The numbers of the latest evaluation by (readout, metric); NaN where one diverged.
+    @property
+    def versions(self) -> str:
+        """The versions of what computed it, in one line."""
+        return ", ".join(f"{name} {version}" for name, version in self.record["versions"].items())
 
-        What the run tells of itself stands among them, under no readout.
-        """
-        last = self.last_epoch
-        told = {("", name): float(self.record[name]) for name in CIRCUMSTANCES}
-        return told | {
-            (readout, name): value
-            for epoch, readout, name, value in self.evaluations()
-            if epoch == last
-        }
-
-    def evaluations(self) -> Iterable[tuple[int, str, str, float]]:
-        """Every measured number as (epoch, readout, metric, value)."""
-        for entry in self.record["evaluations"]:
-            yield int(entry["epoch"]), entry["readout"], entry["metric"], _value(entry["value"])
-
-    def history(self, most: int | None = None) -> Iterable[tuple[int, str, float]]:
-        """The course of the training as (epoch, quantity, value); empty where it was not kept.
-
-        ``most`` asks for that many epochs, evenly chosen, the first and the last among them.
-        """
-        for entry in evenly(self.record.get("history", ()), most):
-            epoch = int(entry["epoch"])
-            yield epoch, "perplexity", _value(entry.get("perplexity"))
+    def history(self) -> Iterator[tuple[int, str, float]]:
+        """The course of the training as (epoch, quantity, value)."""
+        for entry in self.record["history"]:
+            if entry.get("perplexity") is not None:
+                yield int(entry["epoch"]), "perplexity", float(entry["perplexity"])
             for name, value in entry["losses"].items():
-                yield epoch, name, _value(value)
+                yield int(entry["epoch"]), name, _value(value)
 
     @cached_property
     def exhibits(self) -> dict[str, NDArray[Any]]:
@@ -145,66 +95,272 @@ class Run:
             ) from error
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A number over seeds: mean, sample standard deviation (None for one seed), how many."""
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Everything a report needs.
 
-    mean: float
-    spread: float | None
-    count: int
+    ``planned`` is the number of runs the study set out to do; ``left_out`` counts the runs beside
+    them in the folder that belong to other studies; ``axes`` are the settings the study varied.
+    """
+
+    folder: Path
+    name: str
+    command: str
+    planned: int | None
+    left_out: int
+    axes: tuple[str, ...]
+    datasets: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def _models(self) -> dict[str, Model]:
+        return models_of((run.record for run in self.runs), self.axes)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model in one order, each with one label and colour wherever it appears."""
+        return tuple(self._models.values())
+
+    def model_of(self, run: Run) -> Model:
+        """The model of a run."""
+        return self._models[run.key]
+
+    def of_dataset(self, dataset: str) -> list[Run]:
+        """The runs on one data set."""
+        return [run for run in self.runs if run.dataset == dataset]
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """Every metric by its name, in the order the results give them; how long it took last."""
+        found = {
+            entry["name"]: Metric(entry["name"], entry["title"], entry["better"])
+            for run in self.runs
+            for entry in run.record["metrics"]
+        }
+        return found | {SECONDS.name: SECONDS}
+
+    @cached_property
+    def readouts(self) -> tuple[str, ...]:
+        """The readouts of the codes, in the order in which runs name them."""
+        names = (name for run in self.runs for name in run.record["config"]["evaluation"]["readouts"])
+        measured = set(self.table.readout)
+        return tuple(name for name in dict.fromkeys([*names, *sorted(measured)]) if name in measured - {""})
+
+    @cached_property
+    def measures(self) -> tuple[Measure, ...]:
+        """Every metric under every readout it was measured under: the main readout's first."""
+        found = set(zip(self.final.metric, self.final.readout, strict=True))
+        return tuple(
+            Measure(metric, readout)
+            for readout in (*self.readouts[:1], "", *self.readouts[1:])
+            for metric in self.metrics.values()
+            if (metric.name, readout) in found
+        )
+
+    @property
+    def main_measures(self) -> tuple[Measure, ...]:
+        """The measures with a better direction, under the main readout or of the whole model."""
+        main = {"", *self.readouts[:1]}
+        return tuple(m for m in self.measures if m.metric.better and m.readout in main)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Tidy: one row per run, epoch, readout and metric, with the settings that labels tell."""
+        import pandas as pd
+
+        axes = list(dict.fromkeys(axis for model in self.models for axis in model.axes))
+        rows = []
+        for run in self.runs:
+            model, record = self.model_of(run), run.record
+            told = (self.name, run.id, run.dataset, record["recipe"], model.label)
+            values = [_plain(model.settings.get(axis)) for axis in axes]
+            made = (record["device"], record["commit"], run.versions, float(record["seconds"]))
+            rows += [
+                (*told, *values, run.seed, int(entry["epoch"]), entry["readout"], entry["metric"],
+                 _value(entry["value"]), *made)
+                for entry in record["evaluations"]
+            ]  # fmt: skip
+        names = [
+            *("study", "run", "dataset", "recipe", "model", *axes, "seed", "epoch", "readout"),
+            *("metric", "value", "device", "commit", "versions", "seconds"),
+        ]
+        return pd.DataFrame(rows, columns=names)
+
+    @cached_property
+    def last(self) -> pd.DataFrame:
+        """The finite numbers of each run's last evaluation, and the seconds it took.
+
+        Columns: dataset, model, seed, readout, metric, value. A repeated run counts once more.
+        """
+        import pandas as pd
+
+        columns = ["dataset", "model", "seed", "readout", "metric", "value"]
+        final = self.table[self.table.epoch == self.table.groupby("run").epoch.transform("max")]
+        took = pd.DataFrame(
+            [
+                (run.dataset, self.model_of(run).label, run.seed, "", SECONDS.name,
+                 float(run.record["seconds"]))
+                for run in self.runs
+            ],
+            columns=columns,
+        )  # fmt: skip
+        found = pd.concat([final[columns], took], ignore_index=True)
+        return found[np.isfinite(found.value)]
+
+    @cached_property
+    def final(self) -> pd.DataFrame:
+        """The last numbers over seeds: dataset, model, readout, metric, mean, std, count."""
+        names = ["dataset", "model", "readout", "metric"]
+        grouped = self.last.groupby(names, sort=False).value
+        return grouped.agg(["mean", "std", "count"]).reset_index()
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Tidy: one row per run, epoch and training loss or perplexity."""
+        import pandas as pd
+
+        rows = [
+            (run.id, run.dataset, self.model_of(run).label, run.seed, *entry)
+            for run in self.runs
+            for entry in run.history()
+        ]
+        names = ["run", "dataset", "model", "seed", "epoch", "quantity", "value"]
+        return pd.DataFrame(rows, columns=names).astype({"value": float})
 
 
-def evenly(items: Sequence[Item], most: int | None) -> Sequence[Item]:
-    """``most`` of the items, evenly chosen, the first and the last among them; all of fewer."""
-    if most is None or len(items) <= most:
-        return items
-    return [items[place] for place in np.linspace(0, len(items) - 1, most).round().astype(int)]
+def load_results(folder: Path) -> Results:
+    """Read a study's folder, the folder of a single run, or a study kept as ``runs.jsonl`` alone.
+
+    Raises TwincodeError where there is no finished run, and names the file where one is damaged.
+    """
+    folder = Path(folder)
+    study, steps = _read_study(folder)
+    planned = study.get("runs")
+    runs, left_out = _read_runs(folder, planned, steps)
+    if not runs:
+        others = f" but {left_out} of other studies" if left_out else ""
+        raise TwincodeError(
+            f"no finished runs in {folder}{others}; "
+            "give the folder of a study or of a run that has ended"
+        )
+    if not study and len(runs) == 1:
+        study = {"name": runs[0].id, "command": runs[0].record["command"]}
+    present = sorted({run.dataset for run in runs})
+    ordered = [name for name in study.get("datasets", ()) if name in present]
+    return Results(
+        folder=folder,
+        name=str(study.get("name") or folder.resolve().name),
+        command=command_line(study.get("command") or ()),
+        planned=len(set(planned)) if isinstance(planned, list) else planned,
+        left_out=left_out,
+        axes=tuple(study.get("axes") or ()),
+        datasets=tuple(dict.fromkeys([*ordered, *present])),
+        runs=tuple(runs),
+    )
 
 
-def summarise(values: Iterable[float]) -> Summary:
-    """Mean and sample standard deviation of the finite ``values``."""
-    finite = [value for value in values if math.isfinite(value)]
-    if not finite:
-        return Summary(math.nan, None, 0)
-    spread = statistics.stdev(finite) if len(finite) > 1 else None
-    return Summary(statistics.fmean(finite), spread, len(finite))
+def records_text(results: Results) -> str:
+    """The runs as JSON lines, without histories and earlier evaluations: small enough to keep.
+
+    A folder with ``study.json`` and this text as ``runs.jsonl`` gives the same final numbers.
+    """
+    return "".join(
+        json.dumps(
+            {
+                **run.record,
+                "history": [],
+                "evaluations": [
+                    entry
+                    for entry in run.record["evaluations"]
+                    if entry["epoch"] == run.last_epoch
+                ],
+            }
+        )
+        + "\n"
+        for run in results.runs
+    )
 
 
-def read_run(path: Path) -> Run:
-    """The run whose result lies at ``path``; raises TwincodeError, naming it, for a damaged one."""
-    return checked_run(path.parent, read_json(path, "result of a run"), str(path))
+def command_line(words: Iterable[str] | str) -> str:
+    """A stored command as one line that a shell would accept."""
+    return words if isinstance(words, str) else shlex.join(map(str, words))
 
 
-def checked_run(folder: Path, record: Any, origin: str) -> Run:
-    """A run of a stored record; raises TwincodeError naming ``origin`` where it is none."""
-    run = Run(folder, record)
+def _read_study(folder: Path) -> tuple[Mapping[str, Any], int]:
+    """The description of the study, empty where there is none, and its budget of steps."""
+    path = folder / STUDY_FILE
+    if not path.exists():
+        return {}, 0
+    stored = read_json(path, "description of a study")
     try:
-        stored = record["format"]
-        _touch_every_field(run)
+        return upgrade_study(stored), int(stored.get("steps") or 0)
+    except TwincodeError as error:
+        raise TwincodeError(f"{path}: {error}") from None
+    except (AttributeError, TypeError, ValueError):
+        raise TwincodeError(
+            f"{path} does not describe a study; run the study again"
+        ) from None
+
+
+def _read_runs(folder: Path, planned: Any, steps: int) -> tuple[list[Run], int]:
+    """The runs to report, and how many in the folder belong to other studies.
+
+    A study that names its runs owns those alone; without names every run in the folder counts.
+    """
+    records = folder / RECORDS_FILE
+    present = sorted((folder / "runs").glob(f"*/{RESULT_FILE}"))
+    owned, left_out = present, 0
+    if isinstance(planned, list):
+        owned = [path for path in present if path.parent.name in planned]
+        left_out = len(present) - len(owned)
+    elif (folder / RESULT_FILE).exists():
+        owned = [folder / RESULT_FILE]
+    # Beside a folder of runs kept records are an earlier report's, and may be out of date.
+    if owned or (folder / "runs").exists() or not records.exists():
+        found = [(path.parent, read_json(path, "result of a run"), str(path)) for path in owned]
+    else:
+        found = [(folder, *line) for line in _lines(records)]
+    return [_checked(*each, steps) for each in found], left_out
+
+
+def _lines(path: Path) -> Iterator[tuple[Any, str]]:
+    for place, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            yield json.loads(line), f"line {place} of {path}"
+        except json.JSONDecodeError as error:
+            raise TwincodeError(f"line {place} of {path} is not JSON: {error}") from None
+
+
+def _checked(folder: Path, record: Any, origin: str, steps: int) -> Run:
+    """A run of a stored record, every field touched here rather than in the middle of a page."""
+    try:
+        run = Run(folder, upgrade_result(record, steps))
+        _ = (run.id, run.key, run.seed, run.last_epoch, run.versions, list(run.history()))
+        _ = [float(run.record[name]) for name in _NUMBERS]
+        _ = [run.record["dataset"][name] for name in ("name", *_OF_DATA)]
+        _ = [(entry["readout"], entry["metric"], _value(entry["value"])) for entry in run.record["evaluations"]]
+        _ = [(entry["name"], entry["title"], entry["better"]) for entry in run.record["metrics"]]
+        _ = models_of([run.record])
+        _ = (run.record["config"]["evaluation"]["readouts"], run.record["health"])
+        _ = [run.record[name] for name in ("command", "device", "commit", "started")]
+    except TwincodeError as error:
+        raise TwincodeError(f"{origin}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TwincodeError(
             f"{origin} is not the result of a finished run (problem: {error!r}); run that run again"
         ) from error
-    if stored != RESULT_FORMAT:
-        raise TwincodeError(
-            f"{origin} has format {stored!r}, this version reads {RESULT_FORMAT}; "
-            "report it with the version that wrote it"
-        )
+    missing = {entry["metric"] for entry in run.record["evaluations"]} - {
+        entry["name"] for entry in run.record["metrics"]
+    }
+    if missing:
+        raise TwincodeError(f"{origin} does not describe its metrics {', '.join(sorted(missing))}")
     return run
-
-
-def _touch_every_field(run: Run) -> None:
-    """Fail here, with the file's name at hand, rather than in the middle of a page."""
-    for name in _NEEDED:
-        run.record[name]
-    for name in _NEEDED_OF_DATA:
-        run.record["dataset"][name]
-    int(run.record["parameters"])
-    _ = (run.id, run.dataset, run.label, run.seed, run.gamma, run.seconds)
-    _ = (run.epochs, run.steps, run.last_epoch, run.versions, run.final)
-    for _ in run.history():
-        pass
 
 
 def _value(stored: float | None) -> float:
     return math.nan if stored is None else float(stored)
+
+
+def _plain(value: Any) -> Any:
+    """A setting as one cell of a table: lists are written out."""
+    return "+".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
