@@ -72,7 +72,9 @@ def write_study(
                 generator = np.random.default_rng((place, number, seed))
                 name = f"{place:02d}{number:02d}-{seed}"
                 names.append(name)
-                write_run(folder / "runs" / name, result(name, model, dataset, seed, epochs, generator))
+                write_run(
+                    folder / "runs" / name, result(name, model, dataset, seed, epochs, generator)
+                )
                 if model.trained and points:
                     arrays = exhibits(model, points, generator)
                     np.savez_compressed(folder / "runs" / name / "exhibits.npz", **arrays)
@@ -182,5 +184,7 @@ def exhibits(model: Model, points: int, generator: np.random.Generator) -> dict[
         "latents_labels": cloud,
         "latents_explained": np.array([0.41, 0.17]),
         "augmentation_names": np.array(AUGMENTATIONS),
-        "augmentation_series": np.stack([series[0] * scale for scale in (1, -1, 0.9, 1.1, 1.2, 0.8)]),
+        "augmentation_series": np.stack(
+            [series[0] * scale for scale in (1, -1, 0.9, 1.1, 1.2, 0.8)]
+        ),
     }

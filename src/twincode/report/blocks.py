@@ -68,29 +68,32 @@ class Control:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart as a Vega-Lite specification that reads the tables ``data`` by their names.
+    """A chart as a Vega-Lite specification that reads the table ``data`` by the name ``{data}``.
 
-    Many figures may read one table; equal names must mean equal tables.
+    ``name`` is that of its file, and tells it from every other figure of the page.
     """
 
     name: str
     title: str
     caption: str
     chart: Mapping[str, Any]
-    data: Mapping[str, pd.DataFrame]
+    data: pd.DataFrame
     controls: tuple[Control, ...] = ()
 
     @property
     def template(self) -> str:
         """The specification as text, with the places of the choices in it."""
-        return json.dumps(self.chart)
+        return json.dumps(self.chart).replace("{data}", self.name)
 
     def filled(self, choice: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The specification for one choice, the first options where nothing is chosen."""
         text = self.template
         for control in self.controls:
             words = (choice or {}).get(control.name) or next(iter(control.options))
-            for place, value in ((f"{control.name} title", words), (control.name, control.options[words])):
+            for place, value in (
+                (f"{control.name} title", words),
+                (control.name, control.options[words]),
+            ):
                 text = text.replace(f"{{{place}}}", json.dumps(value)[1:-1])
         return dict(json.loads(text))
 
@@ -127,7 +130,9 @@ class Section:
         return [block for block in self.blocks if isinstance(block, Figure)]
 
 
-def number_cell(value: float, decimals: int, spread: float = math.nan, best: bool = False, hint: str = "") -> Cell:
+def number_cell(
+    value: float, decimals: int, spread: float = math.nan, best: bool = False, hint: str = ""
+) -> Cell:
     """A number as it is written, an empty place where there is none."""
     if not math.isfinite(value):
         return Cell(MISSING)

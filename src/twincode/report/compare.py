@@ -170,7 +170,9 @@ def references(results: Results) -> Iterator[tuple[str, list[tuple[Model, Model]
             untrained.setdefault(model.method, []).append(model)
     groups += [(bases, trained) for bases in untrained.values()]
     for bases, models in groups:
-        pairs = [(each, base) for each in models if each not in bases and (base := nearest(each, bases))]
+        pairs = [
+            (each, base) for each in models if each not in bases and (base := nearest(each, bases))
+        ]
         if pairs:
             yield bases[0].title, pairs
 

@@ -25,7 +25,9 @@ class Metric:
     @property
     def heading(self) -> str:
         """Its title and an arrow in the better direction."""
-        return f"{self.title} {'↑' if self.better == 'higher' else '↓'}" if self.better else self.title
+        return (
+            f"{self.title} {'↑' if self.better == 'higher' else '↓'}" if self.better else self.title
+        )
 
 
 @dataclass(frozen=True, order=True)

@@ -7,7 +7,7 @@ that tell those of one title apart.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 NAIVE, AUGMENTED = "vqvae", "vqvae-augmented"
@@ -38,14 +38,16 @@ class Model:
     method: str
     trained: bool
     twin: bool
-    settings: Mapping[str, Any]
-    axes: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(compare=False)
+    axes: Mapping[str, Any] = field(compare=False)
     colour: str
     shape: str
 
     def without(self, axis: str) -> str:
         """The label without one axis: what models along that axis have in common."""
-        return _label(self.title, {name: value for name, value in self.axes.items() if name != axis})
+        return _label(
+            self.title, {name: value for name, value in self.axes.items() if name != axis}
+        )
 
 
 def key_of(record: Mapping[str, Any]) -> str:
@@ -55,9 +57,7 @@ def key_of(record: Mapping[str, Any]) -> str:
     return json.dumps({**config, "training": training}, sort_keys=True)
 
 
-def models_of(
-    records: Iterable[Mapping[str, Any]], axes: Sequence[str] = ()
-) -> dict[str, Model]:
+def models_of(records: Iterable[Mapping[str, Any]], axes: Sequence[str] = ()) -> dict[str, Model]:
     """Every model by its key: the naive one, augmentation alone, others, twin models, controls.
 
     ``axes`` are settings that labels name first.
@@ -83,7 +83,7 @@ def models_of(
             settings=settings[key],
             axes=told[key],
             colour=colours[key],
-            shape=SHAPES[place % len(SHAPES)],
+            shape=SHAPES[place % len(SHAPES)] if first[key]["epochs"] else "stroke",
         )
         for place, key in enumerate(ordered)
     }
@@ -111,17 +111,14 @@ def flat(config: Mapping[str, Any]) -> Settings:
 
 def telling(settings: Mapping[str, Settings], axes: Sequence[str] = ()) -> dict[str, Settings]:
     """The fewest settings that tell models apart, tried in order, ``axes`` and gamma first."""
-    order = dict.fromkeys(
-        [*axes, "gamma", *(name for each in settings.values() for name in each)]
-    )
+    order = dict.fromkeys([*axes, "gamma", *(name for each in settings.values() for name in each)])
     groups, chosen = [list(settings)], []
     for name in order:
         parted = [part for group in groups for part in _parted(group, settings, name)]
         if len(parted) > len(groups):
             groups, chosen = parted, [*chosen, name]
     return {
-        key: {name: each[name] for name in chosen if name in each}
-        for key, each in settings.items()
+        key: {name: each[name] for name in chosen if name in each} for key, each in settings.items()
     }
 
 
@@ -144,9 +141,7 @@ def nearest(model: Model, candidates: Iterable[Model]) -> Model | None:
     return min(candidates, key=distance, default=None)
 
 
-def _parted(
-    group: Sequence[str], settings: Mapping[str, Settings], name: str
-) -> list[list[str]]:
+def _parted(group: Sequence[str], settings: Mapping[str, Settings], name: str) -> list[list[str]]:
     """A group of models by their value of one setting; those without it stay together."""
     parts: dict[str, list[str]] = {}
     for key in group:

@@ -52,7 +52,10 @@ def write_figures(folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]
             for name, choice in _choices(figure):
                 for kind in formats:
                     path = results.folder / "figures" / f"{name}.{kind}"
-                    write_whole(path, lambda place, c=choice, f=figure, k=kind: place.write_bytes(drawn(f, k, c)))
+                    write_whole(
+                        path,
+                        lambda place, c=choice, f=figure, k=kind: place.write_bytes(drawn(f, k, c)),
+                    )
                     written.append(path)
     return written
 
@@ -82,7 +85,10 @@ def _choices(figure: blocks.Figure) -> Iterator[tuple[str, dict[str, str]]]:
 def _write_tables(results: Results) -> None:
     tables, taken = results.folder / "tables", {"summary", "paired", "paired-by-dataset"}
     final = results.final.assign(
-        half=[compare.half_interval(*each) for each in zip(results.final["std"], results.final["count"], strict=True)]
+        half=[
+            compare.half_interval(*each)
+            for each in zip(results.final["std"], results.final["count"], strict=True)
+        ]
     )
     final = final.assign(low=final["mean"] - final.half, high=final["mean"] + final.half)
     for dataset in results.datasets:
@@ -119,11 +125,10 @@ def _render(results: Results, sections: Sequence[blocks.Section]) -> str:
         lstrip_blocks=True,
     )
     figures = [figure for section in sections for figure in section.figures]
-    tables = {name: frame for figure in figures for name, frame in figure.data.items()}
     told = [
         {
             "chart": figure.template,
-            "tables": list(figure.data),
+            "table": figure.name,
             "controls": [{"name": c.name, "options": c.options} for c in figure.controls],
         }
         for figure in figures
@@ -138,7 +143,7 @@ def _render(results: Results, sections: Sequence[blocks.Section]) -> str:
         script=_bundle() if figures else "",
         page={
             "figures": _inert(told),
-            "tables": _inert({name: packed(frame) for name, frame in tables.items()}),
+            "tables": _inert({figure.name: packed(figure.data) for figure in figures}),
             "config": _inert({**CONFIG, "panel": PANEL}),
         },
     )

@@ -142,9 +142,13 @@ class Results:
     @cached_property
     def readouts(self) -> tuple[str, ...]:
         """The readouts of the codes, in the order in which runs name them."""
-        names = (name for run in self.runs for name in run.record["config"]["evaluation"]["readouts"])
+        names = (
+            name for run in self.runs for name in run.record["config"]["evaluation"]["readouts"]
+        )
         measured = set(self.table.readout)
-        return tuple(name for name in dict.fromkeys([*names, *sorted(measured)]) if name in measured - {""})
+        return tuple(
+            name for name in dict.fromkeys([*names, *sorted(measured)]) if name in measured - {""}
+        )
 
     @cached_property
     def measures(self) -> tuple[Measure, ...]:
@@ -219,13 +223,24 @@ class Results:
         """Tidy: one row per run, epoch and training loss or perplexity."""
         import pandas as pd
 
-        rows = [
-            (run.id, run.dataset, self.model_of(run).label, run.seed, *entry)
-            for run in self.runs
-            for entry in run.history()
-        ]
-        names = ["run", "dataset", "model", "seed", "epoch", "quantity", "value"]
-        return pd.DataFrame(rows, columns=names).astype({"value": float})
+        courses = [list(run.history()) for run in self.runs]
+        counts = [len(course) for course in courses]
+        entries = [entry for course in courses for entry in course]
+        epochs, quantities, values = zip(*entries, strict=True) if entries else ((), (), ())
+        told = {
+            "run": [run.id for run in self.runs],
+            "dataset": [run.dataset for run in self.runs],
+            "model": [self.model_of(run).label for run in self.runs],
+            "seed": [run.seed for run in self.runs],
+        }
+        return pd.DataFrame(
+            {name: pd.Categorical(column).repeat(counts) for name, column in told.items()}
+            | {
+                "epoch": np.array(epochs, dtype=int),
+                "quantity": pd.Categorical(quantities),
+                "value": np.array(values, dtype=float),
+            }
+        )
 
 
 def load_results(folder: Path) -> Results:
@@ -270,9 +285,7 @@ def records_text(results: Results) -> str:
                 **run.record,
                 "history": [],
                 "evaluations": [
-                    entry
-                    for entry in run.record["evaluations"]
-                    if entry["epoch"] == run.last_epoch
+                    entry for entry in run.record["evaluations"] if entry["epoch"] == run.last_epoch
                 ],
             }
         )
@@ -297,9 +310,7 @@ def _read_study(folder: Path) -> tuple[Mapping[str, Any], int]:
     except TwincodeError as error:
         raise TwincodeError(f"{path}: {error}") from None
     except (AttributeError, TypeError, ValueError):
-        raise TwincodeError(
-            f"{path} does not describe a study; run the study again"
-        ) from None
+        raise TwincodeError(f"{path} does not describe a study; run the study again") from None
 
 
 def _read_runs(folder: Path, planned: Any, steps: int) -> tuple[list[Run], int]:
@@ -338,7 +349,10 @@ def _checked(folder: Path, record: Any, origin: str, steps: int) -> Run:
         _ = (run.id, run.key, run.seed, run.last_epoch, run.versions, list(run.history()))
         _ = [float(run.record[name]) for name in _NUMBERS]
         _ = [run.record["dataset"][name] for name in ("name", *_OF_DATA)]
-        _ = [(entry["readout"], entry["metric"], _value(entry["value"])) for entry in run.record["evaluations"]]
+        _ = [
+            (entry["readout"], entry["metric"], _value(entry["value"]))
+            for entry in run.record["evaluations"]
+        ]
         _ = [(entry["name"], entry["title"], entry["better"]) for entry in run.record["metrics"]]
         _ = models_of([run.record])
         _ = (run.record["config"]["evaluation"]["readouts"], run.record["health"])
@@ -363,4 +377,8 @@ def _value(stored: float | None) -> float:
 
 def _plain(value: Any) -> Any:
     """A setting as one cell of a table: lists are written out."""
-    return "+".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    return (
+        "+".join(map(str, value))
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else value
+    )

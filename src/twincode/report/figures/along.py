@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import altair as alt
 
 from twincode.report.blocks import Control, Figure
 from twincode.report.figures import theme
-from twincode.report.models import is_number, symbol
+from twincode.report.models import Model, is_number, symbol
 from twincode.report.runs import Results
 
 
@@ -32,21 +35,35 @@ def along_axes(results: Results, dataset: str) -> Figure | None:
     frame = pd.DataFrame(rows, columns=names)
     if frame.empty:
         return None
-    data, shown = f"along {dataset}", [m for m in results.models if m.label in set(frame.model)]
+    present = set(frame.measure)
+    return Figure(
+        f"{dataset}-along", "Along a setting",
+        "Bars are one standard deviation over seeds; dashed levels are models without this setting.",
+        _chart(tuple(m for m in results.models if m.label in set(frame.model))), frame,
+        (Control("measure", "Measure",
+                 theme.options(m for m in results.measures if m.key in present)),
+         Control("axis", "Along", {symbol(axis): axis for axis in axes})),
+    )  # fmt: skip
+
+
+@cache
+def _chart(models: tuple[Model, ...]) -> dict[str, Any]:
     every = (
-        alt.Chart(theme.table(data))
+        alt.Chart(theme.TABLE)
         .transform_filter("datum.measure == '{measure}' && datum.axis == '{axis}'")
         .encode(
-            color=theme.coloured(shown),
+            color=theme.coloured(models),
             tooltip=["model:N", alt.Tooltip("mean:Q", title="{measure title}"), "low:Q", "high:Q"],
         )
     )
     value = alt.Y("mean:Q", title="{measure title}", scale=alt.Scale(zero=False))
     across = alt.X("along:Q", title="{axis title}", scale=alt.Scale(zero=False, padding=16))
     placed = every.transform_filter("isValid(datum.along)")
-    chart = theme.wide(
+    return theme.wide(
         300,
-        every.transform_filter("!isValid(datum.along)").mark_rule(strokeDash=[5, 4]).encode(y=value),
+        every.transform_filter("!isValid(datum.along)")
+        .mark_rule(strokeDash=[5, 4])
+        .encode(y=value),
         placed.mark_line(strokeWidth=1).encode(
             x=across, y=value, detail="kind:N", color=alt.value("#b9bdc5")
         ),
@@ -56,15 +73,6 @@ def along_axes(results: Results, dataset: str) -> Figure | None:
             y2="high:Q",
         ),
         placed.mark_point(size=80, filled=True, opacity=1).encode(
-            x=across, y=value, shape=theme.shaped(shown)
+            x=across, y=value, shape=theme.shaped(models)
         ),
     )
-    present = set(frame.measure)
-    return Figure(
-        f"{dataset}-along", "Along a setting",
-        "Bars are one standard deviation over seeds; dashed levels are models without this setting.",
-        chart, {data: frame},
-        (Control("measure", "Measure",
-                 theme.options(m for m in results.measures if m.key in present)),
-         Control("axis", "Along", {symbol(axis): axis for axis in axes})),
-    )  # fmt: skip

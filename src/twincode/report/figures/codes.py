@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import colorsys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -14,9 +16,6 @@ from twincode.report.figures import theme
 from twincode.report.figures.exhibits import Exhibit, curve, exhibits_of, seeds_text
 from twincode.report.runs import Results
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _GAP = 0.03  # of a grid's width, between grids side by side
 _GOLDEN_ANGLE = 0.381966
 _STEPS_SHOWN = 100
@@ -24,28 +23,38 @@ _STEPS_SHOWN = 100
 
 def tokens(results: Results, dataset: str) -> Figure | None:
     """A panel a model: one series above its grid of codes, low frequencies at the bottom."""
-    import pandas as pd
-
     kept = exhibits_of(results, dataset, "token_series", "token_codes", "code_counts")
     if not kept:
         return None
-    frame = pd.concat(part for exhibit in kept for part in _token_rows(exhibit))
-    count = int(frame.code.max()) + 1
+    frame = theme.stacked(part for exhibit in kept for part in _token_parts(exhibit))
     titles = {
-        f"{place + 1}, class {kept[0].class_of(int(label))}" if label >= 0 else f"{place + 1}": str(place)
-        for place, label in enumerate(_labels(kept[0]))
+        f"{place + 1}, class {kept[0].class_of(label)}" if label >= 0 else f"{place + 1}": str(
+            place
+        )
+        for place, label in enumerate(_labels(kept[0]).tolist())
     }
+    return Figure(
+        f"{dataset}-tokens", "Series as tokens",
+        "A test series above its grid of codes: time runs to the right, frequency upwards. Equal "
+        "colours are equal codes within one model. Levels, bands and codebooks stand side by side, "
+        f"each under the whole series. {seeds_text(kept)}",
+        _token_chart(tuple(e.model.label for e in kept), int(frame.code.max()) + 1),
+        frame, (Control("series", "Series", titles),),
+    )  # fmt: skip
+
+
+@cache
+def _token_chart(names: tuple[str, ...], count: int) -> dict[str, Any]:
     one = alt.Chart().transform_filter("datum.series == {series}")
-    bare = {"axis": None, "scale": alt.Scale(zero=False, nice=False)}
+    bare: dict[str, Any] = {"axis": None, "scale": alt.Scale(zero=False, nice=False)}
+    colours = alt.Scale(domain=list(range(count)), range=code_colours(count))
     cells = (
         one.transform_filter("isValid(datum.code)")
         .transform_calculate(right="datum.left + 1", high="datum.low + 1")
         .mark_rect()
         .encode(
             x=alt.X("left:Q", **bare), x2="right:Q", y=alt.Y("low:Q", **bare), y2="high:Q",
-            color=alt.Color("code:O", legend=None, scale=alt.Scale(
-                domain=list(range(count)), range=code_colours(count))),
-            tooltip=["code:O"],
+            color=alt.Color("code:O", legend=None, scale=colours), tooltip=["code:O"],
         )
     )  # fmt: skip
     line = (
@@ -53,47 +62,33 @@ def tokens(results: Results, dataset: str) -> Figure | None:
         .mark_line(color=theme.INK, strokeWidth=1.2)
         .encode(x="left:Q", y="low:Q", detail="line:N", order="left:Q")
     )
-    data = f"tokens {dataset}"
-    return Figure(
-        f"{dataset}-tokens", "Series as tokens",
-        "A test series above its grid of codes: time runs to the right, frequency upwards. Equal "
-        "colours are equal codes within one model. Levels, bands and codebooks stand side by side, "
-        f"each under the whole series. {seeds_text(kept)}",
-        theme.panels("panel", 150, data, cells, line, x="independent", y="independent"),
-        {data: frame}, (Control("series", "Series", titles),),
-    )  # fmt: skip
+    return theme.panels(names, 150, cells, line, x="independent", y="independent")
 
 
 def codebook_use(results: Results, dataset: str) -> Figure | None:
     """A panel a codebook: the share of tokens each code takes, most used first."""
-    import pandas as pd
-
     kept = exhibits_of(results, dataset, "code_counts")
     if not kept:
         return None
     parts = []
     for exhibit in kept:
         ends = np.cumsum(exhibit.codebook_sizes)[:-1]
-        for name, counts in zip(
-            exhibit.codebook_names, np.split(exhibit.arrays["code_counts"], ends), strict=True
-        ):
+        books = np.split(exhibit.arrays["code_counts"], ends)
+        for name, counts in zip(exhibit.codebook_names, books, strict=True):
             order = np.argsort(-counts, kind="stable")
             share = counts[order] / max(1, counts.sum())
             used = share[share > 0]
             perplexity = float(np.exp(-(used * np.log(used)).sum()))
             title = ", ".join(filter(None, [exhibit.model.label, name]))
             parts.append(
-                pd.DataFrame(
-                    {
-                        "panel": f"{title}: {perplexity:.1f} of {len(counts)}",
-                        "place": np.arange(1, len(counts) + 1),
-                        "code": order,
-                        "share": share,
-                        "even": 1 / len(counts),
-                    }
-                )
+                {
+                    "panel": f"{title}: {perplexity:.1f} of {len(counts)}",
+                    "place": np.arange(1, len(counts) + 1),
+                    "code": order,
+                    "share": share,
+                    "even": 1 / len(counts),
+                }
             )
-    data = f"codebook {dataset}"
     bars = (
         alt.Chart()
         .mark_bar(color="#0072b2")
@@ -109,8 +104,8 @@ def codebook_use(results: Results, dataset: str) -> Figure | None:
         "The share of tokens that each code takes, most used first; the dashed level is even use. "
         "Above each panel its perplexity: how many codes would do the same work evenly. "
         f"{seeds_text(kept)}",
-        theme.panels("panel", 100, data, bars, even, x="independent"),
-        {data: pd.concat(parts)},
+        theme.panels([part["panel"] for part in parts], 100, bars, even, x="independent"),
+        theme.stacked(parts),
     )  # fmt: skip
 
 
@@ -128,35 +123,26 @@ def _labels(exhibit: Exhibit) -> NDArray[Any]:
     return exhibit.arrays.get("token_labels", np.full(count, -1))
 
 
-def _token_rows(exhibit: Exhibit) -> list[pd.DataFrame]:
+def _token_parts(exhibit: Exhibit) -> Iterator[dict[str, Any]]:
     """For each series the cells of its grids, and the series above each of them."""
-    import pandas as pd
-
-    found = []
-    for place, (codes, series) in enumerate(
-        zip(exhibit.arrays["token_codes"], exhibit.arrays["token_series"], strict=True)
-    ):
+    pairs = zip(exhibit.arrays["token_codes"], exhibit.arrays["token_series"], strict=True)
+    for place, (codes, series) in enumerate(pairs):
         height, left = len(codes), 0.0
         own = {"panel": exhibit.model.label, "series": place}
         for number, grid in enumerate(_grids(exhibit, codes)):
             rows, columns = np.indices(grid.shape)
-            cells = {
-                "left": left + columns.ravel(),
-                "low": rows.ravel().astype(float),
-                "code": grid.ravel(),
-            }
+            yield {
+                **own, "left": left + columns.ravel(), "low": rows.ravel(), "code": grid.ravel(),
+            }  # fmt: skip
             line = curve(series, _STEPS_SHOWN)
-            span = float(np.ptp(line.value)) or 1.0
-            line = pd.DataFrame(
-                {
-                    "left": left + line.step / (series.shape[1] - 1 or 1) * grid.shape[1],
-                    "low": height * (1.08 + 0.55 * (line.value - line.value.min()) / span),
-                    "line": number * len(series) + line.channel,
-                }
-            )
-            found += [pd.DataFrame({**cells, **own}), line.assign(**own)]
+            lifted = line["value"] - line["value"].min()
+            yield {
+                **own,
+                "left": left + line["step"] / max(1, series.shape[1] - 1) * grid.shape[1],
+                "low": height * (1.08 + 0.55 * lifted / (lifted.max() or 1.0)),
+                "line": number * len(series) + line["channel"],
+            }
             left += grid.shape[1] + _GAP * codes.shape[1]
-    return found
 
 
 def _grids(exhibit: Exhibit, codes: NDArray[Any]) -> list[NDArray[Any]]:

@@ -24,7 +24,7 @@ def paired_differences(results: Results, by_dataset: pd.DataFrame) -> Figure | N
     frame = frame[["against", "measure", "model", "dataset", "mean", "low", "high", "pairs"]]
     labels = [model.label for model in results.models if model.label in set(frame.model)]
     every = (
-        alt.Chart(theme.table("differences"))
+        alt.Chart(theme.TABLE)
         .transform_filter("datum.measure == '{measure}' && datum.against == '{against}'")
         .encode(
             x=alt.X("mean:Q", title="{measure title}, less that of {against}"),
@@ -47,7 +47,7 @@ def paired_differences(results: Results, by_dataset: pd.DataFrame) -> Figure | N
         "differences", "Differences on every data set",
         "A dot is the mean difference over the seeds of one data set; a tick is the mean over "
         "data sets.",
-        chart, {"differences": frame},
+        chart, frame,
         (Control("measure", "Measure", theme.options(dict.fromkeys(measures))),
          Control("against", "Against", {name: name for name in against})),
     )  # fmt: skip

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twincode.report.models import Model
 from twincode.report.runs import Results
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CHANNELS_SHOWN = 3
 STEPS_SHOWN = 160
@@ -58,19 +55,15 @@ def exhibits_of(results: Results, dataset: str, *needed: str) -> list[Exhibit]:
     return [found[model.label] for model in results.models if model.label in found]
 
 
-def curve(series: NDArray[Any], most: int = STEPS_SHOWN, **names: object) -> pd.DataFrame:
-    """A series (C, L) as rows of step, value and channel, thinned, channels one under another."""
-    import pandas as pd
-
+def curve(series: NDArray[Any], most: int = STEPS_SHOWN) -> dict[str, Any]:
+    """A series (C, L) as columns step, value and channel, thinned, channels one under another."""
     shown = series[:CHANNELS_SHOWN]
     every = max(1, -(-series.shape[1] // most))
     steps = np.arange(0, series.shape[1], every)
     gap = float(np.ptp(shown)) * _CHANNEL_GAP
     values = shown[:, steps] - gap * np.arange(len(shown))[:, None]
     channels = np.repeat(np.arange(len(shown)), len(steps))
-    return pd.DataFrame(
-        {"step": np.tile(steps, len(shown)), "value": values.ravel(), "channel": channels, **names}
-    )
+    return {"step": np.tile(steps, len(shown)), "value": values.ravel(), "channel": channels}
 
 
 def seeds_text(exhibits: list[Exhibit]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import altair as alt
 import numpy as np
 
@@ -20,8 +23,6 @@ _CLASSES_IN_LEGEND = 13
 
 def latent_plane(results: Results, dataset: str) -> Figure | None:
     """A panel a model: a point a series, coloured by its class."""
-    import pandas as pd
-
     kept = exhibits_of(results, dataset, "latents_2d", "latents_labels")
     if not kept:
         return None
@@ -33,18 +34,26 @@ def latent_plane(results: Results, dataset: str) -> Figure | None:
         shares = exhibit.arrays.get("latents_explained", np.full(2, np.nan))
         told = f" ({float(shares.sum()):.0%})" if np.isfinite(shares).all() else ""
         parts.append(
-            pd.DataFrame(
-                {
-                    "panel": exhibit.model.label + told,
-                    "x": points[chosen, 0],
-                    "y": points[chosen, 1],
-                    "class": [exhibit.class_of(int(label)) for label in labels[chosen]],
-                }
-            )
+            {
+                "panel": exhibit.model.label + told,
+                "x": points[chosen, 0],
+                "y": points[chosen, 1],
+                "class": [exhibit.class_of(int(label)) for label in labels[chosen]],
+            }
         )
-    frame = pd.concat(parts)
+    frame = theme.stacked(parts)
     present = set(frame["class"])
     classes = [name for name in (*kept[0].classes, "unlabelled") if name in present]
+    return Figure(
+        f"{dataset}-latents", "Latents in the plane",
+        "The latents of test series on their first two principal axes; in brackets the share of "
+        f"variance. Classes took no part in training. {seeds_text(kept)}",
+        _chart(tuple(dict.fromkeys(frame.panel)), tuple(classes)), frame,
+    )  # fmt: skip
+
+
+@cache
+def _chart(names: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, Any]:
     colours = [_CLASS_COLOURS[place % len(_CLASS_COLOURS)] for place in range(len(classes))]
     legend = alt.Legend() if 1 < len(classes) <= _CLASSES_IN_LEGEND else None
     bare = {"axis": None, "scale": alt.Scale(zero=False)}
@@ -54,14 +63,10 @@ def latent_plane(results: Results, dataset: str) -> Figure | None:
         .encode(
             x=alt.X("x:Q", **bare),
             y=alt.Y("y:Q", **bare),
-            color=alt.Color("class:N", legend=legend, scale=alt.Scale(domain=classes, range=colours)),
+            color=alt.Color(
+                "class:N", legend=legend, scale=alt.Scale(domain=list(classes), range=colours)
+            ),
             tooltip=["class:N"],
         )
     )
-    data = f"latents {dataset}"
-    return Figure(
-        f"{dataset}-latents", "Latents in the plane",
-        "The latents of test series on their first two principal axes; in brackets the share of "
-        f"variance. Classes took no part in training. {seeds_text(kept)}",
-        theme.panels("panel", 190, data, points, x="independent", y="independent"), {data: frame},
-    )  # fmt: skip
+    return theme.panels(names, 190, points, x="independent", y="independent")

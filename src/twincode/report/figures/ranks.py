@@ -20,7 +20,9 @@ def average_ranks(results: Results) -> Figure | None:
         if found is not None and found.critical.notna().all():
             half = found.critical / 2
             parts.append(
-                found.assign(measure=measure.key, low=found["rank"] - half, high=found["rank"] + half)
+                found.assign(
+                    measure=measure.key, low=found["rank"] - half, high=found["rank"] + half
+                )
             )
             measures.append(measure)
     if not parts:
@@ -28,7 +30,7 @@ def average_ranks(results: Results) -> Figure | None:
     frame = pd.concat(parts)[["measure", "model", "rank", "low", "high", "mean"]]
     ordered = alt.Y("model:N", sort=alt.EncodingSortField("rank", op="mean"), title=None)
     every = (
-        alt.Chart(theme.table("ranks"))
+        alt.Chart(theme.TABLE)
         .transform_filter("datum.measure == '{measure}'")
         .encode(y=ordered, color=theme.coloured(results.models, legend=False),
                 tooltip=["model:N", "rank:Q", alt.Tooltip("mean:Q", title="mean over data sets")])
@@ -46,5 +48,5 @@ def average_ranks(results: Results) -> Figure | None:
         "ranks", "Average ranks",
         "Bars are one critical difference wide (Nemenyi, 5 %): models whose bars overlap cannot be "
         "told apart.",
-        chart, {"ranks": frame}, (Control("measure", "Measure", theme.options(measures)),),
+        chart, frame, (Control("measure", "Measure", theme.options(measures)),),
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import altair as alt
 
 from twincode.report.blocks import Control, Figure
@@ -15,13 +17,11 @@ _ORIGINAL = "#b4bac6"
 
 def reconstructions(results: Results, dataset: str) -> Figure | None:
     """A panel a model: the test series it reconstructs best, in the middle or worst."""
-    import pandas as pd
-
     kept = exhibits_of(results, dataset, "example_series", "example_reconstructions")
     if not kept:
         return None
     parts = [
-        curve(series, panel=exhibit.model.label, example=example, of=of)
+        {**curve(series), "panel": exhibit.model.label, "example": example, "of": of}
         for exhibit in kept
         for place, example in enumerate(_EXAMPLES)
         for of, series in (
@@ -29,22 +29,18 @@ def reconstructions(results: Results, dataset: str) -> Figure | None:
             ("reconstruction", exhibit.arrays["example_reconstructions"][place]),
         )
     ]
-    frame = pd.concat(parts)
+    names = tuple(exhibit.model.label for exhibit in kept)
     return Figure(
         f"{dataset}-reconstructions", "Original and reconstruction",
         "The test series each model reconstructs best, at the median and worst by mean squared "
         f"error. {seeds_text(kept)}",
-        _curves(f"reconstructions {dataset}", "original", "reconstruction",
-                filtered="datum.example == '{example}'"),
-        {f"reconstructions {dataset}": frame},
-        (Control("example", "Series", {f"{e} of the test part": e for e in reversed(_EXAMPLES)}),),
+        _curves(names, "reconstruction", "datum.example == '{example}'"), theme.stacked(parts),
+        (Control("example", "Series", {f"{e} of the test part": e for e in sorted(_EXAMPLES, key="median".__ne__)}),),
     )  # fmt: skip
 
 
 def augmentations(results: Results, dataset: str) -> Figure | None:
     """A panel an augmentation: one series before and after it."""
-    import pandas as pd
-
     kept = exhibits_of(results, dataset, "augmentation_series", "augmentation_names")
     kept = [exhibit for exhibit in kept if len(exhibit.arrays["augmentation_names"])]
     if not kept:
@@ -52,8 +48,8 @@ def augmentations(results: Results, dataset: str) -> Figure | None:
     source = next((exhibit for exhibit in kept if exhibit.model.twin), kept[-1])
     original, *views = source.arrays["augmentation_series"]
     names = [str(name).replace("_", " ") for name in source.arrays["augmentation_names"]]
-    frame = pd.concat(
-        curve(series, panel=name, of=of)
+    frame = theme.stacked(
+        {**curve(series), "panel": name, "of": of}
         for name, view in zip(names, views, strict=True)
         for of, series in (("original", original), ("augmented", view))
     )
@@ -61,12 +57,12 @@ def augmentations(results: Results, dataset: str) -> Figure | None:
         f"{dataset}-augmentations", "What each augmentation does",
         f"One series before and after each augmentation alone, as {source.model.label} sees it: "
         f"of 16 draws the one that changes it most. {seeds_text([source])}",
-        _curves(f"augmentations {dataset}", "original", "augmented"),
-        {f"augmentations {dataset}": frame},
+        _curves(tuple(names), "augmented"), frame,
     )  # fmt: skip
 
 
-def _curves(data: str, first: str, second: str, filtered: str = "true") -> dict[str, object]:
+@cache
+def _curves(names: tuple[str, ...], second: str, filtered: str = "true") -> dict[str, object]:
     lines = (
         alt.Chart()
         .mark_line(strokeWidth=1.6)
@@ -76,8 +72,8 @@ def _curves(data: str, first: str, second: str, filtered: str = "true") -> dict[
             y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(grid=False)),
             detail="channel:N",
             color=alt.Color("of:N", scale=alt.Scale(
-                domain=[first, second], range=[_ORIGINAL, "#0072b2"])),
+                domain=["original", second], range=[_ORIGINAL, "#0072b2"])),
             tooltip=["of:N", "step:Q", "value:Q"],
         )
     )  # fmt: skip
-    return theme.panels("panel", 110, data, lines, y="independent")
+    return theme.panels(names, 110, lines, y="independent")

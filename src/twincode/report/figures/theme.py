@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
+import numpy as np
 
 from twincode.report.blocks import Figure
 from twincode.report.metrics import Measure
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INK, SOFT, LINE = "#1f2430", "#5b616d", "#d5d8de"
-PANEL = 230  # pixels: the least width of one panel of several
+PANEL = 270  # pixels: the least width of one panel of several
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif"
 CONFIG: dict[str, Any] = {
     "font": _FONT,
@@ -28,7 +29,7 @@ CONFIG: dict[str, Any] = {
         "labelLimit": 220, "tickCount": 5,
     },
     "legend": {
-        "orient": "bottom", "columns": 3, "title": None, "labelLimit": 260, "symbolSize": 70,
+        "orient": "bottom", "columns": 3, "title": None, "labelLimit": 260, "symbolSize": 70, "symbolOpacity": 1,
         "labelFontSize": 12, "labelColor": INK,
     },
     "header": {"labelFontSize": 12, "labelFontWeight": 600, "labelColor": INK, "title": None,
@@ -37,9 +38,7 @@ CONFIG: dict[str, Any] = {
 }  # fmt: skip
 
 
-def table(name: str) -> alt.NamedData:
-    """A table of the page by its name."""
-    return alt.NamedData(name=name)
+TABLE = alt.NamedData(name="{data}")  # of the figure, whichever that is
 
 
 def coloured(models: Sequence[Model], legend: bool = True) -> alt.Color:
@@ -65,10 +64,10 @@ def wide(height: int, *layers: alt.Chart) -> dict[str, Any]:
     return finished(alt.layer(*layers).properties(width="container", height=height))
 
 
-def panels(by: str, height: int, data: str, *layers: alt.Chart, **resolve: str) -> dict[str, Any]:
-    """One panel for each value of the field ``by``, in the order of the table ``data``."""
-    chart = alt.layer(*layers, data=table(data)).properties(width=PANEL, height=height)
-    faceted = chart.facet(alt.Facet(f"{by}:N", sort=None, title=None), columns=3)
+def panels(names: Sequence[str], height: int, *layers: alt.Chart, **resolve: str) -> dict[str, Any]:
+    """One panel for each of ``names``, the values of the field ``panel``."""
+    chart = alt.layer(*layers, data=TABLE).properties(width=PANEL, height=height)
+    faceted = chart.facet(alt.Facet("panel:N", sort=list(names), title=None), columns=3)
     return finished(faceted.resolve_scale(**resolve) if resolve else faceted)
 
 
@@ -83,6 +82,26 @@ def finished(chart: Any) -> dict[str, Any]:
 def options(measures: Iterable[Measure]) -> dict[str, str]:
     """Measures to choose from: heading to key."""
     return {measure.heading: measure.key for measure in measures}
+
+
+def stacked(parts: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Tables as mappings of columns, one under another; one value stands for a whole column."""
+    import pandas as pd
+
+    parts = list(parts)
+    counts = [max(np.size(values) for values in part.values()) for part in parts]
+    names = dict.fromkeys(name for part in parts for name in part)
+    return pd.DataFrame(
+        {
+            name: np.concatenate(
+                [
+                    np.broadcast_to(part.get(name, np.nan), count)
+                    for part, count in zip(parts, counts, strict=True)
+                ]
+            )
+            for name in names
+        }
+    )
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -109,8 +128,7 @@ def whole(figure: Figure, choice: Mapping[str, str] | None = None) -> dict[str, 
     specification = figure.filled(choice)
     if specification.get("width") == "container":
         specification["width"] = 560
-    datasets = {name: records(frame) for name, frame in figure.data.items()}
-    return {**specification, "datasets": datasets, "config": CONFIG}
+    return {**specification, "datasets": {figure.name: records(figure.data)}, "config": CONFIG}
 
 
 def _values(column: pd.Series) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import altair as alt
@@ -28,8 +29,7 @@ def trade_off(results: Results, dataset: str) -> Figure | None:
     costs, gains = _costs(results), _gains(results)
     final = results.final[results.final.dataset == dataset]
     values = {
-        (row.model, row.metric, row.readout): (row.mean, row.std)
-        for row in final.itertuples()
+        (row.model, row.metric, row.readout): (row.mean, row.std) for row in final.itertuples()
     }
     rows = []
     for model in results.models:
@@ -41,7 +41,7 @@ def trade_off(results: Results, dataset: str) -> Figure | None:
             rows.append(_row(model, {key: pair for key, pair in numbers}))
     return _figure(
         f"{dataset}-trade-off", "Codes against cost", _CAPTION, results.models,
-        pd.DataFrame(rows), (costs, gains), f"trade-off {dataset}", ("", ""),
+        pd.DataFrame(rows), (costs, gains), ("", ""),
     )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def relative_trade_off(results: Results) -> Figure | None:
         f"Relative to {naive.label}: errors as multiples of its errors (geometric mean), the rest "
         "as differences (mean), over the data sets on which every compared model was measured. "
         + _CAPTION,
-        results.models, pd.DataFrame(rows), (kept[0], kept[1]), "trade-off",
+        results.models, pd.DataFrame(rows), (kept[0], kept[1]),
         (f", multiple of {naive.label}'s", f", less {naive.label}'s"),
     )  # fmt: skip
 
@@ -104,23 +104,38 @@ def _row(model: Model, values: dict[str, tuple[float, float]]) -> dict[str, Any]
 
 def _figure(
     name: str, title: str, caption: str, models: Sequence[Model], frame: Any,
-    measures: tuple[Sequence[Measure], Sequence[Measure]], data: str, units: tuple[str, str],
+    measures: tuple[Sequence[Measure], Sequence[Measure]], units: tuple[str, str],
 ) -> Figure | None:  # fmt: skip
     costs, gains = measures
     if frame.empty or not costs or not gains:
         return None
-    shown = [model for model in models if model.label in set(frame.model)]
     if not any(frame[frame.trained][m.key].notna().any() for m in costs if m.key in frame):
         return None
-    across = alt.X("{cost}:Q", title=f"{{cost title}}{units[0]}", scale=alt.Scale(zero=False))
-    up = alt.Y("{gain}:Q", title=f"{{gain title}}{units[1]}", scale=alt.Scale(zero=False))
-    every = alt.Chart(theme.table(data)).encode(
-        color=theme.coloured(shown),
+    shown = tuple(model for model in models if model.label in set(frame.model))
+    return Figure(
+        name, title, caption, _chart(shown, units), frame,
+        (Control("gain", "Upwards", theme.options(gains)),
+         Control("cost", "Across", theme.options(costs))),
+    )  # fmt: skip
+
+
+@cache
+def _chart(models: tuple[Model, ...], units: tuple[str, str]) -> dict[str, Any]:
+    across = alt.X(
+        "{cost}:Q", title=f"{{cost title}}{units[0]}", scale=alt.Scale(zero=False, padding=14)
+    )
+    up = alt.Y(
+        "{gain}:Q", title=f"{{gain title}}{units[1]}", scale=alt.Scale(zero=False, padding=14)
+    )
+    every = alt.Chart(theme.TABLE).encode(
+        color=theme.coloured(models),
         tooltip=["model:N", alt.Tooltip("{gain}:Q", title="{gain title}"),
                  alt.Tooltip("{cost}:Q", title="{cost title}")],
     )  # fmt: skip
-    base = every.transform_filter("datum.trained && isValid(datum['{cost}']) && isValid(datum['{gain}'])")
-    chart = theme.wide(
+    base = every.transform_filter(
+        "datum.trained && isValid(datum['{cost}']) && isValid(datum['{gain}'])"
+    )
+    return theme.wide(
         360,
         every.transform_filter("!datum.trained").mark_rule(strokeDash=[5, 4]).encode(y=up),
         base.mark_line(strokeWidth=1, color=theme.SOFT)
@@ -133,11 +148,6 @@ def _figure(
             x=across, y=alt.Y("{gain} low:Q", title=f"{{gain title}}{units[1]}"), y2="{gain} high:Q"
         ),
         base.mark_point(size=90, filled=True, opacity=1).encode(
-            x=across, y=up, shape=theme.shaped(shown)
+            x=across, y=up, shape=theme.shaped(models)
         ),
     )
-    return Figure(
-        name, title, caption, chart, {data: frame},
-        (Control("gain", "Upwards", theme.options(gains)),
-         Control("cost", "Across", theme.options(costs))),
-    )  # fmt: skip

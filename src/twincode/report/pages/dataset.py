@@ -64,7 +64,9 @@ def _table(results: Results, dataset: str, readout: str) -> Table:
     trained = {model.label for model in results.models if model.trained}
     best, decimals = {}, {}
     for m in measures:
-        values = {label: row.mean for (label, metric), row in found.items() if metric == m.metric.name}
+        values = {
+            label: row.mean for (label, metric), row in found.items() if metric == m.metric.name
+        }
         best[m] = best_of([v for label, v in values.items() if label in trained], m.metric.better)
         decimals[m] = decimals_for(values.values())
     rows = []

@@ -34,7 +34,9 @@ def sections(results: Results) -> list[Section]:
     ):
         title = f"{measures[metric, readout].heading}, against {against}"
         tables[title] = Table(title, _COLUMNS, tuple(_rows(results, part.itertuples(), against)))
-    order = [f"{m.heading}, against {a}" for a in dict.fromkeys(table.against) for m in measures.values()]
+    order = [
+        f"{m.heading}, against {a}" for a in dict.fromkeys(table.against) for m in measures.values()
+    ]
     chosen = {title: tables[title] for title in order if title in tables}
     figure = paired_differences(results, by_dataset)
     blocks = (Text(_NOTE), Choice("Measure", chosen), *([figure] if figure else []))
@@ -47,7 +49,10 @@ def _rows(results: Results, found: Iterable[Any], against: str) -> Iterable[Row]
     decimals = decimals_for([row.mean for row in rows])
     for row in rows:
         base = f" (less {row.base})" if row.base != against else ""
-        tests = (number_cell(p, 3) if p >= 0.001 or p != p else Cell(p_text(p), p) for p in (row.p, row.p_holm))
+        tests = (
+            number_cell(p, 3) if p >= 0.001 or p != p else Cell(p_text(p), p)
+            for p in (row.p, row.p_holm)
+        )
         yield Row(
             row.model + base,
             (

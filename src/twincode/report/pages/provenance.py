@@ -74,7 +74,9 @@ def _collapsed(run: Run) -> bool:
         for entry in run.record["evaluations"]
         if entry["metric"] == "perplexity" and entry["epoch"] == run.last_epoch
     ]
-    return run.record["epochs"] > 0 and any(p <= max(1, _COLLAPSED * size) for p in perplexities if p)
+    return run.record["epochs"] > 0 and any(
+        p <= max(1, _COLLAPSED * size) for p in perplexities if p
+    )
 
 
 def _facts(results: Results) -> Iterable[tuple[str, str]]:
@@ -84,7 +86,10 @@ def _facts(results: Results) -> Iterable[tuple[str, str]]:
     yield "Finished runs", done
     yield "Seeds", _distinct(sorted({run.seed for run in runs}))
     yield "Epochs trained", _distinct(sorted({r.record["epochs"] for r in runs} - {0})) or "none"
-    yield "Devices", _distinct(f"{r.record['device']} ({r.record['threads']} threads)" for r in runs)
+    yield (
+        "Devices",
+        _distinct(f"{r.record['device']} ({r.record['threads']} threads)" for r in runs),
+    )
     yield "Commit", _distinct(run.record["commit"] or "not recorded" for run in runs)
     yield "Versions", "; ".join(dict.fromkeys(run.versions for run in runs))
     yield "Computing time", duration(math.fsum(float(run.record["seconds"]) for run in runs))
@@ -97,8 +102,18 @@ def _data(results: Results) -> Table:
         runs = results.of_dataset(dataset)
         data = runs[0].record["dataset"]
         sums = dict.fromkeys(str(run.record["dataset"]["checksum"])[:_HASH] for run in runs)
-        counts = (data["n_train"], data["n_test"], data["channels"], data["length"], len(data["classes"]))
-        cells = [*(Cell(str(count), count) for count in counts), Cell(data["origin"]), Cell(", ".join(sums))]
+        counts = (
+            data["n_train"],
+            data["n_test"],
+            data["channels"],
+            data["length"],
+            len(data["classes"]),
+        )
+        cells = [
+            *(Cell(str(count), count) for count in counts),
+            Cell(data["origin"]),
+            Cell(", ".join(sums)),
+        ]
         rows.append(Row(dataset, tuple(cells)))
     columns = ("Data set", "Train", "Test", "Channels", "Length", "Classes", "Origin", "Checksum")
     return Table("Data", columns, tuple(rows))
