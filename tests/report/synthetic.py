@@ -76,7 +76,7 @@ def write_study(
                     folder / "runs" / name, result(name, model, dataset, seed, epochs, generator)
                 )
                 if model.trained and points:
-                    arrays = exhibits(model, points, generator)
+                    arrays = exhibits(points, generator)
                     np.savez_compressed(folder / "runs" / name / "exhibits.npz", **arrays)
     described = {
         "format": 2, "name": folder.name, "command": ["twincode", "study", "run"],
@@ -101,7 +101,9 @@ def config(model: Model, seed: int, epochs: int) -> dict[str, Any]:
         and {"name": model.quantizer, "codebook_size": CODEBOOK_SIZE, **model.settings},
         "twin_loss": twin if model.gamma else None,
         "augmentations": [{"name": "flip", "flip_probability": 0.5}] if view else [],
-        "training": {"epochs": epochs, "steps": 0, "upper_input": "view" if view else "clean", "seed": seed},
+        "training": {
+            "epochs": epochs, "steps": 0, "upper_input": "view" if view else "clean", "seed": seed,
+        },
         "evaluation": {"evaluations": 2, "readouts": ["flatten", "mean"]},
         "metrics": [{"name": "separability", "svm_c": 1.0}],
     }  # fmt: skip
@@ -164,7 +166,7 @@ def evaluations(
     ]
 
 
-def exhibits(model: Model, points: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
+def exhibits(points: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Arrays of the shapes a run keeps; the class of a series sets its frequency."""
     labels = np.arange(6) % 2
     series = np.sin(2 * np.pi * np.linspace(0, 1, 60) * (1 + labels[:, None, None]))

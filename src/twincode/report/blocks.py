@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from twincode.report.metrics import MISSING, number
 from twincode.report.models import Model
 
 if TYPE_CHECKING:
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; ``kind`` is ``note``, ``warning`` or ``command``."""
+    """A paragraph; ``kind`` is ``note`` or ``command``."""
 
     text: str
     kind: str = "note"
@@ -32,6 +30,11 @@ class Cell:
     spread: str = ""
     hint: str = ""
     best: bool = False
+
+    @property
+    def whole(self) -> str:
+        """The text with its spread."""
+        return f"{self.text} ± {self.spread}" if self.spread else self.text
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,18 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Control:
-    """A reader's choice within a figure: ``{name}`` in its chart stands for the chosen value.
+class Choice:
+    """One of several tables, whichever a reader chooses by its title."""
 
-    ``options`` are the words to choose from, each with its value. ``{name title}`` stands for the
-    words.
+    label: str
+    options: Mapping[str, Table]
+
+
+@dataclass(frozen=True)
+class Control:
+    """A reader's choice within a figure: ``options`` are words, each with its value.
+
+    In the chart ``{name}`` stands for the chosen value and ``{name title}`` for its words.
     """
 
     name: str
@@ -86,34 +96,17 @@ class Figure:
         return json.dumps(self.chart).replace("{data}", self.name)
 
     def filled(self, choice: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The specification for one choice, the first options where nothing is chosen."""
+        """The specification for the words chosen by control, the first ones where none are."""
         text = self.template
         for control in self.controls:
             words = (choice or {}).get(control.name) or next(iter(control.options))
-            for place, value in (
-                (f"{control.name} title", words),
-                (control.name, control.options[words]),
-            ):
+            values = {f"{control.name} title": words, control.name: control.options[words]}
+            for place, value in values.items():
                 text = text.replace(f"{{{place}}}", json.dumps(value)[1:-1])
         return dict(json.loads(text))
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One of several blocks, whichever a reader chooses by its title."""
-
-    label: str
-    options: Mapping[str, Table]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Names and values."""
-
-    items: tuple[tuple[str, str], ...]
-
-
-Block: TypeAlias = Text | Table | Figure | Choice | Facts
+Block: TypeAlias = Text | Table | Choice | Figure
 
 
 @dataclass(frozen=True)
@@ -122,32 +115,4 @@ class Section:
 
     title: str
     anchor: str
-    blocks: tuple[Block, ...] = field(default=())
-
-    @property
-    def figures(self) -> list[Figure]:
-        """The section's figures in order."""
-        return [block for block in self.blocks if isinstance(block, Figure)]
-
-
-def number_cell(
-    value: float, decimals: int, spread: float = math.nan, best: bool = False, hint: str = ""
-) -> Cell:
-    """A number as it is written, an empty place where there is none."""
-    if not math.isfinite(value):
-        return Cell(MISSING)
-    return Cell(
-        number(value, decimals),
-        value,
-        number(spread, decimals) if math.isfinite(spread) else "",
-        hint,
-        best,
-    )
-
-
-def best_of(values: Sequence[float], better: str) -> float:
-    """The best finite value, NaN where there are fewer than two or no better direction."""
-    finite = [value for value in values if math.isfinite(value)]
-    if len(finite) < 2 or not better:
-        return math.nan
-    return max(finite) if better == "higher" else min(finite)
+    blocks: tuple[Block, ...]

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twincode.report.metrics import MISSING, Measure, decimals_for, number
+from twincode.report.metrics import Measure
 from twincode.report.models import AUGMENTED, NAIVE, Model, nearest
-from twincode.report.runs import Results
+from twincode.report.runs import Results, Summary, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,16 +29,48 @@ FEWEST = 6  # data sets; with fewer, no two-sided signed-rank test can reach 0.0
 FEWEST_RANKED = 3  # models; two are compared by a signed-rank test
 FEWEST_SEEDS = 3  # of two, Student's t is 12.7: an interval that says nothing
 _EXACT_DECIMALS = 12  # equal steps of an accuracy differ by rounding beyond these
-_PERMUTED = 13  # data sets; ties among more are left to the normal approximation
 
 
-def half_interval(spread: float, count: int) -> float:
+class Ranking(NamedTuple):
+    """Average ranks of models by label, 1 the best; Friedman's p and Nemenyi's difference at 5 %.
+
+    The latter are NaN over fewer than 6 data sets or 3 models.
+    """
+
+    ranks: dict[str, float]
+    p: float
+    critical: float
+
+
+@dataclass
+class Difference:
+    """One measure of ``model`` minus that of ``base``: over pairs on each data set, then over all.
+
+    ``against`` names what models are compared with; ``higher`` and ``lower`` count data sets.
+    ``p`` and ``holm`` are NaN without a test.
+    """
+
+    against: str
+    model: Model
+    base: Model
+    measure: Measure
+    by_dataset: dict[str, Summary]
+    holm: float = math.nan
+
+    def __post_init__(self) -> None:
+        means = [value.mean for value in self.by_dataset.values()]
+        self.mean, self.p = fmean(means), signed_rank(means)
+        self.pairs = sum(value.n for value in self.by_dataset.values())
+        self.higher, self.lower = sum(m > 0 for m in means), sum(m < 0 for m in means)
+
+
+def half_interval(value: Summary) -> float:
     """Half the 95 % confidence interval of a mean by Student's t; NaN for fewer than 3 numbers."""
     from scipy.special import stdtrit
 
-    if count < FEWEST_SEEDS:
+    if value.n < FEWEST_SEEDS:
         return math.nan
-    return float(stdtrit(count - 1, 0.975)) * spread / math.sqrt(count)
+    return float(stdtrit(value.n - 1, 0.975)) * value.std / math.sqrt(value.n)
 
 
 def signed_rank(differences: Sequence[float]) -> float:
@@ -47,23 +81,23 @@ def signed_rank(differences: Sequence[float]) -> float:
     from scipy.stats import PermutationMethod, wilcoxon
 
     rounded = np.round(differences, _EXACT_DECIMALS)
-    if len(rounded) < FEWEST:
+    count = len(rounded)
+    if count < FEWEST:
         return math.nan
     if not rounded.any():
         return 1.0
-    sizes = np.abs(rounded)
-    method: object = "exact" if len(rounded) <= 50 else "auto"
-    if len(np.unique(sizes)) < len(sizes) or not sizes.all():
-        every = PermutationMethod(n_resamples=2 ** len(rounded))
-        method = every if len(rounded) <= _PERMUTED else "auto"
+    tied = len(np.unique(np.abs(rounded))) < count or not rounded.all()
+    method = "exact" if count <= 50 else "auto"
+    if tied:
+        method = PermutationMethod(n_resamples=2**count) if count <= 13 else "auto"
     return float(wilcoxon(rounded, zero_method="zsplit", method=method).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values by Holm's step-down procedure, in the order given.
+    """Adjusted p values by Holm's step-down procedure, in the order given; NaN stays uncounted.
 
     The smallest of m is multiplied by m, the next by m - 1, and so on; none ends below a smaller
-    one's, nor above 1. NaN is no test: it is not counted and stays NaN.
+    one's, nor above 1.
     """
     adjusted, floor = [math.nan] * len(p_values), 0.0
     tested = [place for place, p in enumerate(p_values) if not math.isnan(p)]
@@ -73,26 +107,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def average_ranks(values: NDArray, better: str) -> NDArray:
-    """Average ranks of models over data sets, 1 the best, ties sharing: (N, models) -> (models,).
-
-    ``better`` is ``"higher"`` or ``"lower"``; every value must be finite.
-    """
-    from scipy.stats import rankdata
-
-    rounded = np.round(values, _EXACT_DECIMALS)
-    ranks: NDArray = rankdata(-rounded if better == "higher" else rounded, axis=1).mean(axis=0)
-    return ranks
-
-
 def friedman(values: NDArray) -> float:
     """p of Friedman's test over ``values`` (N, models); 1 where all models are equal."""
     from scipy.stats import friedmanchisquare
 
-    rounded = np.round(values, _EXACT_DECIMALS)
-    if (rounded == rounded[:, :1]).all():
+    if (values == values[:, :1]).all():
         return 1.0
-    return float(friedmanchisquare(*rounded.T).pvalue)
+    return float(friedmanchisquare(*values.T).pvalue)
 
 
 @lru_cache(maxsize=64)
@@ -113,168 +134,86 @@ def comparable(results: Results, measure: Measure) -> pd.DataFrame:
     Models with a number on fewer than half of the data sets are left out, then data sets on which
     one of the others has none. Errors of untrained decoders are never compared.
     """
-    final = results.final
-    chosen = final[(final.metric == measure.metric.name) & (final.readout == measure.readout)]
-    table = chosen.pivot(index="dataset", columns="model", values="mean")
-    kept = [
-        model.label
-        for model in results.models
-        if model.label in table
-        and (model.trained or measure.readout)
-        and table[model.label].count() * 2 >= len(results.datasets)
-    ]
-    return table.reindex(index=results.datasets, columns=kept).dropna()
-
-
-def ranks(results: Results, measure: Measure) -> pd.DataFrame | None:
-    """Models by average rank: model, rank, mean, datasets, p (Friedman's) and critical difference.
-
-    p and critical are NaN over fewer than 6 data sets or 3 models. None where ranks mean nothing:
-    one data set, one model, or a measure without a better direction.
-    """
     import pandas as pd
+
+    found: dict[str, list[float]] = {}
+    for model in results.models:
+        keys = ((dataset, model.label, measure.key) for dataset in results.datasets)
+        means = [results.final[key].mean if key in results.final else math.nan for key in keys]
+        if (model.trained or measure.readout) and np.isfinite(means).mean() >= 0.5:
+            found[model.label] = means
+    return pd.DataFrame(found, index=list(results.datasets), dtype=float).dropna()
+
+
+def ranking(results: Results, measure: Measure) -> Ranking | None:
+    """Average ranks of comparable models, ties sharing; None where ranks mean nothing."""
+    from scipy.stats import rankdata
 
     table = comparable(results, measure)
     count, models = table.shape
-    if not measure.metric.better or count < 2 or models < 2:
+    if not measure.better or count < 2 or models < 2:
         return None
-    values = table.to_numpy()
+    values = np.round(table.to_numpy(), _EXACT_DECIMALS)
+    ranks = rankdata(-values if measure.better == "higher" else values, axis=1).mean(axis=0)
     enough = count >= FEWEST and models >= FEWEST_RANKED
-    return pd.DataFrame(
-        {
-            "model": table.columns,
-            "rank": average_ranks(values, measure.metric.better),
-            "mean": values.mean(axis=0),
-            "datasets": count,
-            "p": friedman(values) if enough else math.nan,
-            "critical": critical_difference(models, count) if enough else math.nan,
-        }
+    return Ranking(
+        dict(zip(map(str, table.columns), ranks.tolist(), strict=True)),
+        friedman(values) if enough else math.nan,
+        critical_difference(models, count) if enough else math.nan,
     )
 
 
 def references(results: Results) -> Iterator[tuple[str, list[tuple[Model, Model]]]]:
-    """What trained models are compared with: a heading, and pairs of a model and its base.
+    """What trained models are compared with: a title, and pairs of a model and its base.
 
     The naive model (the first one where there is none), augmentation alone for twin models, and
     every untrained encoder. Of several bases a model has the one that differs least from it.
     """
     trained = [model for model in results.models if model.trained]
     naive = [model for model in trained if model.method == NAIVE]
-    augmented = [model for model in trained if model.method == AUGMENTED]
-    if not naive or len(naive) == len(trained):
+    if not naive or naive == trained:
         naive = trained[:1]
-    groups = [(naive, trained), (augmented, [model for model in trained if model.twin])]
-    untrained: dict[str, list[Model]] = {}
-    for model in results.models:
-        if not model.trained and model.settings["quantizer"] != "none":
-            untrained.setdefault(model.method, []).append(model)
-    groups += [(bases, trained) for bases in untrained.values()]
+    groups = [(naive, trained)]
+    twins = [model for model in trained if model.twin]
+    groups += [([model for model in trained if model.method == AUGMENTED], twins)]
+    controls = [m for m in results.models if not m.trained and m.settings["quantizer"] != "none"]
+    for method in dict.fromkeys(model.method for model in controls):
+        groups += [([model for model in controls if model.method == method], trained)]
     for bases, models in groups:
-        pairs = [
-            (each, base) for each in models if each not in bases and (base := nearest(each, bases))
-        ]
-        if pairs:
-            yield bases[0].title, pairs
+        others = [model for model in models if model not in bases]
+        if bases and others:
+            yield bases[0].title, [(model, nearest(model, bases)) for model in others]
 
 
-def differences(results: Results) -> pd.DataFrame:
-    """Paired differences on each data set, model minus base, of the main measures.
-
-    Columns: against, model, base, metric, readout, better, dataset, pairs, mean, std, low, high,
-    the last two a 95 % interval over seeds.
-    """
-    import pandas as pd
-
-    names = ["readout", "metric", "dataset", "seed"]
-    wide = results.last.pivot_table("value", names, "model", sort=False)
-    shown = pd.DataFrame(
-        [(m.readout, m.metric.name, m.metric.better, place)
-         for place, m in enumerate(results.main_measures)],
-        columns=["readout", "metric", "better", "place"],
-    )  # fmt: skip
-    parts = []
-    for against, pairs in references(results):
-        for model, base in pairs:
-            found = (wide[model.label] - wide[base.label]).dropna()
-            own = found.groupby(names[:-1], sort=False).agg(["count", "mean", "std"]).reset_index()
-            own = own.merge(shown, on=["readout", "metric"]).assign(
-                against=against, model=model.label, base=base.label, part=len(parts)
-            )
-            parts.append(own if base.trained else own[own.readout != ""])
-    columns = ["against", "model", "base", "metric", "readout", "better", "dataset", "pairs"]
-    columns += ["mean", "std", "low", "high"]
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    table = pd.concat(parts, ignore_index=True).rename(columns={"count": "pairs"})
-    half = [half_interval(*each) for each in zip(table["std"], table.pairs, strict=True)]
-    table = table.assign(low=table["mean"] - half, high=table["mean"] + half)
-    order = {name: place for place, name in enumerate(results.datasets)}
-    table = table.assign(at=table.dataset.map(order))
-    return table.sort_values(["part", "place", "at"], kind="stable", ignore_index=True)[columns]
-
-
-def paired(results: Results, by_dataset: pd.DataFrame) -> pd.DataFrame:
-    """The differences over data sets, each counting the same, with the signed-rank test.
+def differences(results: Results) -> list[Difference]:
+    """Every paired difference of the main measures that has a pair.
 
     Holm's correction is over the models that are compared with one base by one measure, those
     with a twin loss apart from those without: they answer different questions.
     """
-    import pandas as pd
-
-    twins = {model.label: model.twin for model in results.models}
-    names = ["against", "model", "base", "metric", "readout", "better"]
-    rows = [
-        (
-            *key,
-            *(len(part), int(part.pairs.sum()), float(part["mean"].mean())),
-            *(int((part["mean"] > 0).sum()), int((part["mean"] < 0).sum())),
-            signed_rank(part["mean"].tolist()),
-        )
-        for key, part in by_dataset.groupby(names, sort=False)
-    ]
-    measured = ["datasets", "pairs", "mean", "higher", "lower", "p"]
-    table = pd.DataFrame(rows, columns=[*names, *measured]).assign(p_holm=math.nan)
-    twin = table.model.map(twins)
-    for _, part in table.groupby(["against", "metric", "readout", twin], sort=False):
-        table.loc[part.index, "p_holm"] = holm(part.p.tolist())
-    return table
+    found = []
+    for against, pairs in references(results):
+        families: dict[tuple[str, bool], list[Difference]] = {}
+        for model, base in pairs:
+            for measure in results.main_measures:
+                by_dataset = _paired(results, model, base, measure)
+                if by_dataset and (base.trained or measure.readout):
+                    entry = Difference(against, model, base, measure, by_dataset)
+                    families.setdefault((measure.key, model.twin), []).append(entry)
+                    found.append(entry)
+        for family in families.values():
+            for entry, adjusted in zip(family, holm([e.p for e in family]), strict=True):
+                entry.holm = adjusted
+    return found
 
 
-def summary_table(results: Results) -> pd.DataFrame:
-    """The final numbers as text, one row per data set and model, for a terminal.
-
-    Columns: data set, model, seeds, then ``mean ± spread`` of up to four measures of the codes
-    under the main readout, the first error, and the first number without a better direction.
-    """
-    import pandas as pd
-
-    whole = [m for m in results.measures if not m.readout]
-    shown = [m for m in results.main_measures if m.readout][:4]
-    shown += [m for m in whole if m.metric.better][:1]
-    shown += [m for m in whole if not m.metric.better and m.metric.name != "seconds"][:1]
-    values = texts(results)
-    seeds = results.last.groupby(["dataset", "model"]).seed.nunique()
-    rows = [
-        [dataset, model.label, int(seeds[dataset, model.label]),
-         *(values.get((dataset, model.label, m), MISSING) for m in shown)]
-        for dataset in results.datasets
-        for model in results.models
-        if (dataset, model.label) in seeds.index
-    ]  # fmt: skip
-    return pd.DataFrame(
-        rows, columns=["data set", "model", "seeds", *(m.metric.title for m in shown)]
-    )
-
-
-def texts(results: Results) -> dict[tuple[str, str, Measure], str]:
-    """Every final number as ``mean ± spread`` by data set, model and measure."""
-    measures = {(m.metric.name, m.readout): m for m in results.measures}
+def _paired(results: Results, model: Model, base: Model, measure: Measure) -> dict[str, Summary]:
+    """The differences over the seeds that both have, by data set."""
     found = {}
-    for (dataset, name, readout), part in results.final.groupby(
-        ["dataset", "metric", "readout"], sort=False
-    ):
-        decimals = decimals_for(part["mean"])
-        for model, mean, std in zip(part.model, part["mean"], part["std"], strict=True):
-            spread = f" ± {number(std, decimals)}" if math.isfinite(std) else ""
-            found[dataset, model, measures[name, readout]] = number(mean, decimals) + spread
+    for dataset in results.datasets:
+        ours = results.last.get((dataset, model.label, measure.key), {})
+        theirs = results.last.get((dataset, base.label, measure.key), {})
+        own = [fmean(ours[seed]) - fmean(theirs[seed]) for seed in ours if seed in theirs]
+        if own:
+            found[dataset] = summary(own)
     return found

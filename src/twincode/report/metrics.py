@@ -1,4 +1,4 @@
-"""How numbers are written, and what is known of the metric they belong to."""
+"""What is known of a measured number, and how numbers are written."""
 
 import math
 import re
@@ -8,49 +8,39 @@ from statistics import median_low
 
 MISSING = "–"
 _MOST_DECIMALS = 5
-_SMALLEST_P = 0.001
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A measured quantity, as the result that holds it describes it.
+class Measure:
+    """A metric under one readout of the codes; without a readout, one of the model as a whole.
 
-    ``better`` is ``"higher"``, ``"lower"`` or empty where neither direction is better in itself.
+    Title and direction come with the results: ``better`` is ``"higher"``, ``"lower"`` or empty.
     """
 
-    name: str
-    title: str
-    better: str = ""
-
-    @property
-    def heading(self) -> str:
-        """Its title and an arrow in the better direction."""
-        return (
-            f"{self.title} {'↑' if self.better == 'higher' else '↓'}" if self.better else self.title
-        )
-
-
-@dataclass(frozen=True, order=True)
-class Measure:
-    """A metric under one readout of the codes; the readout is empty for one of the whole model."""
-
-    metric: Metric
+    metric: str
     readout: str
-
-    @property
-    def title(self) -> str:
-        """The metric's title, and the readout."""
-        return f"{self.metric.title}, {self.readout}" if self.readout else self.metric.title
-
-    @property
-    def heading(self) -> str:
-        """The metric's heading, and the readout."""
-        return f"{self.metric.heading}, {self.readout}" if self.readout else self.metric.heading
+    title: str
+    better: str
 
     @property
     def key(self) -> str:
-        """Metric and readout as one word that names a column."""
-        return re.sub(r"[^\w@]", "_", "@".join(filter(None, [self.metric.name, self.readout])))
+        """Metric and readout as one word: ``svm_accuracy@flatten``, ``perplexity``."""
+        return key_of(self.metric, self.readout)
+
+    @property
+    def short(self) -> str:
+        """The title and an arrow in the better direction."""
+        return " ".join(filter(None, [self.title, {"higher": "↑", "lower": "↓"}.get(self.better)]))
+
+    @property
+    def heading(self) -> str:
+        """The same with the readout."""
+        return ", ".join(filter(None, [self.short, self.readout]))
+
+
+def key_of(metric: str, readout: str) -> str:
+    """Metric and readout as one word that can name a column."""
+    return re.sub(r"[^\w@]", "_", f"{metric}@{readout}" if readout else metric)
 
 
 def decimals_for(values: Iterable[float]) -> int:
@@ -76,12 +66,4 @@ def signed(value: float, decimals: int) -> str:
 
 def p_text(p: float) -> str:
     """A p value as it is written, a dash where there was no test."""
-    return f"< {_SMALLEST_P}" if p < _SMALLEST_P else number(p, 3)
-
-
-def duration(seconds: float) -> str:
-    """``seconds`` in the largest units that fit: ``3 h 12 min``, ``4 min 10 s``, ``8.4 s``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return "< 0.001" if p < 0.001 else number(p, 3)

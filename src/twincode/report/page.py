@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twincode.errors import TwincodeError
 from twincode.files import write_text, write_whole
-from twincode.report import blocks, compare
+from twincode.report import tables
+from twincode.report.blocks import Figure, Section
 from twincode.report.pages import PAGES, provenance
 from twincode.report.runs import RECORDS_FILE, Results, load_results, records_text
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-PAGE_FILE = "report.html"
-FORMATS = ("svg", "png")
-Page = Callable[[Results], "list[blocks.Section]"]
+Page = Callable[[Results], list[Section]]
 
 
 def write_report(folder: Path, pages: Sequence[Page] = PAGES) -> Path:
@@ -32,87 +29,71 @@ def write_report(folder: Path, pages: Sequence[Page] = PAGES) -> Path:
     results = load_results(folder)
     sections = [section for page in pages for section in page(results)]
     _write_tables(results)
-    path = results.folder / PAGE_FILE
+    path = results.folder / "report.html"
     write_text(path, _render(results, sections))
     return path
 
 
 def write_figures(folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
-    """Write every figure of the page into ``figures/``, one file for each choice a reader has.
+    """Write every figure of the page into ``figures/``, a file for each option of its first choice.
 
     ``formats`` are any of ``svg`` and ``png``. Returns the files' paths. Raises TwincodeError for
     another format, and where results are missing or damaged.
     """
-    for unknown in set(formats) - set(FORMATS):
+    for unknown in set(formats) - {"svg", "png"}:
         raise TwincodeError(f"figures cannot be written as {unknown!r}; choose svg or png")
     results = load_results(folder)
     written = []
-    for page in PAGES:
-        for figure in (figure for section in page(results) for figure in section.figures):
-            for name, choice in _choices(figure):
-                for kind in formats:
-                    path = results.folder / "figures" / f"{name}.{kind}"
-                    write_whole(
-                        path,
-                        lambda place, c=choice, f=figure, k=kind: place.write_bytes(drawn(f, k, c)),
-                    )
-                    written.append(path)
+    for figure in _figures([section for page in PAGES for section in page(results)]):
+        first = figure.controls[:1]
+        choices = [(c.name, words, f"-{v}") for c in first for words, v in c.options.items()]
+        for name, words, ending in choices or [("", "", "")]:
+            for kind in formats:
+                path = results.folder / "figures" / f"{file_name(figure.name + ending)}.{kind}"
+                content = drawn(figure, kind, {name: words})
+                write_whole(path, methodcaller("write_bytes", content))
+                written.append(path)
     return written
 
 
-def drawn(figure: blocks.Figure, kind: str = "svg", choice: dict[str, str] | None = None) -> bytes:
+def drawn(figure: Figure, kind: str = "svg", choice: dict[str, str] | None = None) -> bytes:
     """A figure as the bytes of an ``svg`` or ``png`` file."""
     import vl_convert
 
     from twincode.report.figures.theme import whole
 
-    specification = whole(figure, choice)
     if kind == "png":
-        return bytes(vl_convert.vegalite_to_png(specification, scale=2))
-    return str(vl_convert.vegalite_to_svg(specification)).encode()
+        return bytes(vl_convert.vegalite_to_png(whole(figure, choice), scale=2))
+    return str(vl_convert.vegalite_to_svg(whole(figure, choice))).encode()
 
 
-def _choices(figure: blocks.Figure) -> Iterator[tuple[str, dict[str, str]]]:
-    """A file name for each option of a figure's first control; the others stay at their first."""
-    if not figure.controls:
-        yield file_name(figure.name), {}
-        return
-    control = figure.controls[0]
-    for words, value in control.options.items():
-        yield file_name(f"{figure.name}-{value}"), {control.name: words}
+def _figures(sections: Sequence[Section]) -> list[Figure]:
+    return [b for section in sections for b in section.blocks if isinstance(b, Figure)]
 
 
 def _write_tables(results: Results) -> None:
-    tables, taken = results.folder / "tables", {"summary", "paired", "paired-by-dataset"}
-    final = results.final.assign(
-        half=[
-            compare.half_interval(*each)
-            for each in zip(results.final["std"], results.final["count"], strict=True)
-        ]
-    )
-    final = final.assign(low=final["mean"] - final.half, high=final["mean"] + final.half)
+    frames = {
+        "summary": tables.summary_table(results),
+        "paired": tables.paired_frame(results),
+    }
     for dataset in results.datasets:
-        name = unused(file_name(dataset), taken)
-        _write_csv(tables / f"{name}.csv", final[final.dataset == dataset].drop(columns="half"))
-    by_dataset = compare.differences(results)
-    _write_csv(tables / "summary.csv", compare.summary_table(results))
-    _write_csv(tables / "paired.csv", compare.paired(results, by_dataset))
-    _write_csv(tables / "paired-by-dataset.csv", by_dataset)
-    _write_parquet(tables / "history.parquet", results.history)
-    _write_csv(results.folder / "results.csv", results.table)
-    _write_parquet(results.folder / "results.parquet", results.table)
+        name = file_name(dataset)
+        while name.lower() in map(str.lower, frames):
+            name += "-"
+        frames[name] = tables.final_frame(results, dataset)
+    for name, frame in frames.items():
+        write_text(
+            results.folder / "tables" / f"{name}.csv",
+            frame.to_csv(index=False, lineterminator="\n"),
+        )
+    write_text(
+        results.folder / "results.csv", results.table.to_csv(index=False, lineterminator="\n")
+    )
+    write_whole(results.folder / "results.parquet", partial(results.table.to_parquet, index=False))
     write_text(results.folder / RECORDS_FILE, records_text(results))
 
 
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
-def _write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    write_whole(path, lambda temporary: frame.to_parquet(temporary, index=False))
-
-
-def _render(results: Results, sections: Sequence[blocks.Section]) -> str:
+def _render(results: Results, sections: Sequence[Section]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from twincode.report.figures.theme import CONFIG, PANEL, packed
@@ -124,28 +105,19 @@ def _render(results: Results, sections: Sequence[blocks.Section]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    figures = [figure for section in sections for figure in section.figures]
-    told = [
-        {
-            "chart": figure.template,
-            "table": figure.name,
-            "controls": [{"name": c.name, "options": c.options} for c in figure.controls],
-        }
-        for figure in figures
-    ]
+    figures = {figure.name: figure for figure in _figures(sections)}
+    told = {
+        name: {"chart": f.template, "controls": {c.name: c.options for c in f.controls}}
+        for name, f in figures.items()
+    }
+    data = {name: packed(figure.data) for name, figure in figures.items()}
     return environment.get_template("page.html.jinja").render(
         results=results,
         sections=sections,
-        warnings=provenance.warnings(results),
+        warnings=list(provenance.warnings(results)),
         kind_of=lambda block: type(block).__name__,
-        place_of={id(figure): place for place, figure in enumerate(figures)},
-        id=id,
         script=_bundle() if figures else "",
-        page={
-            "figures": _inert(told),
-            "tables": _inert({figure.name: packed(figure.data) for figure in figures}),
-            "config": _inert({**CONFIG, "panel": PANEL}),
-        },
+        stored=_inert({"figures": told, "tables": data, "config": CONFIG, "panel": PANEL}),
     )
 
 
@@ -154,7 +126,8 @@ def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script that may stand inside a page."""
     import vl_convert
 
-    return str(vl_convert.javascript_bundle()).replace("</script", "<\\/script")
+    script = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]
+    return str(script).replace("</script", "<\\/script")
 
 
 def _inert(value: Any) -> str:
@@ -165,11 +138,3 @@ def _inert(value: Any) -> str:
 def file_name(name: str) -> str:
     """``name`` reduced to what every file system accepts."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "unnamed"
-
-
-def unused(name: str, taken: set[str]) -> str:
-    """``name``, numbered where it is taken, also on systems that ignore case; it is taken then."""
-    candidates: Iterable[str] = (name, *(f"{name}-{number}" for number in range(2, 10_000)))
-    chosen = next(each for each in candidates if each.lower() not in taken)
-    taken.add(chosen.lower())
-    return chosen

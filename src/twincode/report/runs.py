@@ -6,11 +6,12 @@ import json
 import math
 import shlex
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,17 +19,17 @@ from numpy.typing import NDArray
 
 from twincode.errors import TwincodeError
 from twincode.files import read_json
-from twincode.report.models import Model, key_of, models_of
-from twincode.report.metrics import Measure, Metric
+from twincode.report.metrics import Measure, key_of
+from twincode.report.models import Model, identity, models_of, text_of
 from twincode.upgrade import upgrade_result, upgrade_study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RESULT_FILE, EXHIBITS_FILE = "result.json", "exhibits.npz"
-STUDY_FILE, RECORDS_FILE = "study.json", "runs.jsonl"
-SECONDS = Metric("seconds", "Seconds")
+RECORDS_FILE = "runs.jsonl"
+_SECONDS = {"name": "seconds", "title": "Seconds", "better": ""}
 _NUMBERS = ("epochs", "seconds", "parameters", "threads")
+_NEEDED = ("command", "device", "commit", "started", "health")
 _OF_DATA = ("origin", "checksum", "n_train", "n_test", "channels", "length", "classes")
 
 
@@ -39,10 +40,10 @@ class Run:
     folder: Path
     record: Mapping[str, Any]
 
-    @property
-    def id(self) -> str:
-        """The run's name, unique within a study."""
-        return str(self.record["run"])
+    @cached_property
+    def key(self) -> str:
+        """The identity of its model."""
+        return identity(self.record)
 
     @property
     def dataset(self) -> str:
@@ -55,11 +56,6 @@ class Run:
         return int(self.record["config"]["training"]["seed"])
 
     @cached_property
-    def key(self) -> str:
-        """What tells its model from others."""
-        return key_of(self.record)
-
-    @property
     def last_epoch(self) -> int:
         """The latest epoch with an evaluation."""
         return max((int(entry["epoch"]) for entry in self.record["evaluations"]), default=0)
@@ -69,21 +65,22 @@ class Run:
         """The versions of what computed it, in one line."""
         return ", ".join(f"{name} {version}" for name, version in self.record["versions"].items())
 
+    def evaluations(self) -> Iterator[tuple[int, str, str, float]]:
+        """Every measured number as (epoch, readout, metric, value)."""
+        for entry in self.record["evaluations"]:
+            yield int(entry["epoch"]), entry["readout"], entry["metric"], _value(entry["value"])
+
     def history(self) -> Iterator[tuple[int, str, float]]:
         """The course of the training as (epoch, quantity, value)."""
         for entry in self.record["history"]:
-            if entry.get("perplexity") is not None:
-                yield int(entry["epoch"]), "perplexity", float(entry["perplexity"])
-            for name, value in entry["losses"].items():
+            measured = {"perplexity": entry.get("perplexity"), **entry["losses"]}
+            for name, value in measured.items():
                 yield int(entry["epoch"]), name, _value(value)
 
     @cached_property
     def exhibits(self) -> dict[str, NDArray[Any]]:
-        """The stored example arrays, empty where none were kept.
-
-        Raises TwincodeError for a file that cannot be read.
-        """
-        path = self.folder / EXHIBITS_FILE
+        """The stored example arrays, empty where none were kept; a damaged file is an error."""
+        path = self.folder / "exhibits.npz"
         if not path.exists():
             return {}
         try:
@@ -95,12 +92,25 @@ class Run:
             ) from error
 
 
+class Summary(NamedTuple):
+    """A number over seeds: mean, sample standard deviation (NaN for one), how many."""
+
+    mean: float
+    std: float
+    n: int
+
+
+def summary(values: list[float]) -> Summary:
+    """Mean, sample standard deviation and number of ``values``."""
+    return Summary(fmean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
+
+
 @dataclass(frozen=True, eq=False)
 class Results:
     """Everything a report needs.
 
-    ``planned`` is the number of runs the study set out to do; ``left_out`` counts the runs beside
-    them in the folder that belong to other studies; ``axes`` are the settings the study varied.
+    ``planned`` is the number of runs the study set out to do; ``left_out`` counts the runs in the
+    folder that belong to other studies; ``axes`` are the settings the study varied.
     """
 
     folder: Path
@@ -130,42 +140,30 @@ class Results:
         return [run for run in self.runs if run.dataset == dataset]
 
     @cached_property
-    def metrics(self) -> dict[str, Metric]:
-        """Every metric by its name, in the order the results give them; how long it took last."""
-        found = {
-            entry["name"]: Metric(entry["name"], entry["title"], entry["better"])
-            for run in self.runs
-            for entry in run.record["metrics"]
-        }
-        return found | {SECONDS.name: SECONDS}
+    def readouts(self) -> list[str]:
+        """The readouts under which codes were probed, the main one first."""
+        measured = {readout for run in self.runs for _, readout, *_ in run.evaluations()} - {""}
+        asked = [n for run in self.runs for n in run.record["config"]["evaluation"]["readouts"]]
+        return [name for name in dict.fromkeys([*asked, *sorted(measured)]) if name in measured]
 
     @cached_property
-    def readouts(self) -> tuple[str, ...]:
-        """The readouts of the codes, in the order in which runs name them."""
-        names = (
-            name for run in self.runs for name in run.record["config"]["evaluation"]["readouts"]
-        )
-        measured = set(self.table.readout)
-        return tuple(
-            name for name in dict.fromkeys([*names, *sorted(measured)]) if name in measured - {""}
-        )
-
-    @cached_property
-    def measures(self) -> tuple[Measure, ...]:
-        """Every metric under every readout it was measured under: the main readout's first."""
-        found = set(zip(self.final.metric, self.final.readout, strict=True))
-        return tuple(
-            Measure(metric, readout)
-            for readout in (*self.readouts[:1], "", *self.readouts[1:])
-            for metric in self.metrics.values()
-            if (metric.name, readout) in found
-        )
+    def measures(self) -> dict[str, Measure]:
+        """Every measure by its key: the main readout's, the whole model's, the other readouts'."""
+        told = {each["name"]: each for run in self.runs for each in run.record["metrics"]}
+        readouts = [*self.readouts[:1], "", *self.readouts[1:]]
+        found = [
+            Measure(each["name"], readout, each["title"], each["better"])
+            for readout in readouts
+            for each in (*told.values(), _SECONDS)
+        ]
+        present = {key for _, _, key in self.final}
+        return {measure.key: measure for measure in found if measure.key in present}
 
     @property
-    def main_measures(self) -> tuple[Measure, ...]:
+    def main_measures(self) -> list[Measure]:
         """The measures with a better direction, under the main readout or of the whole model."""
-        main = {"", *self.readouts[:1]}
-        return tuple(m for m in self.measures if m.metric.better and m.readout in main)
+        main = ["", *self.readouts[:1]]
+        return [m for m in self.measures.values() if m.better and m.readout in main]
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -176,14 +174,11 @@ class Results:
         rows = []
         for run in self.runs:
             model, record = self.model_of(run), run.record
-            told = (self.name, run.id, run.dataset, record["recipe"], model.label)
-            values = [_plain(model.settings.get(axis)) for axis in axes]
+            values = [model.settings.get(axis) for axis in axes]
+            told = (self.name, record["run"], run.dataset, record["recipe"], model.label)
+            plain = [text_of(v) if isinstance(v, list) else v for v in values]
             made = (record["device"], record["commit"], run.versions, float(record["seconds"]))
-            rows += [
-                (*told, *values, run.seed, int(entry["epoch"]), entry["readout"], entry["metric"],
-                 _value(entry["value"]), *made)
-                for entry in record["evaluations"]
-            ]  # fmt: skip
+            rows += [(*told, *plain, run.seed, *entry, *made) for entry in run.evaluations()]
         names = [
             *("study", "run", "dataset", "recipe", "model", *axes, "seed", "epoch", "readout"),
             *("metric", "value", "device", "commit", "versions", "seconds"),
@@ -191,56 +186,23 @@ class Results:
         return pd.DataFrame(rows, columns=names)
 
     @cached_property
-    def last(self) -> pd.DataFrame:
-        """The finite numbers of each run's last evaluation, and the seconds it took.
-
-        Columns: dataset, model, seed, readout, metric, value. A repeated run counts once more.
-        """
-        import pandas as pd
-
-        columns = ["dataset", "model", "seed", "readout", "metric", "value"]
-        final = self.table[self.table.epoch == self.table.groupby("run").epoch.transform("max")]
-        took = pd.DataFrame(
-            [
-                (run.dataset, self.model_of(run).label, run.seed, "", SECONDS.name,
-                 float(run.record["seconds"]))
-                for run in self.runs
-            ],
-            columns=columns,
-        )  # fmt: skip
-        found = pd.concat([final[columns], took], ignore_index=True)
-        return found[np.isfinite(found.value)]
+    def last(self) -> dict[tuple[str, str, str], dict[int, list[float]]]:
+        """Finite numbers of last evaluations: (data set, label, measure) to values by seed."""
+        found: dict[tuple[str, str, str], dict[int, list[float]]] = {}
+        for run in self.runs:
+            label, end = self.model_of(run).label, run.last_epoch
+            own = [(key_of(m, r), v) for epoch, r, m, v in run.evaluations() if epoch == end]
+            for key, value in (*own, ("seconds", float(run.record["seconds"]))):
+                if math.isfinite(value):
+                    seeds = found.setdefault((run.dataset, label, key), {})
+                    seeds.setdefault(run.seed, []).append(value)
+        return found
 
     @cached_property
-    def final(self) -> pd.DataFrame:
-        """The last numbers over seeds: dataset, model, readout, metric, mean, std, count."""
-        names = ["dataset", "model", "readout", "metric"]
-        grouped = self.last.groupby(names, sort=False).value
-        return grouped.agg(["mean", "std", "count"]).reset_index()
-
-    @cached_property
-    def history(self) -> pd.DataFrame:
-        """Tidy: one row per run, epoch and training loss or perplexity."""
-        import pandas as pd
-
-        courses = [list(run.history()) for run in self.runs]
-        counts = [len(course) for course in courses]
-        entries = [entry for course in courses for entry in course]
-        epochs, quantities, values = zip(*entries, strict=True) if entries else ((), (), ())
-        told = {
-            "run": [run.id for run in self.runs],
-            "dataset": [run.dataset for run in self.runs],
-            "model": [self.model_of(run).label for run in self.runs],
-            "seed": [run.seed for run in self.runs],
-        }
-        return pd.DataFrame(
-            {name: pd.Categorical(column).repeat(counts) for name, column in told.items()}
-            | {
-                "epoch": np.array(epochs, dtype=int),
-                "quantity": pd.Categorical(quantities),
-                "value": np.array(values, dtype=float),
-            }
-        )
+    def final(self) -> dict[tuple[str, str, str], Summary]:
+        """The same over seeds; a repeated run counts once more."""
+        pooled = {key: [v for own in by.values() for v in own] for key, by in self.last.items()}
+        return {key: summary(values) for key, values in pooled.items()}
 
 
 def load_results(folder: Path) -> Results:
@@ -249,9 +211,18 @@ def load_results(folder: Path) -> Results:
     Raises TwincodeError where there is no finished run, and names the file where one is damaged.
     """
     folder = Path(folder)
-    study, steps = _read_study(folder)
+    study, steps, path = {}, 0, folder / "study.json"
+    if path.exists():
+        stored = read_json(path, "description of a study")
+        try:
+            study, steps = upgrade_study(stored), int(stored.get("steps") or 0)
+        except TwincodeError as error:
+            raise TwincodeError(f"{path}: {error}") from None
+        except (AttributeError, TypeError, ValueError):
+            raise TwincodeError(f"{path} does not describe a study; run the study again") from None
     planned = study.get("runs")
-    runs, left_out = _read_runs(folder, planned, steps)
+    read, left_out = _read_records(folder, planned)
+    runs = [_checked(*each, steps) for each in read]
     if not runs:
         others = f" but {left_out} of other studies" if left_out else ""
         raise TwincodeError(
@@ -259,7 +230,7 @@ def load_results(folder: Path) -> Results:
             "give the folder of a study or of a run that has ended"
         )
     if not study and len(runs) == 1:
-        study = {"name": runs[0].id, "command": runs[0].record["command"]}
+        study = {"name": runs[0].record["run"], "command": runs[0].record["command"]}
     present = sorted({run.dataset for run in runs})
     ordered = [name for name in study.get("datasets", ()) if name in present]
     return Results(
@@ -279,19 +250,11 @@ def records_text(results: Results) -> str:
 
     A folder with ``study.json`` and this text as ``runs.jsonl`` gives the same final numbers.
     """
-    return "".join(
-        json.dumps(
-            {
-                **run.record,
-                "history": [],
-                "evaluations": [
-                    entry for entry in run.record["evaluations"] if entry["epoch"] == run.last_epoch
-                ],
-            }
-        )
-        + "\n"
-        for run in results.runs
-    )
+    lines = []
+    for run in results.runs:
+        last = [each for each in run.record["evaluations"] if each["epoch"] == run.last_epoch]
+        lines.append(json.dumps({**run.record, "history": [], "evaluations": last}) + "\n")
+    return "".join(lines)
 
 
 def command_line(words: Iterable[str] | str) -> str:
@@ -299,86 +262,55 @@ def command_line(words: Iterable[str] | str) -> str:
     return words if isinstance(words, str) else shlex.join(map(str, words))
 
 
-def _read_study(folder: Path) -> tuple[Mapping[str, Any], int]:
-    """The description of the study, empty where there is none, and its budget of steps."""
-    path = folder / STUDY_FILE
-    if not path.exists():
-        return {}, 0
-    stored = read_json(path, "description of a study")
-    try:
-        return upgrade_study(stored), int(stored.get("steps") or 0)
-    except TwincodeError as error:
-        raise TwincodeError(f"{path}: {error}") from None
-    except (AttributeError, TypeError, ValueError):
-        raise TwincodeError(f"{path} does not describe a study; run the study again") from None
-
-
-def _read_runs(folder: Path, planned: Any, steps: int) -> tuple[list[Run], int]:
-    """The runs to report, and how many in the folder belong to other studies.
+def _read_records(folder: Path, planned: Any) -> tuple[list[tuple[Path, Any, str]], int]:
+    """Folder, record and origin of each run, and how many belong to other studies.
 
     A study that names its runs owns those alone; without names every run in the folder counts.
     """
-    records = folder / RECORDS_FILE
-    present = sorted((folder / "runs").glob(f"*/{RESULT_FILE}"))
-    owned, left_out = present, 0
-    if isinstance(planned, list):
-        owned = [path for path in present if path.parent.name in planned]
-        left_out = len(present) - len(owned)
-    elif (folder / RESULT_FILE).exists():
-        owned = [folder / RESULT_FILE]
+    present, single = sorted(folder.glob("runs/*/result.json")), folder / "result.json"
+    owned = [
+        path for path in present if not isinstance(planned, list) or path.parent.name in planned
+    ]
+    if single.exists() and not isinstance(planned, list):
+        owned = [single]
+    left_out, records = len(present) - len(owned), folder / RECORDS_FILE
     # Beside a folder of runs kept records are an earlier report's, and may be out of date.
     if owned or (folder / "runs").exists() or not records.exists():
-        found = [(path.parent, read_json(path, "result of a run"), str(path)) for path in owned]
-    else:
-        found = [(folder, *line) for line in _lines(records)]
-    return [_checked(*each, steps) for each in found], left_out
-
-
-def _lines(path: Path) -> Iterator[tuple[Any, str]]:
-    for place, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        read = [(path.parent, read_json(path, "result of a run"), str(path)) for path in owned]
+        return read, max(0, left_out)
+    found = []
+    for place, line in enumerate(records.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            yield json.loads(line), f"line {place} of {path}"
+            found.append((folder, json.loads(line), f"line {place} of {records}"))
         except json.JSONDecodeError as error:
-            raise TwincodeError(f"line {place} of {path} is not JSON: {error}") from None
+            raise TwincodeError(f"line {place} of {records} is not JSON: {error}") from None
+    return found, 0
 
 
 def _checked(folder: Path, record: Any, origin: str, steps: int) -> Run:
     """A run of a stored record, every field touched here rather than in the middle of a page."""
     try:
         run = Run(folder, upgrade_result(record, steps))
-        _ = (run.id, run.key, run.seed, run.last_epoch, run.versions, list(run.history()))
+        models_of([run.record])
+        _ = (run.dataset, run.seed, run.last_epoch, run.versions, list(run.history()))
+        _ = (run.record["run"], run.record["config"]["evaluation"]["readouts"])
         _ = [float(run.record[name]) for name in _NUMBERS]
-        _ = [run.record["dataset"][name] for name in ("name", *_OF_DATA)]
-        _ = [
-            (entry["readout"], entry["metric"], _value(entry["value"]))
-            for entry in run.record["evaluations"]
-        ]
-        _ = [(entry["name"], entry["title"], entry["better"]) for entry in run.record["metrics"]]
-        _ = models_of([run.record])
-        _ = (run.record["config"]["evaluation"]["readouts"], run.record["health"])
-        _ = [run.record[name] for name in ("command", "device", "commit", "started")]
+        _ = [run.record[name] for name in _NEEDED]
+        _ = [run.record["dataset"][name] for name in _OF_DATA]
+        described = {
+            (each["name"], each["title"], each["better"])[0] for each in run.record["metrics"]
+        }
+        unknown = {metric for _, _, metric, _ in run.evaluations()} - described
     except TwincodeError as error:
         raise TwincodeError(f"{origin}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TwincodeError(
             f"{origin} is not the result of a finished run (problem: {error!r}); run that run again"
         ) from error
-    missing = {entry["metric"] for entry in run.record["evaluations"]} - {
-        entry["name"] for entry in run.record["metrics"]
-    }
-    if missing:
-        raise TwincodeError(f"{origin} does not describe its metrics {', '.join(sorted(missing))}")
+    if unknown:
+        raise TwincodeError(f"{origin} does not describe its metrics {', '.join(sorted(unknown))}")
     return run
 
 
 def _value(stored: float | None) -> float:
     return math.nan if stored is None else float(stored)
-
-
-def _plain(value: Any) -> Any:
-    """A setting as one cell of a table: lists are written out."""
-    return (
-        "+".join(map(str, value))
-        if isinstance(value, Sequence) and not isinstance(value, str)
-        else value
-    )

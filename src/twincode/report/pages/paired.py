@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
 
-from twincode.report import compare
-from twincode.report.blocks import Cell, Choice, Row, Section, Table, Text, number_cell
-from twincode.report.figures.differences import paired_differences
+from twincode.report.blocks import Cell, Choice, Row, Section, Table, Text
+from twincode.report.compare import FEWEST, Difference, differences
 from twincode.report.metrics import decimals_for, p_text, signed
 from twincode.report.runs import Results
 
@@ -15,50 +13,36 @@ _COLUMNS = ("Model", "Mean difference", "p", "p, Holm", "Higher, lower on", "Dat
 _NOTE = (
     "A trained model minus the model it is compared with, on the same data set and with the same "
     "seed, at the last epoch. In the mean every data set counts the same. p is from a two-sided "
-    f"Wilcoxon signed-rank test over the data sets' mean differences; under {compare.FEWEST} data "
-    "sets there is no test, for seeds of one data set are not independent data sets. Holm's "
-    "correction is over the models compared by one measure, those with a twin loss apart."
+    f"Wilcoxon signed-rank test over the data sets' mean differences; under {FEWEST} data sets "
+    "there is no test, for seeds of one data set are not independent data sets. Holm's correction "
+    "is over the models compared by one measure, those with a twin loss apart."
 )
 
 
 def sections(results: Results) -> list[Section]:
     """One section where two models share a data set and a seed."""
-    by_dataset = compare.differences(results)
-    if by_dataset.empty:
+    found = differences(results)
+    if not found:
         return []
-    table = compare.paired(results, by_dataset)
-    measures = {(m.metric.name, m.readout): m for m in results.measures}
     tables = {}
-    for (against, metric, readout), part in table.groupby(
-        ["against", "metric", "readout"], sort=False
-    ):
-        title = f"{measures[metric, readout].heading}, against {against}"
-        tables[title] = Table(title, _COLUMNS, tuple(_rows(results, part.itertuples(), against)))
-    order = [
-        f"{m.heading}, against {a}" for a in dict.fromkeys(table.against) for m in measures.values()
-    ]
-    chosen = {title: tables[title] for title in order if title in tables}
-    figure = paired_differences(results, by_dataset)
-    blocks = (Text(_NOTE), Choice("Measure", chosen), *([figure] if figure else []))
-    return [Section("Paired differences", "paired", blocks)]
+    for against in dict.fromkeys(each.against for each in found):
+        for measure in results.main_measures:
+            own = [d for d in found if (d.against, d.measure) == (against, measure)]
+            title = f"{measure.heading}, against {against}"
+            if own:
+                tables[title] = Table(title, _COLUMNS, _rows(own))
+    return [Section("Paired differences", "paired", (Text(_NOTE), Choice("Measure", tables)))]
 
 
-def _rows(results: Results, found: Iterable[Any], against: str) -> Iterable[Row]:
-    models = {model.label: model for model in results.models}
-    rows = list(found)
-    decimals = decimals_for([row.mean for row in rows])
-    for row in rows:
-        base = f" (less {row.base})" if row.base != against else ""
-        tests = (
-            number_cell(p, 3) if p >= 0.001 or p != p else Cell(p_text(p), p)
-            for p in (row.p, row.p_holm)
+def _rows(found: Sequence[Difference]) -> tuple[Row, ...]:
+    decimals, rows = decimals_for(each.mean for each in found), []
+    for each in found:
+        base = f" (less {each.base.label})" if each.base.label != each.against else ""
+        row = (
+            Cell(signed(each.mean, decimals), each.mean),
+            *(Cell(p_text(p), p if p == p else "") for p in (each.p, each.holm)),
+            Cell(f"{each.higher}, {each.lower}", each.higher),
+            *(Cell(str(count), count) for count in (len(each.by_dataset), each.pairs)),
         )
-        yield Row(
-            row.model + base,
-            (
-                Cell(signed(row.mean, decimals), row.mean), *tests,
-                Cell(f"{row.higher}, {row.lower}", row.higher),
-                Cell(str(row.datasets), row.datasets), Cell(str(row.pairs), row.pairs),
-            ),
-            models[row.model],
-        )  # fmt: skip
+        rows.append(Row(each.model.label + base, row, each.model))
+    return tuple(rows)

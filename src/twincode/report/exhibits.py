@@ -1,4 +1,4 @@
-"""The examples a run kept: which run's are shown, and what the figures of them have in common."""
+"""The examples that runs kept: whose are shown, and series as columns to draw."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from twincode.report.models import Model
 from twincode.report.runs import Results
 
-CHANNELS_SHOWN = 3
-STEPS_SHOWN = 160
+_CHANNELS_SHOWN = 3
 _CHANNEL_GAP = 1.15
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """The stored arrays of one model; class names are empty for unlabelled data."""
+    """The stored arrays of one model by name; class names are empty for unlabelled data."""
 
     model: Model
     seed: int
@@ -34,32 +33,22 @@ class Exhibit:
         """The size of each codebook; early runs had one and did not store it."""
         return self.arrays.get("codebook_sizes", np.array([len(self.arrays["code_counts"])]))
 
-    @property
-    def codebook_names(self) -> list[str]:
-        """A name for each codebook, empty for a single one."""
-        count = len(self.codebook_sizes)
-        grids = [str(name) for name in self.arrays.get("grid_names", [])]
-        if len(grids) == count > 1:
-            return grids
-        return [f"codebook {place + 1}" for place in range(count)] if count > 1 else [""]
-
 
 def exhibits_of(results: Results, dataset: str, *needed: str) -> list[Exhibit]:
     """Of each trained model the run of the lowest seed that kept the arrays ``needed``."""
     found: dict[str, Exhibit] = {}
     for run in sorted(results.of_dataset(dataset), key=lambda run: run.seed):
         model = results.model_of(run)
-        if model.trained and model.label not in found and all(n in run.exhibits for n in needed):
+        if model.trained and model.label not in found and set(needed) <= set(run.exhibits):
             classes = tuple(map(str, run.record["dataset"]["classes"]))
             found[model.label] = Exhibit(model, run.seed, classes, run.exhibits)
     return [found[model.label] for model in results.models if model.label in found]
 
 
-def curve(series: NDArray[Any], most: int = STEPS_SHOWN) -> dict[str, Any]:
+def curve(series: NDArray[Any], most: int = 160) -> dict[str, Any]:
     """A series (C, L) as columns step, value and channel, thinned, channels one under another."""
-    shown = series[:CHANNELS_SHOWN]
-    every = max(1, -(-series.shape[1] // most))
-    steps = np.arange(0, series.shape[1], every)
+    shown = series[:_CHANNELS_SHOWN]
+    steps = np.arange(0, series.shape[1], max(1, -(-series.shape[1] // most)))
     gap = float(np.ptp(shown)) * _CHANNEL_GAP
     values = shown[:, steps] - gap * np.arange(len(shown))[:, None]
     channels = np.repeat(np.arange(len(shown)), len(steps))
@@ -67,6 +56,6 @@ def curve(series: NDArray[Any], most: int = STEPS_SHOWN) -> dict[str, Any]:
 
 
 def seeds_text(exhibits: list[Exhibit]) -> str:
-    """Which runs the examples are from, in words."""
+    """Which runs the examples are from."""
     seeds = ", ".join(str(seed) for seed in sorted({exhibit.seed for exhibit in exhibits}))
     return f"From one run a model, of its lowest seed ({seeds})."

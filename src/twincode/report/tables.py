@@ -1,0 +1,96 @@
+"""Tables: cells for the page, frames for files, a summary for the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from twincode.report.blocks import Cell
+from twincode.report.compare import differences, half_interval
+from twincode.report.metrics import MISSING, Measure, decimals_for, number
+from twincode.report.runs import Results, Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def cells(results: Results, dataset: str, measure: Measure) -> dict[str, Cell]:
+    """One measure of every model that has it on a data set, the best trained one marked."""
+    keys = {model.label: (dataset, model.label, measure.key) for model in results.models}
+    found = {name: results.final[key] for name, key in keys.items() if key in results.final}
+    return written(results, found, measure.better)
+
+
+def written(
+    results: Results, values: dict[str, Summary], better: str, decimals: int | None = None
+) -> dict[str, Cell]:
+    """Numbers by model as they are written, all with as many decimals, the best one marked."""
+    if decimals is None:
+        decimals = decimals_for(value.mean for value in values.values())
+    trained = {model.label for model in results.models if model.trained}
+    texts = {name: number(value.mean, decimals) for name, value in values.items()}
+    ordered = sorted((values[name].mean, texts[name]) for name in values if name in trained)
+    best = ordered[-1 if better == "higher" else 0][1] if better and len(ordered) > 1 else None
+    found = {}
+    for name, value in values.items():
+        spread = number(value.std, decimals) if math.isfinite(value.std) else ""
+        marked = name in trained and texts[name] == best
+        found[name] = Cell(texts[name], value.mean, spread, _hint(value, decimals), marked)
+    return found
+
+
+def summary_table(results: Results) -> pd.DataFrame:
+    """The final numbers as text, one row per data set and model, for a terminal.
+
+    Columns: data set, model, seeds, then ``mean ± spread`` of up to four measures of the codes
+    under the main readout, the first error, and the first number without a better direction.
+    """
+    import pandas as pd
+
+    whole = [m for m in results.measures.values() if not m.readout and m.metric != "seconds"]
+    shown = [m for m in results.main_measures if m.readout][:4]
+    shown += [m for m in whole if m.better][:1] + [m for m in whole if not m.better][:1]
+    rows = []
+    for dataset in results.datasets:
+        columns = [cells(results, dataset, measure) for measure in shown]
+        for name in (model.label for model in results.models):
+            if seeds := results.last.get((dataset, name, "seconds")):
+                texts = [column.get(name, Cell(MISSING)).whole for column in columns]
+                rows.append([dataset, name, len(seeds), *texts])
+    return pd.DataFrame(rows, columns=["data set", "model", "seeds", *(m.title for m in shown)])
+
+
+def final_frame(results: Results, dataset: str) -> pd.DataFrame:
+    """Every final number of a data set over seeds, with 95 % intervals."""
+    import pandas as pd
+
+    rows = [
+        (dataset, name, m.metric, m.readout, *value, value.mean - half, value.mean + half)
+        for name in (model.label for model in results.models)
+        for m in results.measures.values()
+        if (value := results.final.get((dataset, name, m.key)))
+        for half in [half_interval(value)]
+    ]
+    names = ["dataset", "model", "metric", "readout", "mean", "std", "runs", "low", "high"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def paired_frame(results: Results) -> pd.DataFrame:
+    """Paired differences: a row for each data set, and one over all (data set empty) with p."""
+    import pandas as pd
+
+    rows: list[tuple[object, ...]] = []
+    for d in differences(results):
+        told = (d.model.label, d.base.label, d.measure.metric, d.measure.readout, d.measure.better)
+        rows.append((*told, "", d.mean, math.nan, d.pairs, d.higher, d.lower, d.p, d.holm))
+        rows += [(*told, dataset, *value) for dataset, value in d.by_dataset.items()]
+    names = ["model", "against", "metric", "readout", "better", "dataset", "mean", "std", "pairs"]
+    return pd.DataFrame(rows, columns=[*names, "higher", "lower", "p", "p_holm"])
+
+
+def _hint(value: Summary, decimals: int) -> str:
+    """The 95 % interval over seeds in words, or how many seeds there are."""
+    half = half_interval(value)
+    ends = (number(end, decimals) for end in (value.mean - half, value.mean + half))
+    told = f"95 % interval {' to '.join(ends)}, " if math.isfinite(half) else ""
+    return f"{told}{value.n} seed{'s' if value.n > 1 else ''}"
