@@ -27,10 +27,9 @@ def training(results: Results, dataset: str) -> Figure | None:
             continue
         for epoch, readout, metric, value in run.evaluations():
             values.setdefault((key_of(metric, readout), model.label, epoch), []).append(value)
-        ends = np.linspace(0, len(run.record["history"]) - 1, _EPOCHS_SHOWN).round()
-        kept = {run.record["history"][int(end)]["epoch"] for end in ends if end >= 0}
+        every = -(-len(run.record["history"]) // _EPOCHS_SHOWN)
         for epoch, name, value in run.history():
-            if epoch in kept:
+            if (run.record["epochs"] - epoch) % every == 0:
                 titles[f"loss {name}"] = f"{name.replace('_', ' ').capitalize()}, in training"
                 values.setdefault((f"loss {name}", model.label, epoch), []).append(value)
     epochs: dict[str, set[int]] = {}
