@@ -39,7 +39,7 @@ bench-systems: $(READY)
 	$(BIN)/python -m benchmarks.systems
 
 results: $(READY)
-	$(BIN)/python -m twincode.report results docs
+	$(BIN)/python -m benchmarks.results
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

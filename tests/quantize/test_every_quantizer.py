@@ -4,15 +4,13 @@ import json
 
 import pytest
 import torch
-from conftest import WITHOUT_EFFECT, tiny
+from conftest import WITHOUT_EFFECT, make_task, seeded_quantizer, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twincode.config import QuantizerConfig
-from twincode.model import load_model
-from twincode.quantize import QUANTIZERS, build_quantizer
-from twincode.train import fit
-from twincode.train.loop import build_learner
+from twincode.quantize import QUANTIZERS
+from twincode.randomness import noise_stream
+from twincode.settings import field_types
 
 NAMES = st.sampled_from(sorted(QUANTIZERS))
 OPTIONS = st.fixed_dictionaries(
@@ -55,9 +53,10 @@ def same(a, b):
 def test_forward_keeps_the_contract(name, options, grid):
     """Fewer latents than codes, one code, one channel and one series among them."""
     B, D, H, W = grid
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        quantizer = build_quantizer(QuantizerConfig(quantizer=name, **options), D).train()
+    own = field_types(type(QUANTIZERS.choose(name)))
+    quantizer = seeded_quantizer(name, D, **{k: v for k, v in options.items() if k in own}).train()
+    layout = quantizer.layout(W)
+    with noise_stream(0, 1, torch.device("cpu")):
         z = latents(B, D, H, W).requires_grad_()
         quantizer.initialise(z.detach(), torch.Generator().manual_seed(0))
         before = state(quantizer)
@@ -67,11 +66,11 @@ def test_forward_keeps_the_contract(name, options, grid):
         assert loss.isfinite()
         (z_q.sum() + loss).backward()
         assert z.grad.isfinite().all()
-        assert (codes is None) == (quantizer.codebook_size == 0)
+        assert (codes is None) == (not layout.grids)
         if codes is None:
             return
-        assert codes.shape == (B, H, W * quantizer.codes_per_latent)
-        assert 0 <= codes.min() <= codes.max() < quantizer.codebook_size
+        assert codes.shape == (B, H, layout.width)
+        layout.check(codes)
         torch.testing.assert_close(quantizer.lookup(codes), z_q)
         for _ in range(3):
             quantizer.update(z.detach(), codes)
@@ -81,11 +80,12 @@ def test_forward_keeps_the_contract(name, options, grid):
 @pytest.mark.parametrize("changes", DEMANDING.values(), ids=DEMANDING)
 def test_a_step_reaches_every_parameter_with_and_without_a_twin_loss(changes, waves):
     """By its gradient: weight decay would move a parameter that no loss depends on."""
-    x = torch.from_numpy(waves.X_train)
+    from twincode.train.loop import train_epoch
+
     for name in ("vqvae", "bt-vqvae"):
-        learner = build_learner(tiny(name, **changes), x, torch.device("cpu"))
-        learner.train_epoch(x, 1)
-        named = dict(learner.tokenizer.named_parameters())
+        task = make_task(tiny(name, **changes), waves.X_train)
+        train_epoch(task, 1)
+        named = dict(task.tokenizer.named_parameters())
         assert all(parameter.grad.isfinite().all() for parameter in named.values())
         silent = [
             n for n, p in named.items() if not p.grad.any() and not n.endswith(WITHOUT_EFFECT)
@@ -99,6 +99,9 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("changes", DEMANDING.values(), ids=DEMANDING)
 def test_resumed_saved_and_loaded_it_is_the_same_model(changes, waves, tmp_path):
+    from twincode.model import load_model
+    from twincode.train import fit
+
     def kill(record):
         if record["event"] == "epoch" and record["epoch"] == 3:
             raise Killed
@@ -117,7 +120,7 @@ def test_resumed_saved_and_loaded_it_is_the_same_model(changes, waves, tmp_path)
     one, other = load_model(tmp_path / "a"), load_model(tmp_path / "b")
     assert same(state(one.tokenizer), state(other.tokenizer))
     assert (one.transform(waves.X_test) == other.transform(waves.X_test)).all()
-    if one.tokenizer.quantizer.codebook_size:
+    if one.tokenizer.layout.grids:
         codes = one.encode(waves.X_test)
         assert (codes == other.encode(waves.X_test)).all()
         assert abs(one.decode(codes) - one.reconstruct(waves.X_test)).max() < 1e-4
@@ -125,6 +128,8 @@ def test_resumed_saved_and_loaded_it_is_the_same_model(changes, waves, tmp_path)
 
 @pytest.mark.parametrize("changes", DEMANDING.values(), ids=DEMANDING)
 def test_probes_on_the_way_change_no_number(changes, waves):
+    from twincode.train import fit
+
     often, once = (
         fit(tiny("vqvae", epochs=3, evaluations=n, **changes), waves, device="cpu") for n in (3, 1)
     )

@@ -4,12 +4,11 @@ import equations
 import numpy as np
 import pytest
 import torch
+from conftest import seeded_quantizer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twincode.config import QuantizerConfig
 from twincode.errors import TwincodeError
-from twincode.quantize import FiniteScalarQuantizer
 from twincode.quantize.finite_scalar import bound
 
 LEVELS = st.lists(st.integers(2, 9), min_size=1, max_size=3)
@@ -20,9 +19,7 @@ def latents(*shape, seed=0):
 
 
 def quantizer(levels, D=4):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return FiniteScalarQuantizer(QuantizerConfig(fsq_levels=tuple(levels)), D)
+    return seeded_quantizer("fsq", D, fsq_levels=levels)
 
 
 @given(levels=LEVELS, scale=st.floats(0, 20), seed=st.integers(0, 50))
@@ -50,7 +47,7 @@ def test_codes_are_whole_numbers_that_stand_for_the_latents(levels, grid, D):
     B, H, W = grid
     fsq, z = quantizer(levels, D), latents(B, D, H, W)
     z_q, codes, loss = fsq(z)
-    assert fsq.codebook_sizes == (math.prod(levels),)
+    assert fsq.layout(W).codebook_sizes == (math.prod(levels),)
     assert codes.shape == grid
     assert codes.dtype == torch.int64
     assert 0 <= codes.min() <= codes.max() < fsq.codebook_size

@@ -2,12 +2,11 @@ import equations
 import numpy as np
 import pytest
 import torch
+from conftest import seeded_quantizer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twincode.config import QuantizerConfig
 from twincode.errors import TwincodeError
-from twincode.quantize import GaussianBottleneck
 from twincode.quantize.gaussian import kl_to_standard_normal
 
 
@@ -16,9 +15,7 @@ def latents(*shape, seed=0):
 
 
 def bottleneck(D=4, **fields):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return GaussianBottleneck(QuantizerConfig(**fields), D)
+    return seeded_quantizer("gaussian", D, **fields)
 
 
 @given(mean=st.floats(-3, 3), log_variance=st.floats(-4, 3))

@@ -8,7 +8,6 @@ from twincode.train.health import PATIENCE, codebook_collapsed, find_notice
 from twincode.train.log import RunLog
 
 
-
 def codebook(perplexity, used=9, size=32, tokens=10_000):
     return {"size": size, "used": used, "perplexity": perplexity, "tokens": tokens}
 

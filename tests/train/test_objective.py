@@ -113,10 +113,19 @@ def test_a_batch_of_one_gives_finite_losses_and_gradients():
         ({"projector_width": 0}, "projector_width must be at least 1"),
         ({"twin_loss": "byol", "predictor_width": 0}, "predictor_width must be at least 1"),
         ({"twin_loss": "moco", "queue_size": 0}, "queue_size must be at least 1"),
-        ({"twin_loss": "vibcreg", "whitening_iterations": 0}, "whitening_iterations must be at least 1"),
+        (
+            {"twin_loss": "vibcreg", "whitening_iterations": 0},
+            "whitening_iterations must be at least 1",
+        ),
         ({"twin_loss": "vicreg", "variance_weight": -1}, "variance_weight must be at least 0"),
-        ({"twin_loss": "simclr", "contrastive_temperature": 0}, "contrastive_temperature must be above 0"),
-        ({"twin_loss": "moco", "teacher_momentum": 1.5}, "teacher_momentum must lie between 0 and 1"),
+        (
+            {"twin_loss": "simclr", "contrastive_temperature": 0},
+            "contrastive_temperature must be above 0",
+        ),
+        (
+            {"twin_loss": "moco", "teacher_momentum": 1.5},
+            "teacher_momentum must lie between 0 and 1",
+        ),
         ({"twin_loss": "byol", "teacher_schedule": "cosin"}, "did you mean 'cosine'"),
     ],
 )

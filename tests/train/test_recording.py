@@ -92,7 +92,7 @@ def learner(name, recorder, **changes):
         changes["background_classes"] = "0"
     one = make_task(tiny(name, **changes), make_waves(40).X_train, np.arange(40) % 2)
     if recorder is not None:
-        one._take_step = RecordedStep(one._optimise, recorder)
+        one._recorded = RecordedStep(one._optimise, recorder)
     return one
 
 
@@ -107,8 +107,7 @@ def test_a_recipe_is_recorded_with_the_same_numbers_or_not_at_all(name):
     recorder = Again()
     one = learner(name, recorder)
     if not all(map(capturable, one.modules.values())):
-        step = object()
-        assert recorded(step, torch.device("cuda"), one.modules.values()) is step
+        assert recorded(one._optimise, torch.device("cuda"), one.modules.values()) is None
         return
     again, other = train(one)
     records, state = train(learner(name, None))
@@ -197,11 +196,10 @@ def test_only_accelerators_record_when_asked_and_only_what_can_be_recorded(monke
     class Counting(torch.nn.Module):
         capturable = False
 
-    step = object()
-    assert recorded(step, torch.device("cuda"), []) is step
+    assert recorded(print, torch.device("cuda"), []) is None
     monkeypatch.setenv("TWINCODE_GRAPHS", "1")
-    assert recorded(step, CPU, []) is step
-    assert recorded(step, torch.device("cuda"), [Counting()]) is step
+    assert recorded(print, CPU, []) is None
+    assert recorded(print, torch.device("cuda"), [Counting()]) is None
     assert capturable(torch.nn.Sequential(torch.nn.Linear(1, 1)))
     assert not capturable(torch.nn.Sequential(torch.nn.Linear(1, 1), Counting()))
 
@@ -212,7 +210,7 @@ def test_a_cuda_graph_gives_the_numbers_of_single_launches(monkeypatch):
     for setting in ("0", "1"):
         monkeypatch.setenv("TWINCODE_GRAPHS", setting)
         one = TokenizerTask(tiny("bt-vqvae"), make_waves(40), torch.device("cuda"))
-        assert isinstance(one._take_step, RecordedStep) == (setting == "1")
+        assert (one._recorded is not None) == (setting == "1")
         found.append([train_epoch(one, epoch)["losses"] for epoch in range(1, 5)])
     for one, other in zip(*found, strict=True):
         assert one == pytest.approx(other, rel=1e-3)

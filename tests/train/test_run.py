@@ -237,7 +237,9 @@ def test_an_encoder_alone_is_judged_by_its_features(waves):
         model.reconstruct(waves.X_test)
     with pytest.raises(TwincodeError, match="continuous"):
         model.encode(waves.X_test)
-    with pytest.raises(TwincodeError, match="learns from its twin loss only; use --twin-loss barlow_twins"):
+    with pytest.raises(
+        TwincodeError, match="learns from its twin loss only; use --twin-loss barlow_twins"
+    ):
         train(None, waves, name="barlow-twins", gamma=0)
 
 
@@ -363,7 +365,8 @@ def test_fits_in_two_threads_give_the_numbers_of_each_alone(waves, name):
     before = torch.get_rng_state()
     with ThreadPoolExecutor(2) as pool:
         fits = [
-            pool.submit(train, None, waves, name=name, seed=seed, **changes) for seed in (0, 1, 0, 1)
+            pool.submit(train, None, waves, name=name, seed=seed, **changes)
+            for seed in (0, 1, 0, 1)
         ]
         together = [weights(each.result()) for each in fits]
     for found, expected in zip(together, alone * 2, strict=True):

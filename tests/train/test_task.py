@@ -16,7 +16,7 @@ from twincode.train.task import Schedule
 class Line:
     """Learns a straight line from noisy points."""
 
-    def __init__(self, epochs=6, rate=0.1):
+    def __init__(self, epochs=6, rate=0.5):
         self.config = {"recipe": "line", "training": {"epochs": epochs, "learning_rate": rate}}
         self.checksum = "points"
         self.device = torch.device("cpu")
@@ -57,8 +57,7 @@ class Line:
     def keep(self, folder):
         write_tensors(folder / "line.safetensors", self.model.state_dict())
 
-    def result(self, measured):
-        assert list(measured) == ["slope"]
+    def result(self):
         return {"title": "Line"}
 
 

@@ -33,9 +33,7 @@ class _Finding:
     recovery: str
 
 
-def find_notice(
-    log: RunLog, config: Config, units: Mapping[str, int], last: bool
-) -> Record | None:
+def find_notice(log: RunLog, config: Config, units: Mapping[str, int], last: bool) -> Record | None:
     """What is new since the last notice, if anything: ``epoch``, ``collapsed`` and ``message``.
 
     ``units`` are the ``latent_values`` of a posterior by the measure that counts active ones. At

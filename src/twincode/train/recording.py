@@ -87,12 +87,12 @@ class RecordedStep:
         return self._replay()
 
 
-def recorded(step: Step, device: torch.device, modules: Iterable[nn.Module]) -> Step:
+def recorded(step: Step, device: torch.device, modules: Iterable[nn.Module]) -> RecordedStep | None:
     """``step``, recorded where that was asked for and ``modules`` on ``device`` can be."""
     wanted = os.environ.get(VARIABLE, "") == ON
     alone = distributed.processes() == 1
     if device.type != "cuda" or not (wanted and alone and all(map(capturable, modules))):
-        return step
+        return None
     with torch.cuda.device(device):
         return RecordedStep(step, CudaRecorder())
 

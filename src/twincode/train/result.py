@@ -14,7 +14,6 @@ import torch
 from twincode.data import Dataset
 from twincode.devices import device_name
 from twincode.train.log import Record, RunLog
-from twincode.train.task import Task
 
 FORMAT = 2
 RESULT = "result.json"
@@ -54,7 +53,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def compose_result(run: str, log: RunLog, task: Task) -> dict[str, Any]:
+def compose_result(run: str, log: RunLog, told: Mapping[str, Any]) -> dict[str, Any]:
     """All that the log says of a finished run, and what its task tells: what the report reads."""
     start, *_ = _plain(log.records[:1])
     evaluations = [
@@ -62,7 +61,6 @@ def compose_result(run: str, log: RunLog, task: Task) -> dict[str, Any]:
         for record in log.of("evaluation")
         for row in record["measurements"]
     ]
-    told = task.result(dict.fromkeys(row["metric"] for row in evaluations))
     return {
         "format": FORMAT,
         "run": run,

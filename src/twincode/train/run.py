@@ -142,7 +142,7 @@ class _Run:
         self.log.write("end")
         if self.folder is not None and self.keeps:
             self.task.keep(self.folder)
-            result = compose_result(run, self.log, self.task)
+            result = compose_result(run, self.log, self.task.result())
             write_json(self.folder / RESULT, result)
             (self.folder / CHECKPOINT).unlink(missing_ok=True)
         wait()

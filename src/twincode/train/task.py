@@ -1,6 +1,5 @@
 """What the training loop trains: a task."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -80,9 +79,6 @@ class Task(Protocol):
     def keep(self, folder: Path) -> None:
         """Write what was learnt into ``folder``."""
 
-    def result(self, measured: Iterable[str]) -> dict[str, Any]:
-        """What the stored result says beside what is in the log.
-
-        ``measured`` are the names of the metrics that were measured.
-        """
+    def result(self) -> dict[str, Any]:
+        """What the stored result says beside what is in the log."""
         ...

@@ -1,6 +1,5 @@
 """A tokenizer as a task of the training loop."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ class TokenizerTask:
         self.background: Tensor | None = None
         if isinstance(config.tokenizer, ContrastiveSettings):
             self.background = background_rows(config.tokenizer, dataset, device)
-        self._take_step = recorded(self._optimise, device, self.modules.values())
+        self._recorded = recorded(self._optimise, device, self.modules.values())
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -114,12 +113,13 @@ class TokenizerTask:
         upper, lower = self._views(self.split.x_train[rows])
         share = len(upper) / len(rows)
         background = None if self.background is None else self.background[rows]
-        losses, codes = self._take_step(
+        take_step = self._recorded or self._optimise
+        losses, codes = take_step(
             upper, lower, None if background is None else distributed.share(background), share
         )
         self._lead_teacher(step)
         if codes is not None:
-            self._counts += code_counts(codes, self.tokenizer.layout)
+            self._counts += code_counts(codes, len(self._counts))
         return dict(losses)
 
     def end_epoch(self) -> Record:
@@ -149,16 +149,18 @@ class TokenizerTask:
         generator = stream(self.schedule.seed, "exhibit", device=self.device)
         arrays = make_exhibits(self.tokenizer, self.split)
         arrays |= augmentation_exhibit(self.augmenter, self.split.x_train[:1], generator)
-        write_whole(folder / EXHIBITS, lambda path: np.savez_compressed(path, **arrays))
+        write_whole(folder / EXHIBITS, lambda path: np.savez_compressed(path, **arrays))  # type: ignore[arg-type]
 
-    def result(self, measured: Iterable[str]) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         """What the model is, and what its metrics are called."""
         return {
             "recipe": self.settings.recipe,
             "title": title(self.settings),
             "epochs": self.schedule.epochs,
             "parameters": sum(p.numel() for p in self.tokenizer.parameters()),
-            "metrics": [vars(each) for each in declared_metrics(self.settings.metrics, measured)],
+            "metrics": [
+                vars(each) for each in declared_metrics(self.settings.metrics, self.tokenizer)
+            ],
         }
 
     def _optimise(
