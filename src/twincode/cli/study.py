@@ -17,8 +17,9 @@ from twincode.cli.settings import listed, parse_axes, parse_settings
 from twincode.errors import TwincodeError
 
 if TYPE_CHECKING:
-    from twincode.study import Outcome, Study
     from twincode.study.executors.executor import Executor
+    from twincode.study.plan import Study
+    from twincode.study.runner import Outcome
 
 app = typer.Typer(
     help="Compare models over data sets, seeds and any setting.", rich_markup_mode="rich"
