@@ -25,6 +25,7 @@ from twincode.randomness import drawing_weights
 from twincode.recipes import recipe
 from twincode.settings import load_parts
 from twincode.tokenizers import TOKENIZERS, build_tokenizer
+from twincode.train.tokenizer_task import TokenizerTask
 
 sys.path.insert(0, str(Path(__file__).parent / "reference"))
 
@@ -84,8 +85,8 @@ def registries():
     """The registries of all parts; what a test registers is gone after it."""
     before = [(dict(each._settings), dict(each._builders)) for each in REGISTRIES]
     yield REGISTRIES
-    for each, (settings, builders) in zip(REGISTRIES, before, strict=True):
-        each._settings, each._builders = settings, builders
+    for each, (kinds, builders) in zip(REGISTRIES, before, strict=True):
+        each._settings, each._builders = kinds, builders
     load_parts.cache_clear()
 
 
@@ -116,8 +117,6 @@ def small_settings(name, **changes):
 
 def make_task(config, x=None, y=None):
     """A tokenizer to train on series x (n, C, L), by default a few waves."""
-    from twincode.train.tokenizer_task import TokenizerTask
-
     x = make_waves(20).X_train if x is None else np.asarray(x)
     return TokenizerTask(config, Dataset.from_arrays(x, y), torch.device("cpu"))
 
