@@ -5,7 +5,6 @@ import re
 import signal
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 # Two processes of tests with two threads each would fight over two cores.
@@ -71,8 +70,7 @@ def run_how_to(page, few):
     code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     small = code.replace("epochs=50", few)
     assert small != code
-    # As a module of its own, where a dataclass looks up what its annotations mean.
-    names = vars(sys.modules.setdefault("how_to", ModuleType("how_to")))
+    names = {}
     exec(small, names)
     return names
 
