@@ -20,9 +20,7 @@ class Study:
         self.view = view
         rows = [Row(str(n), title(n, data), each, 100) for n, each in enumerate(epochs)]
         runs = list(map(vars, rows))
-        self.tell(
-            {"event": "began", "time": time.time() - 10, "driver": "process 1", "runs": runs}
-        )
+        self.tell({"event": "began", "time": time.time() - 10, "driver": "process 1", "runs": runs})
 
     def tell(self, event):
         self.board.take(event)

@@ -61,7 +61,9 @@ def test_every_run_keeps_its_result_and_the_study_says_what_it_is(study, waves_f
         boards.append(board)
 
     axes = {"codebook_size": [4, 6]}
-    study = grown(study, recipes=("vqvae",), axes=axes, settings=without("codebook_size", "projector_width"))
+    study = grown(
+        study, recipes=("vqvae",), axes=axes, settings=without("codebook_size", "projector_width")
+    )
     outcome = run_study(
         study, str(tmp_path / "s"), device="cpu", watch=watch, command=["a", "command"]
     )
