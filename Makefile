@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test check format lint types bench bench-gpu bench-memory bench-systems results clean
 
 demo: $(READY)
-	$(BIN)/twincode study --datasets GunPoint,ItalyPowerDemand --gammas 0.5,1,2 --seeds 2 \
+	$(BIN)/twincode study run --datasets GunPoint,ItalyPowerDemand --axis gamma=0.5,1,2 --seeds 2 \
 		--epochs 60 --projector-width 512 --out demo
 
 test: $(READY)
@@ -39,7 +39,7 @@ bench-systems: $(READY)
 	$(BIN)/python -m benchmarks.systems
 
 results: $(READY)
-	$(BIN)/python -m twincode.report results docs
+	$(BIN)/python -m benchmarks.results
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,15 +5,13 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from benchmarks.accelerator import launches, sharing
 from benchmarks.cases import Case, all_cases
@@ -23,68 +21,48 @@ from benchmarks.scaling import curves
 from benchmarks.startup import waits
 from benchmarks.tables import RESULTS, write_table
 from benchmarks.timing import Side, clock_name, compare
+from twincode.devices import choose_device, device_name
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_json
 from twincode.memory import keep_freed_memory
-from twincode.model import choose_device
-from twincode.train.result import commit, device_name
+from twincode.train.result import commit
 
-Measures = dict[str, Callable[[], Iterable[Any]]]
+
+class Ratio(NamedTuple):
+    """One row of the table: how many times ahead of the plain way, and how far from the floor."""
+
+    case: str
+    precision: str
+    wanted: float
+    ratio: float
+    lowest: float
+    highest: float
+    plain_seconds: float
+    our_seconds: float
+    floor_seconds: float | None
+    times_floor: float | None
+    rounds: int
 
 
 def main() -> int:
     """Measure, print, write; returns the exit status."""
     arguments = _arguments()
-    try:
-        device = choose_device(arguments.device)
-    except TwincodeError as error:
-        print(error, file=sys.stderr)
-        return 1
     torch.set_num_threads(arguments.threads)
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # for the processes still to start
     keep_freed_memory()
-    console = Console()
-    tables = _tables(device, arguments, console)
-    wanted = arguments.tables.split(",") if arguments.tables else list(tables)
-    for name in wanted:
-        if name not in tables:
-            raise SystemExit(str(unknown_name("table", name, tables)))
-        path = arguments.out / f"{device.type}-{name}.csv"
-        write_table(path, tables[name]())
-        console.print(f"written: {path}")
+    try:
+        device = choose_device(arguments.device)
+        tables = _tables(device, arguments)
+        for name in arguments.tables.split(",") if arguments.tables else tables:
+            if name not in tables:
+                raise unknown_name("table", name, tables)
+            path = arguments.out / f"{device.type}-{name}.csv"
+            write_table(path, tables[name]())
+            print(f"written: {path}")
+    except TwincodeError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
-
-
-def _tables(device: torch.device, arguments: argparse.Namespace, console: Console) -> Measures:
-    """Every table of a device, by the name of its file: what measures it."""
-    on_cpu: Measures = {"startup": waits, "encoding": agreements}
-    on_accelerator: Measures = {
-        "launches": lambda: launches(device.type),
-        "sharing": lambda: sharing(device.type),
-    }
-    return {
-        "ratios": lambda: _ratios(device, arguments, console),
-        "scaling": lambda: curves("bfloat16", device.type),
-        **(on_cpu if device.type == "cpu" else on_accelerator),
-    }
-
-
-def _ratios(
-    device: torch.device, arguments: argparse.Namespace, console: Console
-) -> list[dict[str, Any]]:
-    """The table, shown, and what it was measured with, written."""
-    machine = Machine.measure(device)
-    console.print(
-        f"{device_name(device)}, {arguments.threads} thread(s): matrix product "
-        f"{machine.float32:.0f} (float32) and {machine.bfloat16:.0f} (bfloat16) x 1e9 operations a "
-        f"second, copy {machine.copy:.0f} GB/s"
-    )
-    with Side(keep_memory=False) as plain, Side(keep_memory=True) as ours:
-        cases = [case for case in all_cases(device.type) if arguments.only in case.name]
-        rows = [_row(case, plain, ours, machine) for case in track(cases, console=console)]
-    _show(console, rows)
-    _describe(arguments.out, device, arguments.threads, machine)
-    return rows
 
 
 def _arguments() -> argparse.Namespace:
@@ -97,44 +75,53 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _row(case: Case, plain: Side, our: Side, machine: Machine) -> dict[str, Any]:
+def _tables(
+    device: torch.device, arguments: argparse.Namespace
+) -> dict[str, Callable[[], Iterable[Any]]]:
+    """Every table of a device, by the name of its file: what measures it."""
+    kind = device.type
+    ratios = {
+        "ratios": lambda: _ratios(device, arguments),
+        "scaling": lambda: curves("bfloat16", kind),
+    }
+    if kind == "cpu":
+        return {**ratios, "startup": waits, "encoding": agreements}
+    return {**ratios, "launches": lambda: launches(kind), "sharing": lambda: sharing(kind)}
+
+
+def _ratios(device: torch.device, arguments: argparse.Namespace) -> Iterator[Ratio]:
+    """Every row, printed as it is found; what they were measured with is written beside them."""
+    machine = Machine.measure(device)
+    cases = [case for case in all_cases(device.type) if arguments.only in case.name]
+    with Side(keep_memory=False) as plain, Side(keep_memory=True) as ours:
+        for case in track(cases):
+            found = _measure(case, plain, ours, machine)
+            print(
+                f"{found.case}, {found.precision}: {found.ratio:.1f} times ahead "
+                f"({found.lowest:.1f} to {found.highest:.1f}; wanted {found.wanted:g})"
+            )
+            yield found
+    describe(arguments.out, device, arguments.threads, machine)
+
+
+def _measure(case: Case, plain: Side, our: Side, machine: Machine) -> Ratio:
     found = compare(plain, our, (case.plain, case.ours), case.rounds, case.warm)
     ours = statistics.median(found.second)
     floor = case.least.floor(machine, case.precision) if case.least else None
-    return {
-        "case": case.name,
-        "precision": case.precision,
-        "wanted": case.wanted,
-        "ratio": found.ratio,
-        "lowest": min(found.ratios),
-        "highest": max(found.ratios),
-        "plain_seconds": statistics.median(found.first),
-        "our_seconds": ours,
-        "floor_seconds": floor,
-        "times_floor": ours / floor if floor else None,
-        "rounds": case.rounds,
-    }
+    return Ratio(
+        case.name,
+        case.precision,
+        case.wanted,
+        *found.spread,
+        plain_seconds=statistics.median(found.first),
+        our_seconds=ours,
+        floor_seconds=floor,
+        times_floor=ours / floor if floor else None,
+        rounds=case.rounds,
+    )
 
 
-def _show(console: Console, rows: list[dict[str, Any]]) -> None:
-    table = Table(title="times ahead of the plain way (median of rounds, lowest to highest)")
-    for header in ("case", "precision", "wanted", "ratio", "spread", "ours / floor"):
-        table.add_column(header, justify="left" if header in ("case", "precision") else "right")
-    for row in rows:
-        distance = f"{row['times_floor']:.1f}" if row["times_floor"] else ""
-        spread = f"{row['lowest']:.1f} to {row['highest']:.1f}"
-        table.add_row(
-            row["case"],
-            row["precision"],
-            f"{row['wanted']:g}",
-            f"{row['ratio']:.1f}",
-            spread,
-            distance,
-        )
-    console.print(table)
-
-
-def _describe(folder: Path, device: torch.device, threads: int, machine: Machine) -> None:
+def describe(folder: Path, device: torch.device, threads: int, machine: Machine) -> None:
     """Keep what the ratios were measured with."""
     write_json(
         folder / f"{device.type}-machine.json",
@@ -150,7 +137,7 @@ def _describe(folder: Path, device: torch.device, threads: int, machine: Machine
             "copy_gigabytes": machine.copy,
             "torch": torch.__version__,
             "commit": commit(),
-            "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
 

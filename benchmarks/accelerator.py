@@ -1,7 +1,7 @@
 """What is particular to an accelerator: recorded steps, and several runs that share it."""
 
-import dataclasses
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks.cases import BATCH, series
+from benchmarks.cases import BATCH, our_task
 from benchmarks.timing import Comparison, seconds, synchronise
-from twincode.recipes import recipe
-from twincode.train.loop import Learner, build_learner
+from twincode.train.loop import train_epoch
+from twincode.train.recording import ON, VARIABLE
+from twincode.train.tokenizer_task import TokenizerTask
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-STEPS = 32
 ROUNDS = 5
 RUNS = (1, 2, 4, 8)
 
@@ -52,7 +52,7 @@ class Size(NamedTuple):
     recipe: str
     length: int
     batch: int = BATCH
-    steps: int = STEPS
+    steps: int = 32
     settings: tuple[tuple[str, object], ...] = ()
 
 
@@ -63,47 +63,26 @@ def launches(device: str, sizes: Sequence[Size] = SIZES, rounds: int = ROUNDS) -
     """A recorded step against the same step launched, at every size and precision."""
     for precision in PRECISIONS:
         for size in sizes:
-            recorded = _learner(size, precision, device)
-            launched = dataclasses.replace(_learner(size, precision, device), recorder=None)
-            yield _compare(size, precision, launched, recorded, device, rounds)
-
-
-def _compare(
-    size: Size, precision: str, launched: Learner, recorded: Learner, device: str, rounds: int
-) -> Launch:
-    x = series(size.length, size.batch * size.steps, device)
-    pairs = []
-    for epoch in range(1, rounds + 2):
-        pair = [
-            seconds(lambda one=one, epoch=epoch: one.train_epoch(x, epoch)) / size.steps  # type: ignore[misc]
-            for one in (launched, recorded)
-        ]
-        pairs.append(pair)
-    # The first epoch warms up and records.
-    found = Comparison(*zip(*pairs[1:], strict=True))
-    return Launch(
-        size.recipe,
-        size.length,
-        precision,
-        statistics.median(found.first),
-        statistics.median(found.second),
-        found.ratio,
-        min(found.ratios),
-        max(found.ratios),
-    )
+            tasks = [_task(size, precision, device, recorded) for recorded in (False, True)]
+            pairs = [
+                [seconds(lambda t=task, e=epoch: train_epoch(t, e)) / size.steps for task in tasks]  # type: ignore[misc]
+                for epoch in range(1, rounds + 2)
+            ]
+            # The first epoch warms up and records.
+            found = Comparison(*zip(*pairs[1:], strict=True))
+            medians = statistics.median(found.first), statistics.median(found.second)
+            yield Launch(*size[:2], precision, *medians, *found.spread)
 
 
 def sharing(
     device: str, sizes: Sequence[Size] = SIZES[:1], counts: Sequence[int] = RUNS
 ) -> Iterator[Sharing]:
-    """Total throughput of 1, 2, 4, 8 runs that share the device."""
+    """Total throughput of 1, 2, 4, 8 runs that share the device, their steps recorded."""
     for precision in PRECISIONS[1:]:
         for size in sizes:
-            alone = 0.0
-            for runs in counts:
-                rate = _together(size, precision, device, runs)
-                alone = alone or rate
-                yield Sharing(size.recipe, size.length, precision, runs, rate, rate / alone)
+            rates = [_together(size, precision, device, runs) for runs in counts]
+            for runs, rate in zip(counts, rates, strict=True):
+                yield Sharing(*size[:2], precision, runs, rate, rate / rates[0])
 
 
 def _together(size: Size, precision: str, device: str, runs: int) -> float:
@@ -129,24 +108,21 @@ def _run(
     pipe: Connection, barrier: Barrier, size: Size, precision: str, device: str, threads: int
 ) -> None:
     torch.set_num_threads(threads)
-    learner = _learner(size, precision, device)
-    x = series(size.length, size.batch * size.steps, device)
-    learner.train_epoch(x, 1)
+    task = _task(size, precision, device, recorded=True)
+    train_epoch(task, 1)
     synchronise()
     barrier.wait()
     began = time.time()  # the one clock all processes share
-    learner.train_epoch(x, 2)
+    train_epoch(task, 2)
     synchronise()
     pipe.send((began, time.time()))
 
 
-def _learner(size: Size, precision: str, device: str) -> Learner:
-    """A learner of that size; tf32 is float32 with products rounded to 10 bits."""
+def _task(size: Size, precision: str, device: str, recorded: bool) -> TokenizerTask:
+    """A task of that size; tf32 is float32 with products rounded to 10 bits."""
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     named = "float32" if precision == "tf32" else precision
-    config = recipe(
-        size.recipe, epochs=1000, precision=named, batch_size=size.batch, **dict(size.settings)
-    )
-    x = series(size.length, size.batch, device)
-    return build_learner(config, x, torch.device(device))
+    os.environ[VARIABLE] = ON if recorded else ""
+    n, settings = size.batch * size.steps, dict(size.settings)
+    return our_task(size.length, size.recipe, named, device, n, batch_size=size.batch, **settings)

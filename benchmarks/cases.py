@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +15,17 @@ from benchmarks.reference import augment as plain_augment
 from benchmarks.reference import losses as plain_losses
 from benchmarks.reference import model as plain
 from benchmarks.timing import Work, WorkMaker
-from twincode.config import EvaluationConfig
+from twincode.augment import Augmenter
+from twincode.data import Dataset
+from twincode.evaluate import METRICS, Features
 from twincode.losses import barlow_twins_loss, vibcreg_loss, vicreg_loss
 from twincode.nets import count_downsamplings
 from twincode.precision import computing_in
 from twincode.recipes import recipe
-from twincode.train.loop import Learner, build_learner
+from twincode.spectral import STFT
+from twincode.tokenizers import embed
+from twincode.train.loop import train_epoch
+from twincode.train.tokenizer_task import TokenizerTask
 
 BATCH = 128
 WIDTH = 4096
@@ -63,28 +70,30 @@ def twin_loss(loss: TwinLoss, device: str = "cpu", batch: int = BATCH, width: in
     return work
 
 
-def our_step(
-    length: int, name: str, precision: str, device: str = "cpu", n: int = BATCH, **changes: object
-) -> Work:
-    """One step of twincode's own loop, on a batch of n; ``name`` is the recipe."""
-    return our_epoch(*our_learner(length, name, precision, device, n, **changes))
+def our_task(
+    length: int,
+    name: str,
+    precision: str = "float32",
+    device: str = "cpu",
+    n: int = BATCH,
+    **settings: object,
+) -> TokenizerTask:
+    """What trains the model of a recipe on n series, with those settings that the recipe has.
+
+    Where a model is told of background, every other series is that.
+    """
+    data = Dataset.from_arrays(series(length, n).numpy(), np.arange(n) % 2)
+    config = recipe(name)
+    wanted = {"epochs": 1000, "precision": precision, "background_classes": "1", **settings}
+    config = config.replace(**{key: value for key, value in wanted.items() if config.has(key)})
+    return TokenizerTask(config, data, torch.device(device))
 
 
-def our_learner(
-    length: int, name: str, precision: str, device: str = "cpu", n: int = BATCH, **changes: object
-) -> tuple[Learner, Tensor]:
-    """What trains twincode's model of a recipe, and n series for it."""
-    x = series(length, n, device)
-    config = recipe(name, **{"epochs": 1000, "precision": precision, **changes})
-    return build_learner(config, x, torch.device(device)), x
-
-
-def our_epoch(learner: Learner, x: Tensor) -> Work:
-    """One pass over x; for a model that is told of background, every other series is that."""
-    takes_background = learner.tokenizer.takes_background
-    background = torch.arange(len(x), device=x.device) % 2 > 0 if takes_background else None
-    epochs = iter(range(1, 1000))
-    return lambda: learner.train_epoch(x, next(epochs), background)
+def our_step(length: int, name: str, precision: str = "float32", **options: Any) -> Work:
+    """One step of twincode's own loop, where the batch is all of the task's series."""
+    task = our_task(length, name, precision, **options)
+    epochs = count(1)
+    return lambda: train_epoch(task, next(epochs))
 
 
 def plain_step(length: int, twin: bool, device: str = "cpu") -> Work:
@@ -130,10 +139,8 @@ def our_encoding(
     length: int, precision: str = "float32", device: str = "cpu", n: int = ENCODED
 ) -> Work:
     """Series to codes as a model does it."""
-    from twincode.evaluate.evaluator import embed
-
+    tokenizer = our_task(length, "vqvae", device=device).tokenizer
     x = series(length, n, device)
-    tokenizer = build_learner(recipe("vqvae"), x[:BATCH], torch.device(device)).tokenizer
 
     def work() -> None:
         with computing_in(precision, torch.device(device)):
@@ -145,16 +152,24 @@ def our_encoding(
 def probes(ours: bool) -> Work:
     """All probes on codes of 1000 + 4000 series: 32 codes of 64 channels on a grid of 40."""
     from benchmarks.reference import probes as plain_probes
-    from twincode.evaluate.probes import probe
 
     features, labels = quantised_features(5000)
     parts = (features[:1000], labels[:1000], features[1000:], labels[1000:])
     if not ours:
         return lambda: plain_probes.probe(*parts)
-    config = EvaluationConfig()
     # What a first call imports is no part of what probes cost.
-    probe(features[:50], labels[:50], features[50:99], labels[50:99], config, n_classes=5)
-    return lambda: probe(*parts, config, n_classes=5)
+    our_probes(features[:50], labels[:50], features[50:99], labels[50:99])
+    return lambda: our_probes(*parts)
+
+
+def our_probes(
+    train: np.ndarray, y_train: np.ndarray, test: np.ndarray, y_test: np.ndarray, fits: int = 15
+) -> dict[str, float]:
+    """All probes of features of five classes, by metric."""
+    features = Features(train, test, y_train, y_test, n_classes=5)
+    chosen = [METRICS.choose(name) for name in ("separability", "dimension")]
+    chosen.append(METRICS.choose("clusters").replace(kmeans_fits=fits))
+    return {k: v for each in chosen for k, v in METRICS.build(each).probe(features).items()}
 
 
 def quantised_features(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -172,9 +187,9 @@ def augmentation(ours: bool, length: int = 140, device: str = "cpu") -> Work:
     """Five augmentations, two views of a batch."""
     x = series(length, device=device)
     if ours:
-        learner = build_learner(recipe("bt-vqvae", projector_width=8), x, torch.device(device))
+        augmenter = Augmenter(recipe("bt-vqvae").augmentations, STFT(length).to(device))
         torch_generator = torch.Generator(device)
-        return lambda: learner.augmenter(torch.cat([x, x]), torch_generator)
+        return lambda: augmenter(torch.cat([x, x]), torch_generator)
     generator = np.random.default_rng(0)
 
     def work() -> None:
@@ -200,7 +215,7 @@ def _step_case(name: str, length: int, wanted: float, precision: str, device: st
     return Case(
         f"{'BT-VQVAE' if twin else 'VQ-VAE'} step, L {length}",
         partial(plain_step, length, twin, device),
-        partial(our_step, length, name, precision, device),
+        partial(our_step, length, name, precision, device=device),
         wanted,
         precision,
         floor.twin_step(length, BATCH) if twin else floor.naive_step(length, BATCH),

@@ -18,13 +18,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from twincode.config import EvaluationConfig
 from twincode.data import Dataset, load_dataset
-from twincode.evaluate.probes import separability
-from twincode.evaluate.readout import minmax_scale
+from twincode.evaluate import METRICS, Features
 from twincode.files import write_text
 from twincode.recipes import recipe
-from twincode.study.plan import epochs_for
 from twincode.train import fit
 
 RESULTS = Path("results/contrastive.csv")
@@ -34,12 +31,11 @@ BACKGROUND = "cover"
 LENGTH = 96
 COPIES = 4  # of each hidden series, each under another cover
 TEST_SERIES = 300
-STEPS = 1100
 SETTINGS: dict[str, Any] = {
     **{"latent_channels": 8, "downsampled_width": 1, "residual_blocks": 1, "batch_size": 32},
-    **{"kl_weight": 0.02, "evaluations": 1, "kmeans_fits": 1},
+    **{"steps": 1100, "kl_weight": 0.02, "evaluations": 0},
 }
-METRICS = ("svm_accuracy", "knn1_accuracy", "knn5_accuracy")
+METRIC_NAMES = ("svm_accuracy", "knn1_accuracy", "knn5_accuracy")
 
 Series = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -75,34 +71,26 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
         for hidden in HIDDEN:
-            rows += compare(superpose(hidden, seed), seed)
+            rows += compare(superpose(hidden, seed), seed=seed)
             write_text(arguments.out, pd.DataFrame(rows).to_csv(index=False, float_format="%.4f"))
     groups = pd.DataFrame(rows).groupby(["set", "classes", "features"], sort=False)
-    print(groups[list(METRICS)].agg(["mean", "std"]).round(3).to_string())
+    print(groups[list(METRIC_NAMES)].agg(["mean", "std"]).round(3).to_string())
 
 
 def superpose(hidden: str, seed: int) -> Superposed:
     """Series of a set under covers, and covers alone: as many of each, drawn by ``seed``."""
     shown, cover = load_dataset(hidden), load_dataset(COVER)
     generator = np.random.default_rng(seed)
-    train, test = (
-        cover_up(shown.X_train, shown.y_train, cover.X_train, cover.y_train, generator),
-        cover_up(
-            shown.X_test[:TEST_SERIES],
-            np.asarray(shown.y_test)[:TEST_SERIES],
-            cover.X_test,
-            cover.y_test,
-            generator,
-        ),
-    )
-    classes = (*shown.classes, BACKGROUND)
+    train = cover_up(shown.X_train, shown.y_train, cover.X_train, cover.y_train, generator)
+    X, y = shown.X_test[:TEST_SERIES], np.asarray(shown.y_test)[:TEST_SERIES]
+    test = cover_up(X, y, cover.X_test, cover.y_test, generator)
     y_train, y_test = (
         np.append(part.hidden, np.full(len(part.hidden), len(shown.classes)))
         for part in (train, test)
     )
-    return Superposed(
-        Dataset(hidden, train.X, test.X, y_train, y_test, classes, "made"), train, test
-    )
+    classes = (*shown.classes, BACKGROUND)
+    data = Dataset(hidden, train.X, test.X, y_train, y_test, classes, "made")
+    return Superposed(data, train, test)
 
 
 def cover_up(
@@ -129,35 +117,28 @@ def draw_out(X: Series) -> Series:
     return (drawn / drawn.std(axis=2, keepdims=True)).astype(np.float32)
 
 
-def compare(made: Superposed, seed: int, steps: int = STEPS) -> Iterator[dict[str, Any]]:
+def compare(made: Superposed, **settings: Any) -> Iterator[dict[str, Any]]:
     """How well each kind of features tells the hidden classes, and those of the covers, apart."""
-    epochs = epochs_for(steps, len(made.data.X_train), SETTINGS["batch_size"])
-    settings = {**SETTINGS, "seed": seed, "epochs": epochs}
-    plain = fit(recipe("vae", **settings), made.data)
-    contrastive = fit(
-        recipe("contrastive-vae", background_classes=BACKGROUND, **settings), made.data
-    )
+    plain = fit(recipe("vae", **{**SETTINGS, **settings}), made.data)
+    told = {**SETTINGS, "background_classes": BACKGROUND, **settings}
+    contrastive = fit(recipe("contrastive-vae", **told), made.data)
     features: dict[str, Callable[[Series], Series]] = {
         "series": lambda X: X[:, 0],
         "vae": plain.transform,
         "shared": lambda X: contrastive.transform(X, region="shared"),
         "salient": lambda X: contrastive.transform(X, region="salient"),
     }
+    separability = METRICS.build(METRICS.choose("separability"))
     for name, of in features.items():
-        points, n = (
-            minmax_scale(of(made.train.targets), of(made.test.targets)),
-            len(made.train.hidden),
-        )
+        train, test = of(made.train.targets), of(made.test.targets)
         for classes in ("hidden", "cover"):
             y_train, y_test = getattr(made.train, classes), getattr(made.test, classes)
-            scores = separability(points[:n], y_train, points[n:], y_test, EvaluationConfig())
-            found = {metric: scores[metric] for metric in METRICS}
+            n_classes = int(y_train.max()) + 1
+            scores = separability.probe(Features(train, test, y_train, y_test, n_classes))
             yield {
-                "set": made.data.name,
-                "seed": seed,
-                "features": name,
-                "classes": classes,
-                **found,
+                **{"set": made.data.name, "seed": plain.config.training.seed},
+                **{"features": name, "classes": classes},
+                **{metric: scores[metric] for metric in METRIC_NAMES},
             }
 
 

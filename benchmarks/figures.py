@@ -4,241 +4,120 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+import altair as alt
+import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+import vl_convert
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.memory import GIGABYTE, LATER_STEPS, STEPS
-from benchmarks.systems import STUDY
+from benchmarks.systems import study_settings
 from benchmarks.tables import RESULTS
-from twincode.files import write_text, write_whole
-from twincode.study.study_file import read_study_file
+from twincode.files import write_text
 
 DOCS = Path("docs")
-TEMPLATE = Path(__file__).with_name("speed_page.md")
+TEMPLATE = "speed_page.md.jinja"
 CLOCKS = {
     "process_time": "each process's own, which leaves out what a shared machine gave to others",
     "perf_counter": "the wall's",
 }
-MILLION = 1e6
-INK, BLUE, AMBER = "#1f2430", "#1f6fb2", "#d98200"
-COLOURS = {"vqvae step": INK, "bt-vqvae step": BLUE, "encode": AMBER}
+INK, BLUE, AMBER, GREY = "#1f2430", "#1f6fb2", "#d98200", "#9aa0ab"
+LOG = alt.Scale(type="log", base=2, nice=False, padding=8)
 
 
 def main() -> None:
-    """Draw every figure of the CPU suite and write docs/speed.md."""
-    ratios = pd.read_csv(RESULTS / "cpu-ratios.csv")
-    scaling = pd.read_csv(RESULTS / "cpu-scaling.csv")
-    startup = pd.read_csv(RESULTS / "cpu-startup.csv")
-    machine = json.loads((RESULTS / "cpu-machine.json").read_text())
-    mpl.rcParams.update({"svg.hashsalt": "twincode", "font.size": 9})
-    _save(ratios_figure(ratios), "speed-ratios")
-    _save(scaling_figure(scaling), "speed-scaling")
-    write_text(DOCS / "speed.md", page(ratios, scaling, startup, machine))
+    """Draw the figures of the CPU suite and write docs/speed.md."""
+    _save(ratios_chart(_read("cpu-ratios")), "speed-ratios")
+    _save(scaling_chart(_read("cpu-scaling")), "speed-scaling")
+    write_text(DOCS / "speed.md", page())
 
 
-def ratios_figure(ratios: pd.DataFrame) -> Figure:
-    """How many times ahead each case is, with the lowest and highest round."""
-    figure = Figure(figsize=(7.2, 0.42 * len(ratios) + 0.9), layout="constrained")
-    axis = figure.subplots()
-    names = [f"{row.case} ({row.precision})" for row in ratios.itertuples()]
-    places = range(len(ratios))[::-1]
-    spread = [ratios.ratio - ratios.lowest, ratios.highest - ratios.ratio]
-    axis.barh(list(places), ratios.ratio, color=BLUE, height=0.55, xerr=spread, ecolor=INK)
-    axis.plot(ratios.wanted, list(places), "|", color=AMBER, markersize=16, markeredgewidth=2.5)
-    axis.axvline(1, color=INK, linewidth=0.8)
-    axis.set_xscale("log")
-    axis.set_xticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
-    axis.minorticks_off()
-    axis.set_yticks(list(places), names)
-    axis.set_xlabel("times ahead of the plain way; the amber mark is the goal")
-    _clean(axis)
-    return figure
+def ratios_chart(ratios: pd.DataFrame) -> Any:
+    """How many times ahead each case is, with the lowest and highest round and the goal."""
+    rows = ratios.assign(case=ratios.case + " (" + ratios.precision + ")", plain=1)
+    title = "times ahead of the plain way; the amber mark is the goal"
+    base = alt.Chart(rows).encode(y=alt.Y("case:N", sort=None, title=None))
+    ratio = alt.X("ratio:Q", scale=LOG, title=title)
+    return alt.layer(
+        base.mark_bar(color=BLUE, size=12).encode(x=ratio, x2="plain:Q"),
+        base.mark_rule(color=INK).encode(x="lowest:Q", x2="highest:Q"),
+        base.mark_tick(color=AMBER, thickness=3).encode(x="wanted:Q"),
+    ).properties(width=460)
 
 
-def scaling_figure(scaling: pd.DataFrame) -> Figure:
-    """Cost against every size, log-log, with a line of slope one for comparison."""
-    along = list(dict.fromkeys(scaling.along))
-    figure = Figure(figsize=(9.6, 5.2), layout="constrained")
-    axes = figure.subplots(2, 3).ravel()
-    for axis, size in zip(axes, along, strict=False):
-        part = scaling[scaling.along == size]
-        for curve, points in part.groupby("curve", sort=False):
-            colour = COLOURS[str(curve)]
-            axis.loglog(points["size"], points.seconds, "o-", color=colour, label=curve)
-        first = part.iloc[0]
-        sizes = part["size"].to_numpy()
-        axis.loglog(sizes, first.seconds * sizes / first["size"], ":", color="#9aa0ab")
-        axis.set_xticks(sorted(set(sizes)), [str(value) for value in sorted(set(sizes))])
-        axis.minorticks_off()
-        axis.set_xlabel(size)
-        axis.set_ylabel("seconds")
-        axis.legend(frameon=False, fontsize=8)
-        _clean(axis)
-    for axis in axes[len(along) :]:
-        axis.remove()
-    return figure
+def scaling_chart(scaling: pd.DataFrame) -> Any:
+    """Cost against every size, on logarithmic axes, with a dotted line of linear growth."""
+    first = scaling.groupby("along")[["size", "seconds"]].transform("first")
+    rows = scaling.assign(linear=first.seconds * scaling["size"] / first["size"])
+    base = alt.Chart().encode(x=alt.X("size:Q", scale=LOG, title=None))
+    colour = alt.Color("curve:N", sort=None, scale=alt.Scale(range=[INK, BLUE, AMBER]), title=None)
+    measured = base.mark_line(point=True).encode(
+        y=alt.Y("seconds:Q", scale=LOG, title="seconds"), color=colour
+    )
+    linear = base.mark_line(color=GREY, strokeDash=[2, 3]).encode(y="linear:Q")
+    chart = alt.layer(linear, measured, data=rows).properties(width=200, height=150)
+    facets = chart.facet(alt.Facet("along:N", sort=None, title=None), columns=3)
+    return facets.resolve_scale(x="independent", y="independent")
 
 
-def page(ratios: pd.DataFrame, scaling: pd.DataFrame, startup: pd.DataFrame, machine: dict) -> str:
+def page() -> str:
     """docs/speed.md: every number in it comes from the stored files."""
-    rows = "\n".join(
-        f"| {row.case} | {row.precision} | {row.wanted:g} | **{row.ratio:.1f}** | "
-        f"{row.lowest:.1f} to {row.highest:.1f} | {floor} |"
-        for row, floor in zip(ratios.itertuples(), ratios.times_floor.map(_times), strict=True)
-    )
-    slopes = "\n".join(
-        f"| {curve} | {along} | {_slope(points):.2f} |"
+    ratios, scaling, precision = _read("cpu-ratios"), _read("cpu-scaling"), _read("precision")
+    encoding, systems = _read("cpu-encoding"), _read("systems")
+    on_gpu = (RESULTS / "cuda-launches.csv").exists()
+    changed = [f"{share:.2%}" for share in (encoding.changed.min(), encoding.changed.max())]
+    slopes = [
+        (curve, along, slope(points))
         for (curve, along), points in scaling.groupby(["curve", "along"], sort=False)
+    ]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
     )
-    starts = "\n".join(
-        f"| {row.what} | {row.seconds:.2f} | {row.lowest:.2f} to {row.highest:.2f} | "
-        f"{row.processor:.2f} |"
-        for row in startup.itertuples()
-    )
-    return TEMPLATE.read_text(encoding="utf-8").format(
-        rows=rows,
+    return environment.get_template(TEMPLATE).render(
+        machine=_read_machine("cpu"),
+        clocks=CLOCKS,
+        load=ratios.load.iloc[-1],
+        ratios=list(ratios.itertuples()),
+        missed=list(ratios[ratios.ratio < ratios.wanted].itertuples()),
+        precision=precision,
+        datasets=", ".join(precision.dataset.unique()),
+        changed=" to ".join(dict.fromkeys(changed)),
+        encoded=", ".join(encoding.dataset),
+        gpu=_read_machine("cuda")["device"] if on_gpu else None,
+        launches=list(_read("cuda-launches").itertuples()) if on_gpu else [],
+        sharing=list(_read("cuda-sharing").itertuples()) if on_gpu else [],
+        memory=list(_read("memory").itertuples()),
+        steps=(STEPS, LATER_STEPS),
+        systems=[
+            (name, list(rows.itertuples())) for name, rows in systems.groupby("recipe", sort=False)
+        ],
+        settings=", ".join(f"{name} {value}" for name, value in study_settings().items()),
+        gigabyte=GIGABYTE,
         slopes=slopes,
-        starts=starts,
-        shorts=_shorts(ratios),
-        clock_words=CLOCKS[machine.get("clock", "perf_counter")],
-        load_words=_load(ratios),
-        accelerator=accelerator_section(),
-        **_precision(),
-        **_encoding(),
-        memory=memory_section(),
-        systems=systems_section(),
-        **machine,
+        startup=list(_read("cpu-startup").itertuples()),
     )
 
 
-def _precision() -> dict[str, object]:
-    """What training in lower precision does to the final metrics."""
-    precision = pd.read_csv(RESULTS / "precision.csv")
-    return {
-        "within": int(precision.within_spread.sum()),
-        "compared": len(precision),
-        "seeds": int(precision.seeds.min()),
-        "datasets": ", ".join(precision.dataset.unique()),
-    }
-
-
-def _encoding() -> dict[str, object]:
-    """How many codes lower precision moves."""
-    found = pd.read_csv(RESULTS / "cpu-encoding.csv")
-    shares = [f"{share:.2%}" for share in (found.changed.min(), found.changed.max())]
-    return {"changed": " to ".join(dict.fromkeys(shares)), "encoded": ", ".join(found.dataset)}
-
-
-def _load(ratios: pd.DataFrame) -> str:
-    """How busy the machine was, where that was noted."""
-    return f"; the machine's load was {ratios.load.iloc[-1]:.1f}" if "load" in ratios else ""
-
-
-def memory_section() -> str:
-    """The table of peaks, or that it has not been measured."""
-    if not (RESULTS / "memory.csv").exists():
-        return "`make bench-memory` measures what a run of each data set needs; not done yet."
-    rows = "\n".join(
-        f"| {row.dataset} | {row.train} + {row.test} | {row.length} | {row.first_steps:.2f} | "
-        f"{row.later_steps:.2f} | {row.evaluation:.2f} |"
-        for row in pd.read_csv(RESULTS / "memory.csv").itertuples()
-    )
-    return (
-        "The most a run needs, in gigabytes, each in a fresh process (`make bench-memory`; "
-        "BT-VQVAE, batch 128, projector width 4096; random walks of the sizes of these sets): "
-        f"after {STEPS} training steps, after {LATER_STEPS} more, and after evaluation has "
-        "embedded both parts.\n\n"
-        "| data set | train + test | length | first steps | later steps | evaluation |\n"
-        f"|---|---|---|---|---|---|\n{rows}"
-    )
-
-
-def systems_section() -> str:
-    """The table of systems, a row a recipe, or that it has not been measured."""
-    if not (RESULTS / "systems.csv").exists():
-        return "`make bench-systems` times a step of every recipe; not done yet."
-    measured = pd.read_csv(RESULTS / "systems.csv")
-    columns = [f"step, L {L} | memory | parameters" for L in measured.length.unique()]
-    rows = "\n".join(
-        f"| `{name}` | {' | '.join(map(_cost, lengths.itertuples()))} |"
-        for name, lengths in measured.groupby("recipe", sort=False)
-    )
-    settings = ", ".join(f"{k} {v}" for k, v in read_study_file(STUDY)["settings"].items())
-    return (
-        "A training step of every recipe as a multiple of the naive model's (`vqvae`), with the "
-        "lowest and the highest round, measured in turns on one thread; the most memory of a fresh "
-        f"process after {STEPS} steps, in gigabytes; and all parameters that the optimiser trains, "
-        "projector included, in millions (`make bench-systems`; the settings of "
-        f"`results/systems.toml`: {settings}).\n\n| recipe | {' | '.join(columns)} |\n"
-        f"|---|{'---|---|---|' * len(columns)}\n{rows}"
-    )
-
-
-def _cost(row: Any) -> str:
-    """What a recipe costs at one length, as three cells."""
-    return (
-        f"**{row.ratio:.2f}** ({row.lowest:.2f} to {row.highest:.2f}) | "
-        f"{row.peak_memory / GIGABYTE:.2f} | {row.parameters / MILLION:.2f}"
-    )
-
-
-def accelerator_section() -> str:
-    """What recording and sharing were found to bring, or that it has not been measured."""
-    if not (RESULTS / "cuda-launches.csv").exists():
-        return "None of this has been measured yet; `make bench-gpu` does and writes it down here."
-    steps = pd.read_csv(RESULTS / "cuda-launches.csv")
-    runs = pd.read_csv(RESULTS / "cuda-sharing.csv")
-    device = json.loads((RESULTS / "cuda-machine.json").read_text())["device"]
-    recorded = "\n".join(
-        f"| {row.recipe} step, L {row.length} | {row.precision} | {row.ratio:.1f} | "
-        f"{row.lowest:.1f} to {row.highest:.1f} |"
-        for row in steps.itertuples()
-    )
-    shared = "\n".join(
-        f"| {row.recipe}, L {row.length} | {row.precision} | {row.runs} | "
-        f"{row.steps_a_second:.0f} | {row.times_one:.1f} |"
-        for row in runs.itertuples()
-    )
-    return (
-        f"Measured on {device}:\n\n| what | precision | times ahead of single launches | "
-        f"lowest to highest round |\n|---|---|---|---|\n{recorded}\n\n| runs that share the GPU | "
-        f"precision | runs | steps a second | times one run |\n|---|---|---|---|---|\n{shared}"
-    )
-
-
-def _times(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.1f}"
-
-
-def _slope(points: pd.DataFrame) -> float:
+def slope(points: pd.DataFrame) -> float:
     """Growth between the two largest sizes: 1 is linear."""
-    import numpy as np
-
     last = points.sort_values("size").tail(2)
     return float(np.diff(np.log(last.seconds))[0] / np.diff(np.log(last["size"]))[0])
 
 
-def _shorts(ratios: pd.DataFrame) -> str:
-    """The cases that miss their goal, said plainly."""
-    missed = ratios[ratios.ratio < ratios.wanted]
-    if missed.empty:
-        return "Every case reaches its goal."
-    cases = ", ".join(
-        f"{row.case} in {row.precision} ({row.ratio:.1f} of {row.wanted:g})"
-        for row in missed.itertuples()
-    )
-    return f"Short of their goal: {cases}."
+def _read(name: str) -> pd.DataFrame:
+    return pd.read_csv(RESULTS / f"{name}.csv")
 
 
-def _clean(axis: Axes) -> None:
-    axis.spines[["top", "right"]].set_visible(False)
+def _read_machine(device: str) -> Any:
+    return json.loads((RESULTS / f"{device}-machine.json").read_text())
 
 
-def _save(figure: Figure, name: str) -> None:
-    path = DOCS / "figures" / f"{name}.svg"
-    write_whole(path, lambda temporary: figure.savefig(temporary, metadata={"Date": None}))
+def _save(chart: Any, name: str) -> None:
+    plain = chart.configure_axis(grid=False, titleFontWeight="normal").configure_view(stroke=None)
+    write_text(DOCS / "figures" / f"{name}.svg", vl_convert.vegalite_to_svg(plain.to_dict()))
 
 
 if __name__ == "__main__":

@@ -16,19 +16,18 @@ import torch
 
 from benchmarks.cases import BATCH, series
 from benchmarks.tables import RESULTS, write_table
-from twincode.evaluate.evaluator import embed
-from twincode.evaluate.readout import minmax_scale, readout_features
+from twincode.data import Dataset
+from twincode.evaluate import readout_features
+from twincode.evaluate.readout import minmax_scale
 from twincode.memory import keep_freed_memory
 from twincode.recipes import recipe
-from twincode.tokenizers import Tokenizer
-from twincode.train.loop import build_learner
+from twincode.tokenizers import embed
+from twincode.train.tokenizer_task import TokenizerTask
 
 # Linux counts in kibibytes, macOS in bytes.
 _UNIT = 1 if sys.platform == "darwin" else 1024
 GIGABYTE = 1e9
-STEPS = 3
-LATER_STEPS = 6
-
+STEPS, LATER_STEPS = 3, 6
 
 Found = TypeVar("Found")
 
@@ -96,24 +95,25 @@ def peak() -> int:
 
 
 def _stages(sizes: Sizes, settings: dict[str, object]) -> list[int]:
-    """Train for a few steps and a few more, then embed everything as evaluation does."""
+    """Train for a few steps and a few more, then embed everything as evaluation does.
+
+    The largest probe starts from both parts' flattened codes side by side, scaled.
+    """
     found = [peak()]
-    x = series(sizes.length, sizes.train + sizes.test)
-    learner = build_learner(recipe("bt-vqvae", **settings), x, torch.device("cpu"))
-    for epoch, steps in enumerate((STEPS, LATER_STEPS), start=1):
-        learner.train_epoch(x[: steps * BATCH], epoch)
+    x = series(sizes.length, sizes.train + sizes.test).numpy()
+    data = Dataset.from_arrays(x[: sizes.train], test=(x[sizes.train :], None))
+    task = TokenizerTask(recipe("bt-vqvae", **settings), data, torch.device("cpu"))
+    rows = torch.arange(min(sizes.train, BATCH))
+    for steps in (STEPS, LATER_STEPS):
+        task.begin_epoch(1)
+        for step in range(steps):
+            task.step(rows, step)
         found.append(peak())
-    _embed_all(learner.tokenizer, x, sizes.train)
+    tokenizer, parts = task.tokenizer, (task.split.x_train, task.split.x_test)
+    minmax_scale(
+        *(readout_features("flatten", *embed(tokenizer, x), tokenizer.layout) for x in parts)
+    )
     return [*found, peak()]
-
-
-def _embed_all(tokenizer: Tokenizer, x: torch.Tensor, n_train: int) -> None:
-    """Both parts' flattened codes side by side, scaled: what the largest probe starts from."""
-    features = []
-    for part in (x[:n_train], x[n_train:]):
-        latents, codes = embed(tokenizer, part)
-        features.append(readout_features("flatten", latents, codes, 0))
-    minmax_scale(*features)
 
 
 def main() -> None:

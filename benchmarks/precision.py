@@ -14,7 +14,7 @@ from twincode.files import write_text
 OUT = Path("results/benchmarks/precision.csv")
 PROBES = ("svm_accuracy", "knn5_accuracy", "silhouette")
 MEASURES = ("reconstruction", "perplexity")
-KEYS = ["dataset", "label", "metric"]
+KEYS = ["dataset", "model", "metric"]
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ own; and the most memory that a fresh process needs for a few steps. The setting
 """
 
 import math
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,19 +15,19 @@ from typing import Any, NamedTuple
 import torch
 from rich.progress import track
 
-from benchmarks.cases import our_epoch, our_learner, our_step
+from benchmarks.cases import our_step, our_task
 from benchmarks.memory import STEPS, in_fresh_process, peak
 from benchmarks.tables import RESULTS, write_table
 from benchmarks.timing import Side, compare
 from twincode.recipes import RECIPES
-from twincode.study.study_file import read_study_file
+from twincode.train.loop import train_epoch
 
 STUDY = Path(__file__).parents[1] / "results" / "systems.toml"
 NAIVE = "vqvae"
 # All that train, each at one budget.
 SYSTEMS = tuple(
     name
-    for name, make in RECIPES.items()
+    for name, (_, make) in RECIPES.items()
     if make().training.epochs and not name.startswith("thesis-")
 )
 LENGTHS = (140, 500)
@@ -49,6 +50,12 @@ class Cost(NamedTuple):
     codes: int
 
 
+def study_settings() -> dict[str, Any]:
+    """The settings that all systems share."""
+    settings: dict[str, Any] = tomllib.loads(STUDY.read_text(encoding="utf-8"))["settings"]
+    return settings
+
+
 def costs(
     settings: Mapping[str, Any],
     recipes: Sequence[str] = SYSTEMS,
@@ -56,33 +63,29 @@ def costs(
     rounds: int = ROUNDS,
 ) -> Iterator[Cost]:
     """What each recipe costs at each length; ``settings`` has to hold a ``batch_size``."""
+    step = partial(our_step, n=settings["batch_size"], **settings)
     with Side(keep_memory=True) as system, Side(keep_memory=True) as naive:
         for length in lengths:
             for name in recipes:
-                makers = (_step(name, length, settings), _step(NAIVE, length, settings))
-                ratios = compare(system, naive, makers, rounds, warm=True)
-                found = (ratios.ratio, min(ratios.ratios), max(ratios.ratios))
+                makers = (partial(step, length, name), partial(step, length, NAIVE))
+                found = compare(system, naive, makers, rounds, warm=True)
                 size = in_fresh_process(partial(footprint, name, length, settings))
-                yield Cost(name, length, *found, *size)
-
-
-def _step(name: str, length: int, settings: Mapping[str, Any]) -> partial[Any]:
-    return partial(our_step, length, name, n=settings["batch_size"], **settings)
+                yield Cost(name, length, *found.spread, *size)
 
 
 def footprint(name: str, length: int, settings: Mapping[str, Any]) -> tuple[int, int, int]:
     """Peak memory of this process after ``STEPS`` steps, numbers that it trains, codes a series."""
-    learner, x = our_learner(length, name, n=STEPS * settings["batch_size"], **settings)
-    our_epoch(learner, x)()
-    groups, tokenizer = learner.optimizer.param_groups, learner.tokenizer
+    task = our_task(length, name, n=STEPS * settings["batch_size"], **settings)
+    train_epoch(task, 1)
+    groups, tokenizer = task.optimizer.param_groups, task.tokenizer
     trained = sum(tensor.numel() for group in groups for tensor in group["params"])
-    return peak(), trained, math.prod(tokenizer.grid) if tokenizer.quantizer.codebook_size else 0
+    return peak(), trained, math.prod(tokenizer.grid) if tokenizer.layout.grids else 0
 
 
 def main() -> None:
     """Measure every system and write."""
     torch.set_num_threads(1)
-    measured = costs(read_study_file(STUDY)["settings"])
+    measured = costs(study_settings())
     write_table(RESULTS / "systems.csv", track(measured, total=len(SYSTEMS) * len(LENGTHS)))
 
 

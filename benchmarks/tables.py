@@ -10,7 +10,7 @@ import pandas as pd
 from twincode.files import write_text
 from twincode.train.result import commit
 
-RESULTS = Path("results/benchmarks")
+RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
 
 
 def write_table(path: Path, rows: Iterable[Any]) -> None:

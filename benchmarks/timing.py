@@ -35,9 +35,9 @@ class Comparison:
         return [a / b for a, b in zip(self.first, self.second, strict=True)]
 
     @property
-    def ratio(self) -> float:
-        """The median over rounds."""
-        return statistics.median(self.ratios)
+    def spread(self) -> tuple[float, float, float]:
+        """The median over rounds, the lowest and the highest."""
+        return statistics.median(self.ratios), min(self.ratios), max(self.ratios)
 
 
 def clock_name() -> str:

@@ -83,8 +83,13 @@ def registries():
     """The registries of all parts; what a test registers is gone after it."""
     before = [(dict(each._settings), dict(each._builders)) for each in REGISTRIES]
     yield REGISTRIES
+<<<<<<< HEAD
     for each, (kinds, builders) in zip(REGISTRIES, before, strict=True):
         each._settings, each._builders = kinds, builders
+=======
+    for each, (own, builders) in zip(REGISTRIES, before, strict=True):
+        each._settings, each._builders = own, builders
+>>>>>>> main
     load_parts.cache_clear()
 
 

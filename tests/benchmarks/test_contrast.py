@@ -36,7 +36,7 @@ def test_the_same_seed_makes_the_same_series():
 
 
 def test_every_kind_of_features_is_probed_for_both_kinds_of_classes():
-    rows = list(compare(superpose("Waves", 0), 0, steps=2))
+    rows = list(compare(superpose("Waves", 0), steps=2))
     kinds = [(row["features"], row["classes"]) for row in rows]
     names = ("series", "vae", "shared", "salient")
     assert kinds == [(name, classes) for name in names for classes in ("hidden", "cover")]

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY, options, write_waves
+from conftest import options, small_settings, write_waves
 
 from twincode.cli.settings import parse_settings
-from twincode.config import field_names
+from twincode.config import setting_names
 from twincode.data import load_dataset
 from twincode.model import load_model
 from twincode.recipes import RECIPES, recipe
 
 COMMANDS = [
     *("datasets", "train", "evaluate", "encode", "reconstruct"),
-    *("study", "study status", "report"),
+    *("study run", "study status", "study report", "report"),
 ]
 
 
@@ -35,20 +35,28 @@ def test_every_help_has_an_example(twincode, command):
 def test_the_help_names_every_command(twincode, words):
     answer = twincode(*words)
     assert answer.status == 0
-    assert all(f" {command} " in answer.out for command in COMMANDS)
+    assert all(f" {command.split()[0]} " in answer.out for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["train", "study"])
+@pytest.mark.parametrize("words", [("study",), ("study", "--help")])
+def test_the_help_of_studies_names_what_can_be_done(twincode, words):
+    answer = twincode(*words)
+    assert answer.status == 0
+    assert all(f" {command} " in answer.out for command in ("run", "status", "report"))
+
+
+@pytest.mark.parametrize("command", ["train", "study run"])
 def test_the_help_names_every_setting(twincode, command):
-    words = twincode(command, "--help").out.split()
-    for name in field_names():
-        assert any(word.startswith(f"--{name.replace('_', '-')}=") for word in words), name
+    words = twincode(*command.split(), "--help").out.split()
+    for name in setting_names():
+        option = f"--{name.replace('_', '-')}"
+        assert any(re.fullmatch(rf"{option}(=.*|,|)", word) for word in words), name
     assert "--codebook-size=32" in words
 
 
 def test_the_help_names_every_recipe(twincode):
-    words = twincode("train", "--help").out.replace(".", ",").split()
-    assert all(f"{name}," in words for name in RECIPES)
+    words = [word.strip(",") for word in twincode("train", "--help").out.split()]
+    assert all(name in words for name in RECIPES)
 
 
 def test_the_program_is_installed_under_its_name():
@@ -92,7 +100,7 @@ def test_a_collapse_that_lasts_is_told_after_a_run_and_after_a_study(
     assert f"twincode: Waves, VQ-VAE: {told}" in first.err
     assert "Waves  VQ-VAE: only" in first.err
     assert again.err.count(told) == first.err.count(told) == 1
-    study = ["study", "--datasets", waves_file, "--recipes", "vqvae", "--seeds", "1"]
+    study = ["study", "run", "--datasets", waves_file, "--recipes", "vqvae", "--seeds", "1"]
     answer = twincode(*study, "--out", tmp_path / "study", *small)
     assert answer.err.count(f"twincode: Waves VQ-VAE seed 0: {told}") == 1
     assert answer.status == 0
@@ -102,8 +110,8 @@ def test_a_piped_progress_is_one_plain_line_for_each_evaluation(twincode, waves_
     words = ["train", waves_file, "--out", tmp_path / "run", *options(epochs=4, evaluations=2)]
     lines = twincode(*words).err.splitlines()
     assert [line.split("  ")[:3] for line in lines] == [
-        ["Waves", "BT-VQVAE γ=1", "epoch 2/4"],
-        ["Waves", "BT-VQVAE γ=1", "epoch 4/4"],
+        ["Waves", "BT-VQVAE", "epoch 2/4"],
+        ["Waves", "BT-VQVAE", "epoch 4/4"],
     ]
     assert all(line.endswith(" left") and "loss" in line for line in lines)
     assert not any("\x1b" in line or "\r" in line for line in lines)
@@ -123,7 +131,7 @@ def test_a_finished_run_is_shown_and_not_repeated(twincode, waves_file, trained)
 def test_settings_have_two_forms(twincode, waves_file, tmp_path, form):
     words = ["--out", tmp_path / "run", *options(epochs=1, evaluations=1), *form]
     assert twincode("train", waves_file, *words).status == 0
-    assert load_model(tmp_path / "run").config.objective.gamma == 0.5
+    assert load_model(tmp_path / "run").config.gamma == 0.5
 
 
 def commands():
@@ -139,7 +147,7 @@ def test_the_commands_on_the_pages_give_settings_that_are_read(words):
     settings = parse_settings(shlex.split(words))
     for option in ("out", "data_dir", "missing", "lengths"):
         settings.pop(option, None)
-    assert recipe(settings.pop("recipe", "bt-vqvae"), **settings).idle(settings) == {}
+    assert recipe(settings.pop("recipe", "bt-vqvae"), **settings)
 
 
 def test_series_without_labels_can_be_trained_on(twincode, tmp_path, waves):
@@ -263,8 +271,8 @@ def test_channels_have_columns_of_their_own(twincode, tmp_path):
 
 
 def test_a_study_ends_in_a_page_and_is_not_repeated(twincode, waves_file, tmp_path, monkeypatch):
-    words = ["study", "--datasets", f" {waves_file},", "--out", tmp_path / "s"]
-    words += ["--gammas", "1", "--seeds", "1", *options(epochs=1, evaluations=1)]
+    words = ["study", "run", "--datasets", f" {waves_file},", "--out", tmp_path / "s"]
+    words += ["--axis", "gamma=1", "--seeds", "1", *options(epochs=1, evaluations=1)]
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/twincode", *map(str, words)])
     answer = twincode(*words)
     assert answer.status == 0
@@ -292,14 +300,15 @@ def test_a_study_with_a_failed_run_says_so_and_shows_the_rest(
     from twincode.train import fit
 
     def flaky(config, *others):
-        if config.objective.gamma:
+        if config.gamma:
             raise TwincodeError("it broke")
         return fit(config, *others)
 
     monkeypatch.setattr(work, "fit", flaky)
     monkeypatch.setattr("twincode.report.write_report", lambda folder: folder / "report.html")
-    words = ["study", "--datasets", waves_file, "--out", tmp_path / "s"]
-    answer = twincode(*words, "--seeds", "1", *options(epochs=1, evaluations=1))
+    words = ["study", "run", "--datasets", waves_file, "--out", tmp_path / "s"]
+    words += ["--axis", "gamma=0.5,1,2", "--seeds", "1", *options(epochs=1, evaluations=1)]
+    answer = twincode(*words)
     assert answer.status == 1
     assert "[5/7] Waves  BT-VQVAE γ=0.5  seed 0  failed: it broke" in answer.err
     assert answer.err.splitlines()[-1] == (
@@ -320,25 +329,28 @@ def test_a_study_is_read_from_a_file_and_options_count_before_it(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("twincode.report.write_report", lambda folder: folder / "report.html")
-    idle = recipe("vqvae").idle(TINY)
-    settings = "\n".join(f"{name} = {TINY[name]}" for name in TINY if name not in idle)
+    settings = "\n".join(f"{n} = {v}" for n, v in small_settings("vqvae").items())
     Path("waves.toml").write_text(
-        f'datasets = ["{waves_file}"]\nrecipes = ["vqvae"]\nseeds = 5\n[settings]\n{settings}'
+        f'datasets = ["{waves_file}"]\nrecipes = ["vqvae"]\nseeds = 5\n'
+        f"[axes]\nlearning_rate = [0.1, 0.2]\n[settings]\n{settings}"
     )
-    answer = twincode("study", "waves.toml", "--seeds", 2, "--epochs", 1, "--evaluations", 1)
+    words = ["--seeds", 2, "--epochs", 1, "--evaluations", 1, "--learning-rate", 0.1]
+    answer = twincode("study", "run", "waves.toml", *words)
     assert answer.status == 0
     assert "runs: 5 trained, 0 already there" in answer.out
     study = json.loads((tmp_path / "waves" / "study.json").read_text())
-    assert (study["seeds"], study["epochs"]) == ([0, 1], 1)
+    assert (study["seeds"], study["axes"]) == ([0, 1], {})
     assert twincode("study", "status", "waves").out == "5 of 5 runs done, 100% of the work\n"
-    steps = twincode("study", "waves.toml", "--seeds", 1, "--steps", 6, "--evaluations", 1)
-    assert "runs: 1 trained, 2 already there" in steps.out
+    words = ["--seeds", 1, "--steps", 6, "--evaluations", 1, "--axis", "codebook-size=5,6"]
+    steps = twincode("study", "run", "waves.toml", *words)
+    assert "runs: 5 trained, 2 already there" in steps.out
     study = json.loads((tmp_path / "waves" / "study.json").read_text())
-    assert (study["steps"], study["epochs"]) == (6, 2)
+    assert study["axes"] == {"learning_rate": [0.1, 0.2], "codebook_size": [5, 6]}
 
 
 def test_a_page_can_be_made_of_one_run(twincode, trained):
-    answer = twincode("report", trained)
-    assert answer.status == 0
-    assert "".join(answer.out.split()) == f"page:{trained / 'report.html'}"
+    for command in (["report"], ["study", "report"]):
+        answer = twincode(*command, trained)
+        assert answer.status == 0
+        assert "".join(answer.out.split()) == f"page:{trained / 'report.html'}"
     assert (trained / "report.html").stat().st_size > 1000

@@ -4,7 +4,7 @@ import pytest
 from terminal import epoch, terminal  # noqa: F401 - a fixture
 
 from twincode.cli.progress import RunProgress
-from twincode.cli.settings import listed, numbers, parse_settings
+from twincode.cli.settings import listed, parse_axes, parse_settings
 from twincode.cli.tables import show
 from twincode.errors import TwincodeError
 
@@ -98,6 +98,19 @@ def test_words_that_are_no_settings_are_errors(words):
 def test_lists_are_read_generously():
     assert listed(" a, b,,") == ("a", "b")
     assert listed("") == ()
-    assert numbers("1, .5,2e0", "gammas") == (1, 0.5, 2)
-    with pytest.raises(TwincodeError, match="gammas must be numbers separated by commas"):
-        numbers("1;2", "gammas")
+
+
+def test_axes_are_read_from_words():
+    words = ["gamma=1, .5", "codebook-size=16,64,", "quantizer=vq,fsq", "fsq_levels=8,5;8"]
+    assert parse_axes(words) == {
+        "gamma": (1, 0.5),
+        "codebook_size": (16, 64),
+        "quantizer": ("vq", "fsq"),
+        "fsq_levels": ("8,5", 8),
+    }
+
+
+@pytest.mark.parametrize("word", ["gamma", "gamma=", "=1", "gamma= , "])
+def test_words_that_are_no_axis_are_errors(word):
+    with pytest.raises(TwincodeError, match=r"an axis looks like --axis gamma=0\.5,1,2, not"):
+        parse_axes([word])

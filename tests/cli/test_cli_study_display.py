@@ -2,55 +2,46 @@ import re
 import time
 
 import pytest
-from conftest import tiny
 from terminal import epoch, terminal  # noqa: F401 - a fixture
 
 from twincode.cli.study_progress import MOST_LINES, StudyProgress, describe
-from twincode.data import Policy
-from twincode.study import PlannedRun
 from twincode.study.board import Board, Row
-from twincode.study.executors.contract import Ended, Logged, Lost, Started, Stopping
-from twincode.study.planned import DataReference
+
+
+def title(seed=0, data="Waves"):
+    return f"{data}  BT-VQVAE γ=1  seed {seed}"
 
 
 class Study:
     """Three runs on a board, and a view of it; tell it what happens."""
 
-    def __init__(self, tmp_path, view, epochs=(0, 2, 6), data="Waves"):
-        reference = DataReference(data, None, Policy(), data, "0" * 64, 40, 100)
-        self.runs = [
-            PlannedRun(reference, tiny("bt-vqvae", epochs=number), tmp_path / str(place))
-            for place, number in enumerate(epochs)
-        ]
-        rows = [
-            Row(r.name, data, "BT-VQVAE γ=1", 0, r.config.training.epochs, 100) for r in self.runs
-        ]
-        self.board = Board({row.name: row for row in rows}, time.time() - 10)
+    def __init__(self, view, epochs=(0, 2, 6), data="Waves"):
+        self.board = Board()
         self.view = view
-        view.announce(self.board)
+        rows = [Row(str(n), title(n, data), each, 100) for n, each in enumerate(epochs)]
+        runs = list(map(vars, rows))
+        self.tell({"event": "began", "time": time.time() - 10, "driver": "process 1", "runs": runs})
 
-    def row(self, place):
-        return self.board.rows[str(place)]
+    def tell(self, event):
+        self.board.take(event)
+        self.view.watch(event, self.board)
 
     def start(self, place):
-        self.row(place).start("process 1", time.time())
-        self.view.watch(Started(self.runs[place], "process 1"))
+        self.tell({"event": "started", "worker": "process 1", "run": str(place)})
 
     def reach(self, place, number):
-        self.row(place).reach(number)
-        self.view.watch(Logged(self.runs[place], epoch(number)))
+        self.tell({**epoch(number), "run": str(place)})
 
-    def evaluate(self, place):
-        self.view.watch(Logged(self.runs[place], {"event": "evaluation"}))
+    def log(self, place, event):
+        self.tell({"event": event, "run": str(place)})
 
     def end(self, place, reason=None):
-        self.row(place).end(reason, time.time())
-        self.view.watch(Ended(self.runs[place], reason))
+        self.tell({"event": "ended", "reason": reason, "run": str(place)})
 
 
-def test_a_terminal_shows_counts_a_bar_and_what_runs(terminal, tmp_path):  # noqa: F811
+def test_a_terminal_shows_counts_a_bar_and_what_runs(terminal):  # noqa: F811
     with StudyProgress() as view:
-        study = Study(tmp_path, view)
+        study = Study(view)
         for place in range(3):
             study.start(place)
         study.end(0)
@@ -60,26 +51,26 @@ def test_a_terminal_shows_counts_a_bar_and_what_runs(terminal, tmp_path):  # noq
     assert counts == "1 of 3 runs done, 2 running"
     assert re.fullmatch(r"\W+ 50% 0:00:1\d so far, 0:00:1\d left", bar)
     assert lines[:2] == [
-        "Waves  BT-VQVAE γ=1  seed 0  epoch 1/2  loss 1.25  perplexity 3.5",
-        "Waves  BT-VQVAE γ=1  seed 0  epoch 3/6  loss 1.25  perplexity 3.5",
+        "Waves  BT-VQVAE γ=1  seed 1  epoch 1/2  loss 1.25  perplexity 3.5",
+        "Waves  BT-VQVAE γ=1  seed 2  epoch 3/6  loss 1.25  perplexity 3.5",
     ]
     assert "".join(lines[2:]) == ""
 
 
-def test_runs_say_what_they_do_before_their_first_epoch(terminal, tmp_path):  # noqa: F811
+def test_runs_say_what_they_do_before_their_first_epoch(terminal):  # noqa: F811
     with StudyProgress() as view:
-        study = Study(tmp_path, view)
+        study = Study(view)
         for place in range(3):
             study.start(place)
         for place in (0, 1):
-            view.watch(Logged(study.runs[place], {"event": "start"}))
-    ends = [line.split("seed 0  ")[-1] for line in terminal.lines()[2:5]]
+            study.log(place, "start")
+    ends = [re.split(r"seed \d  ", line)[-1] for line in terminal.lines()[2:5]]
     assert ends == ["evaluation", "first epoch", "starting"]
 
 
-def test_failures_are_counted_and_long_lines_cut(terminal, tmp_path):  # noqa: F811
+def test_failures_are_counted_and_long_lines_cut(terminal):  # noqa: F811
     with StudyProgress() as view:
-        study = Study(tmp_path, view, data="W" * 90)
+        study = Study(view, data="W" * 90)
         study.start(1)
         study.end(1, "it broke")
         study.start(2)
@@ -89,57 +80,58 @@ def test_failures_are_counted_and_long_lines_cut(terminal, tmp_path):  # noqa: F
     assert len(line) == 80
 
 
-def test_a_crowd_is_only_counted(terminal, tmp_path):  # noqa: F811
+def test_a_crowd_is_only_counted(terminal):  # noqa: F811
     with StudyProgress() as view:
-        study = Study(tmp_path, view, epochs=[3] * (MOST_LINES + 5))
+        study = Study(view, epochs=[3] * (MOST_LINES + 5))
         for place in range(MOST_LINES + 5):
             study.start(place)
     assert terminal.lines()[2 + MOST_LINES] == "and 5 more"
 
 
-def test_ctrl_c_is_answered(terminal, tmp_path):  # noqa: F811
+def test_ctrl_c_is_answered(terminal):  # noqa: F811
     with StudyProgress() as view:
-        study = Study(tmp_path, view)
+        study = Study(view)
         study.start(1)
-        view.watch(Stopping())
+        study.tell({"event": "stopping"})
     assert terminal.lines()[0].startswith("stopping when this epoch is done; press Ctrl-C again")
 
 
 def test_where_nothing_is_left_nothing_is_shown(terminal):  # noqa: F811
     with StudyProgress() as view:
-        view.announce(Board())
+        Study(view, epochs=())
     assert terminal.getvalue() == ""
 
 
-def test_elsewhere_there_is_a_line_for_each_piece_of_news(capsys, tmp_path):
+def test_elsewhere_there_is_a_line_for_each_piece_of_news(capsys):
     with StudyProgress() as view:
-        study = Study(tmp_path, view)
+        study = Study(view)
         study.start(1)
         study.reach(1, 2)
-        study.evaluate(1)
+        study.log(1, "evaluation")
         study.end(1)
         study.start(2)
-        view.watch(Lost(study.runs[2]))
+        study.log(2, "lost")
         study.start(2)
         study.end(2, "it broke")
     lines = [re.sub(r"\d:\d\d:\d\d", "T", line) for line in capsys.readouterr().err.splitlines()]
-    title = "Waves  BT-VQVAE γ=1  seed 0"
     assert lines == [
-        f"[2/3] {title}  epoch 2/2  loss 1.25  perplexity 3.5  last evaluation  T so far, T left",
-        f"[3/3] {title}  its worker died; it will be taken up again  T so far, T left",
-        f"[3/3] {title}  failed: it broke  T so far, T left",
+        f"[2/3] {title(1)}  epoch 2/2  loss 1.25  perplexity 3.5  last evaluation  "
+        "T so far, T left",
+        f"[3/3] {title(2)}  its worker died; it will be taken up again  T so far, T left",
+        f"[3/3] {title(2)}  failed: it broke  T so far, T left",
     ]
 
 
 @pytest.fixture
 def board():
-    rows = [Row(str(n), "Waves", "VQ-VAE", n, 10, 1) for n in range(4)]
-    rows[0].end(None, 1.0)
-    rows[0].from_epoch = 10
-    rows[1].start("process 7", 2.0)
-    rows[1].reach(5)
-    rows[2].end("it broke", 3.0)
-    return Board({row.name: row for row in rows}, 100.0, "process 1 on here")
+    rows = [Row(str(n), f"Waves  VQ-VAE  seed {n}", 10, 1) for n in range(4)]
+    rows[0].epoch = rows[0].from_epoch = 10
+    rows[0].state = "done"
+    board = Board({row.name: row for row in rows}, 100.0, "process 1 on here")
+    board.take({"event": "started", "worker": "process 7", "run": "1"})
+    board.take({"event": "epoch", "epoch": 5, "run": "1"})
+    board.take({"event": "ended", "reason": "it broke", "run": "2"})
+    return board
 
 
 def test_the_status_says_how_a_study_stands(board):

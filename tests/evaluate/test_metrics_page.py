@@ -26,14 +26,14 @@ def registered(monkeypatch):
 def test_its_code_runs_from_outside_the_package():
     names = run_how_to(PAGE, "epochs=1, latent_channels=4, evaluations=1")
     found = {(each.readout, each.metric): each.value for each in names["scores"]}
-    assert 0.5 < found["flatten", "centroid_accuracy"] <= 1
+    assert 0.5 < found["flatten", "ridge_accuracy"] <= 1
     assert ("flatten", "knn1_accuracy") in found
     assert ("", "perplexity") not in found
-    config = names["config"].replace(metrics="repeats,centroid", readouts="widest")
-    assert config.metrics[1].centroid_distance == "manhattan"
+    config = names["config"].replace(metrics="repeats,ridge", readouts="widest")
+    assert config.metrics[1].ridge_penalty == 10
     names["model"].config = config
     assert [each.metric for each in names["model"].evaluate(names["data"])] == [
-        "centroid_accuracy", "repeated_codes",
+        "ridge_accuracy", "repeated_codes",
     ]  # fmt: skip
 
 

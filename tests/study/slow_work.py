@@ -11,7 +11,6 @@ STEP_SECONDS = 0.15
 STUDY = Study(
     datasets=("ItalyPowerDemand",),
     recipes=("bt-vqvae",),
-    gammas=(1.0,),
     seeds=1,
     settings={
         "latent_channels": 4,

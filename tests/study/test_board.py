@@ -4,31 +4,38 @@ from twincode.study.board import DONE, FAILED, PLANNED, RUNNING, Board, Row
 
 
 def row(name, epochs=10, values=1, **changes):
-    return Row(name, "Waves", "VQ-VAE", 0, epochs, values, **changes)
+    return Row(name, f"Waves  {name}", epochs, values, **changes)
 
 
 def board(*rows, began=0.0):
-    return Board({each.name: each for each in rows}, began)
+    found = Board()
+    runs = list(map(vars, rows))
+    found.take({"event": "began", "time": began, "driver": "process 1 on here", "runs": runs})
+    return found
 
 
 def test_a_run_from_plan_to_end():
-    run = row("a")
-    assert (run.state, run.title) == (PLANNED, "Waves  VQ-VAE  seed 0")
-    run.start("process 1", 5.0)
-    assert (run.state, run.worker, run.started, run.attempts) == (RUNNING, "process 1", 5.0, 1)
-    run.reach(3)
-    run.put_back()
-    assert (run.state, run.worker, run.epoch) == (PLANNED, None, 3)
-    run.start("process 2", 6.0)
-    run.end(None, 7.0)
-    assert (run.state, run.epoch, run.ended, run.attempts) == (DONE, 10, 7.0, 2)
+    found = board(row("a"))
+    run = found.rows["a"]
+    for event, expected in [
+        ({"event": "began of another kind"}, (PLANNED, None, 0)),
+        ({"event": "started", "worker": "process 1"}, (RUNNING, "process 1", 0)),
+        ({"event": "start"}, (RUNNING, "process 1", 0)),
+        ({"event": "epoch", "epoch": 3}, (RUNNING, "process 1", 3)),
+        ({"event": "lost"}, (PLANNED, None, 3)),
+        ({"event": "started", "worker": "process 2"}, (RUNNING, "process 2", 3)),
+        ({"event": "ended", "reason": None}, (DONE, "process 2", 10)),
+    ]:
+        found.take({**event, "run": "a"})
+        assert (run.state, run.worker, run.epoch) == expected
+    found.take({"event": "epoch", "epoch": 1, "run": "of another study"})
 
 
 def test_a_failed_run_keeps_its_reason_and_how_far_it_came():
-    run = row("a")
-    run.start("process 1", 5.0)
-    run.reach(3)
-    run.end("it broke", 7.0)
+    found = board(row("a"))
+    found.take({"event": "epoch", "epoch": 3, "run": "a"})
+    found.take({"event": "ended", "reason": "it broke", "run": "a"})
+    run = found.rows["a"]
     assert (run.state, run.reason, run.epoch) == (FAILED, "it broke", 3)
 
 
@@ -40,7 +47,7 @@ def test_large_data_are_more_work():
 
 def test_a_study_of_controls_counts_runs():
     assert board(row("a", epochs=0, state=DONE), row("b", epochs=0)).fraction == 0.5
-    assert board().fraction == 0
+    assert Board().fraction == 0
 
 
 def test_the_time_left_follows_from_this_drivers_work_alone():
@@ -59,6 +66,6 @@ def test_a_failed_run_is_not_waited_for():
 
 
 def test_a_checkpoint_may_lie_behind_what_was_known():
-    run = row("a", epoch=8, from_epoch=8)
-    run.reach(5)
-    assert (run.epoch, run.from_epoch) == (5, 4)
+    found = board(row("a", epoch=8, from_epoch=8))
+    found.take({"event": "epoch", "epoch": 5, "run": "a"})
+    assert (found.rows["a"].epoch, found.rows["a"].from_epoch) == (5, 4)

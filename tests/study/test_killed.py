@@ -16,7 +16,7 @@ from test_executors import press_when
 from twincode.study import Processes, read_status, run_study
 from twincode.study import runner as runner_module
 from twincode.study.board import RUNNING
-from twincode.study.runner import RUNS
+from twincode.study.runs import RUNS
 
 PATIENCE = 90  # seconds
 DRIVER = """
@@ -39,7 +39,7 @@ def table(folder):
         history = [
             {k: v for k, v in epoch.items() if k != "seconds"} for epoch in result["history"]
         ]
-        found[path.parent.name] = (result["label"], history, result["evaluations"])
+        found[path.parent.name] = (result["title"], history, result["evaluations"])
     return found
 
 
@@ -112,10 +112,10 @@ def test_ctrl_c_then_the_same_command(undisturbed, tmp_path, monkeypatch):
     assert (board.alive, board.of(RUNNING)) == (False, [])
     assert sum(reached.values()) >= 3
     seen = []
-    run_study(STUDY, tmp_path, device="cpu", watch=seen.append)
+    run_study(STUDY, tmp_path, device="cpu", watch=lambda event, _: seen.append(event))
     first = {}
     for event in seen:
-        if getattr(event, "record", {}).get("event") == "epoch":
-            first.setdefault(event.run.name, event.record["epoch"])
+        if event["event"] == "epoch":
+            first.setdefault(event["run"], event["epoch"])
     assert first == {name: epoch + 1 for name, epoch in reached.items()}
     assert table(tmp_path) == undisturbed

@@ -1,4 +1,3 @@
-import dataclasses
 import re
 from collections import Counter
 
@@ -7,28 +6,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.errors import TwincodeError
-from twincode.recipes import label, recipe
+from twincode.labels import labels
+from twincode.recipes import recipe, title
 from twincode.study import Study
-from twincode.study.plan import epochs_for
-
-N_TRAIN = 100
 
 
 def planned(**changes):
-    return Study(**{"datasets": ("Waves",), **changes}).configs(N_TRAIN)
+    return Study(**{"datasets": ("Waves",), **changes}).configs()
 
 
-def checked(**changes):
-    study = Study(**{"datasets": ("Waves",), **changes})
-    study.check_read(study.settings)
+def called(**changes):
+    """What the models are called."""
+    configs = planned(**changes)
+    return labels(
+        [(title(config), config.to_dict()) for config in configs], changes.get("axes", ())
+    )
 
 
 def names(configs):
-    return [(config.recipe, config.objective.gamma, config.training.seed) for config in configs]
+    return [(config.recipe, config.gamma, config.training.seed) for config in configs]
 
 
 def test_the_plan_goes_seed_by_seed_and_controls_come_first():
-    assert names(planned(gammas=(1, 2), seeds=2)) == [
+    assert names(planned(axes={"gamma": (1, 2)}, seeds=2)) == [
         ("raw-series", 0, 0),
         ("random-encoder", 0, 0),
         ("vqvae", 0, 0),
@@ -45,86 +45,152 @@ def test_the_plan_goes_seed_by_seed_and_controls_come_first():
 
 @given(
     recipes=st.lists(
-        st.sampled_from(["vqvae", "bt-vqvae", "thesis-bt-vqvae", "random-encoder", "raw-series"]),
+        st.sampled_from(["vqvae", "bt-vqvae", "thesis-bt-vqvae", "moco", "fsq-vqvae", "vae"]),
         min_size=1,
     ),
-    gammas=st.lists(st.sampled_from([0, 0.5, 1.0, 2.0]), min_size=1),
+    gammas=st.lists(st.sampled_from([0, 0.5, 1.0]), min_size=1),
+    sizes=st.lists(st.sampled_from([8, 16]), min_size=1),
     seeds=st.integers(1, 3),
-    epochs=st.integers(0, 3),
 )
-def test_every_plan_has_its_controls_and_no_run_twice(recipes, gammas, seeds, epochs):
-    configs = planned(
-        recipes=tuple(recipes), gammas=tuple(gammas), seeds=seeds, settings={"epochs": epochs}
-    )
+def test_every_plan_has_its_controls_and_no_run_twice(recipes, gammas, sizes, seeds):
+    recipes = ("bt-vqvae", *recipes)
+    axes = {"gamma": gammas, "codebook_size": sizes}
+    configs = planned(recipes=recipes, axes=axes, seeds=seeds)
     found = Counter(config.recipe for config in configs)
     assert found["raw-series"] == 1
-    assert found["random-encoder"] == seeds
-    assert len({config.digest() for config in configs}) == len(configs)
-    for twin in (config for config in configs if config.objective.gamma):
-        alone = twin.replace(gamma=0, upper_input="view")
-        assert alone.digest() in {config.digest() for config in configs}
+    assert found["random-encoder"] == seeds * len(set(sizes))
+    digests = {config.digest() for config in configs}
+    assert len(digests) == len(configs)
     for config in configs:
+        if config.gamma and config.tokenizer.name != "encoder":
+            alone = config.replace(upper_input="view").replace(twin_loss="none")
+            assert alone.digest() in digests
         if config.recipe in ("raw-series", "random-encoder"):
             assert config.training.epochs == 0
 
 
-def test_settings_reach_every_run():
-    for config in planned(settings={"n_fft": "16", "svm_c": 2, "learning_rate": 0.01}):
-        assert config.tokenizer.n_fft == 16
-        assert config.evaluation.svm_c == 2
-        assert config.training.learning_rate == 0.01
+def test_an_axis_multiplies_what_has_the_setting_and_nothing_else():
+    recipes = ("vqvae", "fsq-vqvae", "bt-vqvae")
+    assert called(recipes=recipes, axes={"codebook_size": [16, 64]}, seeds=1) == [
+        "Raw series",
+        "Random encoder codebook_size=16",
+        "Random encoder codebook_size=64",
+        "VQ-VAE codebook_size=16",
+        "VQ-VAE codebook_size=64",
+        "VQ-VAE, finite scalar",
+        "VQ-VAE, augmented codebook_size=16",
+        "BT-VQVAE codebook_size=16",
+        "VQ-VAE, augmented codebook_size=64",
+        "BT-VQVAE codebook_size=64",
+    ]
+
+
+def test_a_value_may_exist_under_the_value_of_another_axis_alone():
+    axes = {"codebook_size": [16, 32], "quantizer": ["vq", "fsq"]}
+    models = called(recipes=("vqvae",), axes=axes, seeds=1)
+    assert models[-3:] == ["VQ-VAE codebook_size=16", "VQ-VAE codebook_size=32", "VQ-VAE"]
+    by_part = called(recipes=("vqvae",), axes=dict(reversed(axes.items())), seeds=1)
+    assert by_part[-1] == "VQ-VAE quantizer=fsq"
+
+
+def test_the_budget_of_training_is_no_axis_of_untrained_controls():
+    axes = {"epochs": [1, 2], "learning_rate": [0.1, 0.2]}
+    found = Counter(c.recipe for c in planned(recipes=("vqvae",), axes=axes, seeds=1))
+    assert found == {"raw-series": 1, "random-encoder": 1, "vqvae": 4}
+    found = Counter(c.recipe for c in planned(axes={"svm_c": [1, 2]}, recipes=("vqvae",), seeds=1))
+    assert found == {"raw-series": 2, "random-encoder": 2, "vqvae": 2}
+
+
+def test_gamma_zero_is_the_model_without_its_twin_loss():
+    recipes = ("bt-vqvae", "moco-vqvae", "moco")
+    axes = {"gamma": [0, 1, 1.0]}
+    assert called(recipes=recipes, axes=axes, seeds=1) == [
+        "Raw series", "Random encoder", "Random encoder, continuous", "VQ-VAE, augmented",
+        "BT-VQVAE", "MoCo-VQVAE", "MoCo",
+    ]  # fmt: skip
+    clean = {"upper_input": "clean"}
+    assert called(recipes=recipes[:1], axes=axes, settings=clean, seeds=1)[2:] == [
+        "VQ-VAE, augmented", "VQ-VAE", "BT-VQVAE",
+    ]  # fmt: skip
+
+
+def test_a_twin_loss_can_be_an_axis_of_models_that_have_one():
+    axes = {"twin_loss": ["barlow_twins", "moco"], "queue_size": [64, 128]}
+    assert called(recipes=("vqvae", "bt-vqvae"), axes=axes, seeds=1)[3:] == [
+        "VQ-VAE, augmented",
+        "BT-VQVAE twin_loss=barlow_twins",
+        "BT-VQVAE twin_loss=moco queue_size=64",
+        "BT-VQVAE twin_loss=moco queue_size=128",
+    ]
+
+
+def test_settings_reach_every_model_that_has_them():
+    settings = {"n_fft": "16", "svm_c": 2, "learning_rate": 0.01, "fsq_levels": (5, 4)}
+    raw, random, *trained = planned(recipes=("vqvae", "fsq-vqvae"), settings=settings, seeds=1)
+    assert [config.tokenizer.n_fft for config in (random, *trained)] == [16] * 3
+    assert [config.metrics[0].svm_c for config in (raw, random, *trained)] == [2] * 4
+    assert [config.training.learning_rate for config in trained] == [0.01, 0.01]
+    assert trained[1].quantizer.fsq_levels == (5, 4)
 
 
 def test_no_setting_undoes_a_control():
-    settings = {
-        "epochs": 7,
-        "readouts": "mean",
-        "tokenizer": "vqvae",
-        "quantizer": "vq",
-        "latent_channels": 4,
-    }
+    settings = {"epochs": 7, "readouts": "mean", "tokenizer": "vqvae", "latent_channels": 4}
     recipes = ("random-encoder", "raw-series", "vqvae")
     raw, random, model = planned(recipes=recipes, settings=settings, seeds=1)
-    assert raw == recipe("raw-series", latent_channels=4)
+    assert raw == recipe("raw-series")
     assert random == recipe("random-encoder", readouts="mean", latent_channels=4)
     assert model == recipe("vqvae", **settings)
 
 
-def test_gammas_go_to_twin_losses_alone():
-    for config in planned(gammas=(3, 4)):
-        assert config.objective.gamma in ((3, 4) if config.recipe == "bt-vqvae" else (0,))
+@pytest.mark.parametrize("name", ["vae", "barlow-twins"])
+def test_a_model_without_codes_brings_an_untrained_encoder_without_codes(name):
+    settings = {"latent_channels": 4, "epochs": 3}
+    configs = planned(recipes=("vqvae", name), seeds=2, settings=settings)
+    found = [config for config in configs if config.recipe == "random-encoder-continuous"]
+    assert found == [
+        recipe("random-encoder-continuous", latent_channels=4, seed=seed) for seed in (0, 1)
+    ]
 
 
-def test_gamma_zero_is_the_augmented_model():
-    recipes = ("vqvae-augmented", "bt-vqvae", "moco-vqvae")
-    labels = [label(c) for c in planned(recipes=recipes, gammas=(0, 1, 1.0), seeds=1)]
-    assert labels == [
-        "Raw series", "Random encoder", "VQ-VAE, augmented", "BT-VQVAE γ=1", "MoCo-VQVAE γ=1",
+def test_an_encoder_alone_stands_beside_the_vqvae_of_its_size():
+    settings = {"latent_channels": 4, "codebook_size": 8}
+    configs = planned(
+        recipes=("moco",), settings=settings, overrides={"moco": {"residual_blocks": 1}}, seeds=1
+    )
+    assert recipe("vqvae-augmented", residual_blocks=1, **settings) in configs
+
+
+def test_one_recipe_can_have_settings_of_its_own_which_no_axis_varies():
+    overrides = {"vqvae": {"learning_rate": 0.5}, "bt-vqvae": {"gamma": 3}}
+    configs = planned(overrides=overrides, settings={"learning_rate": 0.25}, axes={"gamma": [1, 2]})
+    for config in configs:
+        if config.training.epochs:
+            assert config.training.learning_rate == (0.5 if config.recipe == "vqvae" else 0.25)
+        assert config.gamma in (0, 3)
+
+
+def test_a_budget_of_its_own_takes_the_place_of_the_studys():
+    overrides = {"vqvae": {"epochs": 3}}
+    _, _, model, *_ = planned(settings={"steps": 20}, overrides=overrides)
+    assert (model.training.epochs, model.training.steps) == (3, 0)
+
+
+def test_models_that_only_their_settings_tell_apart_are_told_apart():
+    changes = {"overrides": {"bt-vqvae": {"codebook_size": 64}}, "seeds": 1}
+    assert called(**changes)[2:] == [
+        "VQ-VAE",
+        "VQ-VAE, augmented codebook_size=32",
+        "VQ-VAE, augmented codebook_size=64",
+        "BT-VQVAE",
+    ]
+    assert called(recipes=("vqvae", "thesis-vqvae"), seeds=1)[2:] == [
+        "VQ-VAE epochs=200", "VQ-VAE epochs=1500",
     ]  # fmt: skip
 
 
-def test_a_twin_loss_alone_runs_once_beside_augmentation_alone():
-    recipes = ("moco-vqvae", "moco", "vicreg")
-    assert names(planned(recipes=recipes, gammas=(1, 2), seeds=1)) == [
-        ("raw-series", 0, 0),
-        ("random-encoder", 0, 0),
-        ("random-encoder-continuous", 0, 0),
-        ("vqvae-augmented", 0, 0),
-        ("moco-vqvae", 1, 0),
-        ("moco-vqvae", 2, 0),
-        ("moco", 1, 0),
-        ("vicreg", 1, 0),
-    ]
-    settings = {"latent_channels": 4, "projector_width": 8}
-    for name in ("moco-vqvae", "moco", "bt-vqvae"):
-        configs = planned(recipes=(name,), settings=settings, seeds=1)
-        assert recipe("vqvae-augmented", **settings) in configs
-
-
-def test_models_without_a_twin_loss_need_no_gammas():
-    assert len(planned(recipes=("vqvae",), gammas=(), seeds=1)) == 3
-    with pytest.raises(TwincodeError, match="bt-vqvae needs at least one gamma"):
-        planned(gammas=())
+def test_recipes_that_the_settings_make_equal_are_one():
+    configs = planned(recipes=("vqvae", "thesis-vqvae"), settings={"epochs": 3}, seeds=1)
+    assert [config.recipe for config in configs] == ["raw-series", "random-encoder", "vqvae"]
 
 
 @pytest.mark.parametrize(
@@ -133,65 +199,37 @@ def test_models_without_a_twin_loss_need_no_gammas():
         ({"datasets": ()}, "at least one of datasets"),
         ({"recipes": ()}, "at least one of recipes"),
         ({"seeds": 0}, "at least 1 seed, not 0"),
-        ({"gammas": (1, -0.5)}, "gammas must be numbers from 0 up, not -0.5"),
-        ({"gammas": (float("nan"),)}, "gammas must be"),
-        ({"gammas": (float("inf"),)}, "gammas must be"),
+        ({"gammas": (1, 2)}, "give axes={'gamma': [...]} in place of gammas"),
+        ({"axes": {"gamma": (1, -0.5)}}, "gamma must"),
+        ({"axes": {"gamma": (float("nan"),)}}, "gamma must"),
+        ({"axes": {"gamma": ()}}, "axis gamma needs a list of values, not ()"),
+        ({"axes": {"gamma": 1}}, "axis gamma needs a list of values, not 1"),
+        ({"axes": {"seed": [1]}}, "varies seed itself"),
+        ({"axes": {"gamma": [1]}, "settings": {"gamma": 1}}, "gamma is an axis; leave it out"),
+        ({"axes": {"epochs": [1]}, "settings": {"steps": 1}}, "epochs or steps, not both"),
+        ({"axes": {"codebok_size": [1]}}, "did you mean 'codebook_size'"),
+        ({"axes": {"kl_weight": [1, 2]}}, "kl_weight is a setting of the quantizer gaussian"),
+        ({"recipes": ("vqvae",), "axes": {"gamma": [1]}}, "gamma is a setting of the twin losses"),
+        (
+            {"recipes": ("vqvae",), "settings": {"twin_loss": "moco"}},
+            "none of these models has a choice of twin_loss",
+        ),
+        ({"axes": {"gamma": [0]}, "settings": {"projector_width": 8}}, "projector_width is a sett"),
+        ({"recipes": ("vae",), "settings": {"codebook_size": 8}}, "codebook_size is a setting of"),
         ({"recipes": ("bt-vqva",)}, "did you mean 'bt-vqvae'"),
         ({"settings": {"epoch": 3}}, "did you mean 'epochs'"),
         ({"settings": {"epochs": "many"}}, "epochs must be"),
-        ({"settings": {"gamma": 1}}, "varies gamma itself; use gammas"),
         ({"settings": {"seed": 1}}, "varies seed itself; use seeds"),
-        ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"steps": 5, "settings": {"epochs": 3}}, "epochs or steps, not both"),
-        ({"steps": 5, "overrides": {"vqvae": {"epochs": 3}}}, "epochs or steps, not both"),
-        ({"steps": 5, "settings": {"batch_size": 0}}, "batch_size must be at least 1, not 0"),
+        ({"settings": {"steps": 5, "epochs": 3}}, "epochs or steps, not both"),
         ({"overrides": {"vqva": {}}}, "did you mean 'vqvae'"),
         ({"overrides": {"raw-series": {}}}, "unknown recipe with settings of its own 'raw-series'"),
         ({"overrides": {"vqvae": {"epoch": 1}}}, "did you mean 'epochs'"),
-        ({"overrides": {"vqvae": {"seed": 1}}}, "varies seed itself"),
-        (
-            {"recipes": ("vqvae", "thesis-vqvae")},
-            "vqvae and thesis-vqvae would both be called 'VQ-VAE' but differ in epochs",
-        ),
-        (
-            {"overrides": {"bt-vqvae": {"codebook_size": 64}}},
-            "both be called 'VQ-VAE, augmented' but differ in codebook_size",
-        ),
-        ({"gammas": (1, 1.0000001)}, "both be called 'BT-VQVAE γ=1' but differ in gamma"),
+        ({"overrides": {"vqvae": {"projector_width": 8}}}, "projector_width is a setting of the"),
     ],
 )
 def test_plans_that_make_no_sense_are_errors(changes, message):
     with pytest.raises(TwincodeError, match=re.escape(message)):
         planned(**changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"settings": {"queue_size": 8}},
-            "this study does not read queue_size (read where twin_loss is moco); leave it out",
-        ),
-        (
-            {"recipes": ("vqvae", "fsq-vqvae"), "settings": {"kl_weight": 1, "warp_fraction": 0.2}},
-            "does not read kl_weight (read where quantizer is gaussian and epochs is not 0) and "
-            "warp_fraction (read where augmentations has window_warp); leave them out",
-        ),
-        ({"gammas": (0,), "settings": {"projector_width": 8}}, "does not read projector_width"),
-        (
-            {"recipes": ("vae",), "settings": {"codebook_size": 8}},
-            "this study does not read codebook_size",
-        ),
-        (
-            {"overrides": {"vqvae": {"projector_width": 8}}},
-            "recipe vqvae does not read projector_width (read where gamma is not 0; here gamma is "
-            "0); leave it out",
-        ),
-    ],
-)
-def test_settings_that_nothing_reads(changes, message):
-    with pytest.raises(TwincodeError, match=re.escape(message)):
-        checked(**changes)
 
 
 @pytest.mark.parametrize(
@@ -201,75 +239,8 @@ def test_settings_that_nothing_reads(changes, message):
         (("vqvae", "bt-vqvae"), {"projector_width": 8, "jitter_std": 0.2}),
         (("moco",), {"codebook_size": 8, "queue_size": 8}),  # the first by its control
         (("random-encoder",), {"codebook_size": 8}),
+        (("vqvae", "bt-vqvae"), {"gamma": 0}),
     ],
 )
-def test_a_setting_is_for_the_models_that_read_it(recipes, settings):
-    checked(recipes=recipes, settings=settings, gammas=(0, 1))
-
-
-def test_a_recipe_reads_a_setting_of_its_own_at_one_of_its_gammas():
-    checked(overrides={"bt-vqvae": {"projector_width": 8}}, gammas=(0, 1))
-
-
-def test_one_recipe_can_have_settings_of_its_own():
-    overrides = {"vqvae": {"learning_rate": 0.5}}
-    for config in planned(overrides=overrides, settings={"learning_rate": 0.25}):
-        assert config.training.learning_rate == (0.5 if config.recipe == "vqvae" else 0.25)
-
-
-def test_settings_of_a_twin_loss_make_no_second_augmented_model():
-    overrides = {"bt-vqvae": {"projector_width": 8}}
-    labels = [label(config) for config in planned(overrides=overrides, gammas=(1,), seeds=1)]
-    assert labels.count("VQ-VAE, augmented") == 1
-    plain = planned(gammas=(1,), seeds=1)
-    assert {c.digest() for c in plain if c.objective.gamma == 0} == {
-        c.digest()
-        for c in planned(overrides=overrides, gammas=(1,), seeds=1)
-        if not c.objective.gamma
-    }
-
-
-def test_recipes_that_the_settings_make_equal_are_one():
-    configs = planned(recipes=("vqvae", "thesis-vqvae"), settings={"epochs": 3}, seeds=1)
-    assert [config.recipe for config in configs] == ["raw-series", "random-encoder", "vqvae"]
-
-
-@pytest.mark.parametrize("name", ["vae", "barlow-twins"])
-def test_a_model_without_codes_brings_an_untrained_encoder_without_codes(name):
-    settings = {"latent_channels": 4}
-    models = names(planned(recipes=("vqvae", name), seeds=2, settings=settings))
-    assert [seed for found, _, seed in models if found == "random-encoder-continuous"] == [0, 1]
-    control = recipe("random-encoder-continuous")
-    assert control.quantizer.quantizer == "identity"
-    assert dataclasses.replace(control.replace(quantizer="vq"), recipe="random-encoder") == recipe(
-        "random-encoder"
-    )
-
-
-def test_nothing_makes_the_untrained_encoder_without_codes_another():
-    settings = {"quantizer": "gaussian", "epochs": 3, "latent_channels": 4}
-    configs = planned(recipes=("vqvae",), seeds=1, settings=settings)
-    control = next(c for c in configs if c.recipe == "random-encoder-continuous")
-    assert control == recipe("random-encoder-continuous", latent_channels=4)
-
-
-@given(steps=st.integers(1, 100_000), n=st.integers(2, 10_000), size=st.integers(1, 512))
-def test_steps_become_the_nearest_whole_number_of_epochs(steps, n, size):
-    each = len(range(0, n, size))
-    epochs = epochs_for(steps, n, size)
-    assert epochs >= 1
-    assert epochs == 1 or abs(epochs * each - steps) <= each / 2
-
-
-def test_a_budget_in_steps_is_the_same_for_all_models_and_none_for_controls():
-    settings = {"batch_size": 16}
-    recipes = ("vqvae", "thesis-bt-vqvae")
-    for config in planned(recipes=recipes, steps=20, settings=settings, gammas=(1,)):
-        trained = config.recipe not in ("raw-series", "random-encoder")
-        assert config.training.epochs == (3 if trained else 0)
-
-
-def test_a_budget_in_steps_is_a_number_of_epochs_to_every_run():
-    """So that a run has the same name however its budget was given."""
-    in_steps = planned(steps=2, seeds=1, settings={"batch_size": 50})
-    assert in_steps == planned(seeds=1, settings={"batch_size": 50, "epochs": 1})
+def test_a_setting_is_for_the_models_that_have_it(recipes, settings):
+    assert planned(recipes=recipes, settings=settings)

@@ -1,7 +1,7 @@
+import dataclasses
 import errno
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,13 +9,13 @@ from conftest import write_waves
 
 from twincode.data import load_dataset
 from twincode.errors import TwincodeError
+from twincode.files import cannot_write
 from twincode.recipes import recipe
 from twincode.study import Study, read_status, run_study
 from twincode.study import runner as runner_module
 from twincode.study import work as work_module
 from twincode.study.board import DONE, FAILED, PLANNED, RUNNING
-from twincode.study.executors.contract import Ended, Logged, Started
-from twincode.study.ledger import LEDGER, Ledger
+from twincode.study.events import EVENTS, append_event, read_events
 from twincode.train import fit
 
 SETTINGS = {
@@ -30,13 +30,17 @@ SETTINGS = {
 }
 
 
+def without(*names):
+    return {key: value for key, value in SETTINGS.items() if key not in names}
+
+
 @pytest.fixture(scope="module")
 def study(waves_file):
-    return Study((str(waves_file),), ("vqvae", "bt-vqvae"), (1.0,), 1, SETTINGS)
+    return Study((str(waves_file),), ("vqvae", "bt-vqvae"), seeds=1, settings=SETTINGS)
 
 
 def grown(study, **changes):
-    return Study(**{**vars(study), **changes})
+    return dataclasses.replace(study, **changes)
 
 
 @pytest.fixture
@@ -50,45 +54,48 @@ def results(folder):
 
 
 def test_every_run_keeps_its_result_and_the_study_says_what_it_is(study, waves_file, tmp_path):
-    boards, seen = [], []
+    seen, boards = [], []
+
+    def watch(event, board):
+        seen.append(event)
+        boards.append(board)
+
+    axes = {"codebook_size": [4, 6]}
+    study = grown(
+        study, recipes=("vqvae",), axes=axes, settings=without("codebook_size", "projector_width")
+    )
     outcome = run_study(
-        study,
-        str(tmp_path / "s"),
-        device="cpu",
-        watch=seen.append,
-        announce=boards.append,
-        command=["a", "command"],
+        study, str(tmp_path / "s"), device="cpu", watch=watch, command=["a", "command"]
     )
     assert (outcome.trained, outcome.present, outcome.failed) == (5, 0, {})
     assert json.loads((tmp_path / "s" / "study.json").read_text()) == {
+        "format": 2,
         "name": "s",
         "command": ["a", "command"],
         "datasets": ["Waves"],
         "seeds": [0],
-        "epochs": 1,
-        "steps": None,
+        "axes": axes,
         "runs": list(boards[0].rows),
     }
     assert [row.title for row in boards[0].rows.values()] == [
         "Waves  Raw series  seed 0",
-        "Waves  Random encoder  seed 0",
-        "Waves  VQ-VAE  seed 0",
-        "Waves  VQ-VAE, augmented  seed 0",
-        "Waves  BT-VQVAE γ=1  seed 0",
+        "Waves  Random encoder codebook_size=4  seed 0",
+        "Waves  Random encoder codebook_size=6  seed 0",
+        "Waves  VQ-VAE codebook_size=4  seed 0",
+        "Waves  VQ-VAE codebook_size=6  seed 0",
     ]
-    for row in boards[0].rows.values():
+    assert [event["event"] for event in seen[:2]] == ["began", "started"]
+    for row in boards[-1].rows.values():
         assert (row.state, row.epoch) == (DONE, row.epochs)
-        mine = [event for event in seen if event.run.name == row.name]
-        assert isinstance(mine[0], Started)
-        assert isinstance(mine[-1], Ended)
-        events = [event.record["event"] for event in mine if isinstance(event, Logged)]
-        assert events == ["start", *["epoch"] * row.epochs, "evaluation", "end"]
-        run = mine[0].run
-        result = json.loads((run.folder / "result.json").read_text())
-        assert result["run"] == run.folder.name
-        assert result["config"] == run.config.to_dict()
+        mine = [event["event"] for event in seen if event.get("run") == row.name]
+        epochs = ["epoch"] * row.epochs
+        assert mine == ["started", "start", *epochs, "evaluation", "end", "ended"]
+        result = json.loads((tmp_path / "s" / "runs" / row.name / "result.json").read_text())
+        assert result["run"] == row.name
         assert result["command"] == ["a", "command"]
         assert result["dataset"]["checksum"] == load_dataset(waves_file).checksum
+    kept = [event["event"] for event in read_events(tmp_path / "s")]
+    assert kept == ["began", *["started", "ended"] * 5]
 
 
 def test_a_run_of_a_study_is_the_run_alone(folder, waves_file, tmp_path):
@@ -103,18 +110,18 @@ def test_nothing_is_run_twice(study, folder, monkeypatch):
     before = results(folder)
     monkeypatch.setattr(work_module, "fit", lambda *_: pytest.fail("a run was repeated"))
     seen = []
-    outcome = run_study(study, folder, device="cpu", watch=seen.append)
+    outcome = run_study(study, folder, device="cpu", watch=lambda event, _: seen.append(event))
     assert (outcome.trained, outcome.present) == (0, 5)
-    assert seen == []
+    assert [event["event"] for event in seen] == ["began"]
     assert results(folder) == before
 
 
-def test_a_study_grows_with_seeds_gammas_and_data(study, folder, tmp_path):
+def test_a_study_grows_with_seeds_values_and_data(study, folder, tmp_path):
     before = results(folder)
     other = str(write_waves(tmp_path / "data" / "Other.npz", seed=1))
     for changes, new, runs in [
         ({"seeds": 2}, 4, 9),
-        ({"seeds": 2, "gammas": (1.0, 2.0)}, 2, 11),
+        ({"seeds": 2, "axes": {"gamma": (1.0, 2.0)}}, 2, 11),
         ({"datasets": (*study.datasets, other)}, 5, 10),
     ]:
         outcome = run_study(grown(study, **changes), folder, device="cpu")
@@ -127,10 +134,10 @@ def test_a_study_grows_with_seeds_gammas_and_data(study, folder, tmp_path):
 
 def test_gamma_and_seed_matter(study, tmp_path):
     """A sweep must not write one name while the model reads another."""
-    plan = grown(study, gammas=(0.5, 2.0), seeds=2, recipes=("bt-vqvae",))
+    plan = grown(study, axes={"gamma": (0.5, 2.0)}, seeds=2, recipes=("bt-vqvae",))
     run_study(plan, tmp_path, device="cpu")
     runs = [json.loads(content) for content in results(tmp_path).values()]
-    twins = [run for run in runs if run["gamma"]]
+    twins = [run for run in runs if run["config"]["twin_loss"]]
     losses = [run["history"][0]["losses"]["total"] for run in twins]
     assert len(set(losses)) == 4
 
@@ -222,14 +229,23 @@ def test_settings_that_suit_one_data_set_alone(study, tmp_path):
     assert all(len(row.reason.splitlines()) == 1 for row in failed)
 
 
-def test_a_lost_ledger_is_made_again_from_the_folders(study, folder):
-    before = read_status(folder)
-    (folder / LEDGER).unlink()
+def standing(folder):
+    return [(row.name, row.state, row.epoch) for row in read_status(folder).rows.values()]
+
+
+def test_lost_and_torn_events_are_no_loss(study, folder):
+    before = standing(folder)
+    path = folder / EVENTS
+    path.unlink()
+    with pytest.raises(TwincodeError, match=f"no study in {folder}"):
+        read_status(folder)
     assert run_study(study, folder, device="cpu").present == 5
-    after = read_status(folder)
-    assert [(r.name, r.state, r.epoch) for r in after.rows.values()] == [
-        (r.name, r.state, r.epoch) for r in before.rows.values()
-    ]
+    assert standing(folder) == before
+    with path.open("a") as file:
+        file.write('{"event": "started", "ru')
+    assert standing(folder) == before
+    assert run_study(study, folder, device="cpu").present == 5
+    assert standing(folder) == before
 
 
 def test_runs_copied_in_are_taken_up(study, folder, tmp_path):
@@ -245,7 +261,7 @@ def test_runs_copied_in_are_taken_up(study, folder, tmp_path):
 
 @pytest.mark.parametrize("content", ["", '{"run": "another"}', "[]"])
 def test_a_copied_result_that_is_none_is_one_line(study, folder, content):
-    (folder / LEDGER).unlink()
+    (folder / EVENTS).unlink()
     path = next(folder.glob("runs/*/result.json"))
     path.write_text(content)
     with pytest.raises(TwincodeError, match=f"{path}.*delete it"):
@@ -253,22 +269,21 @@ def test_a_copied_result_that_is_none_is_one_line(study, folder, content):
 
 
 def test_what_a_dead_driver_left_running_is_known_not_to_run(folder):
-    ledger = Ledger(folder)
-    row = next(iter(ledger.rows().values()))
-    row.state = RUNNING
-    ledger.save([row])
-    ledger.close()
+    name = next(iter(results(folder)))
+    (folder / "runs" / name / "result.json").unlink()
+    append_event(folder, {"event": "started", "run": name, "worker": "process 1"})
     board = read_status(folder)
     assert not board.alive
-    assert (len(board.of(RUNNING)), len(board.of(PLANNED))) == (0, 1)
+    assert [row.name for row in board.of(PLANNED)] == [name]
+    assert len(board.of(DONE)) == 4
 
 
 def test_two_drivers_on_one_folder_are_one_too_many(study, tmp_path, monkeypatch):
     monkeypatch.setattr(runner_module, "LOCK_SECONDS", 0.1)
     seen = []
 
-    def start_another(_event):
-        if not seen:
+    def start_another(event, _board):
+        if event["event"] == "started" and not seen:
             seen.append(read_status(tmp_path))
             with pytest.raises(TwincodeError, match="another twincode is at work on"):
                 run_study(study, tmp_path, device="cpu")
@@ -279,18 +294,25 @@ def test_two_drivers_on_one_folder_are_one_too_many(study, tmp_path, monkeypatch
     assert not read_status(tmp_path).alive
 
 
-def test_a_disk_too_full_for_the_ledger_loses_nothing(study, tmp_path, monkeypatch):
-    def save(ledger, rows):
-        with ledger._whole():
-            if any(row.state == DONE for row in rows):
-                raise sqlite3.OperationalError("database or disk is full")
+def test_a_disk_too_full_for_events_loses_nothing(study, tmp_path, monkeypatch):
+    def refuse(folder, event):
+        if event["event"] == "ended":
+            raise cannot_write(folder / EVENTS, OSError(errno.ENOSPC, "No space left on device"))
+        append_event(folder, event)
 
-    monkeypatch.setattr(Ledger, "save", save)
-    with pytest.raises(TwincodeError, match=f"cannot write {tmp_path / LEDGER}: the disk is full"):
+    monkeypatch.setattr(runner_module, "append_event", refuse)
+    with pytest.raises(TwincodeError, match=f"cannot write {tmp_path / EVENTS}: the disk is full"):
         run_study(study, tmp_path, device="cpu")
     monkeypatch.undo()
     outcome = run_study(study, tmp_path, device="cpu")
     assert (outcome.trained, outcome.present) == (4, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_one_line(tmp_path):
+    (tmp_path / EVENTS).symlink_to("/dev/full")
+    with pytest.raises(TwincodeError, match=f"cannot write {tmp_path / EVENTS}: the disk is full"):
+        append_event(tmp_path, {"event": "began"})
 
 
 def test_a_disk_too_full_for_results_fails_runs_and_loses_none(study, tmp_path, monkeypatch):
@@ -309,23 +331,34 @@ def test_a_disk_too_full_for_results_fails_runs_and_loses_none(study, tmp_path, 
     assert run_study(study, tmp_path, device="cpu").trained == 5
 
 
-def test_a_newer_ledger_is_left_alone(study, folder):
-    file = sqlite3.connect(folder / LEDGER)
-    file.execute("PRAGMA user_version = 99")
-    file.close()
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(TwincodeError, match="written by a newer twincode"):
-        run_study(study, folder, device="cpu")
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("study.json", '{"name": "s", "epochs": 3}', "finish it with the version that began it"),
+        ("ledger.sqlite", "", "finish it with the version that began it"),
+        ("study.json", '{"format": 3}', "written by a newer twincode"),
+        ("study.json", "{", "is not a readable description of a study"),
+    ],
+)
+def test_a_study_of_another_version_is_left_alone(study, tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    for attempt in (
+        lambda: run_study(study, tmp_path, device="cpu"),
+        lambda: read_status(tmp_path),
+    ):
+        with pytest.raises(TwincodeError, match=message) as caught:
+            attempt()
+        assert len(str(caught.value).splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_budget_in_steps_is_resolved_for_each_data_set(study, tmp_path):
-    settings = {key: value for key, value in SETTINGS.items() if key != "epochs"}
+    settings = {**without("epochs", "projector_width"), "steps": 10}
     large = str(write_waves(tmp_path / "data" / "Large.npz", n_train=80))
-    plan = grown(study, datasets=(*study.datasets, large), settings=settings, steps=10)
+    plan = grown(study, datasets=(*study.datasets, large), settings=settings)
     run_study(grown(plan, recipes=("vqvae",)), tmp_path / "s", device="cpu")
     rows = read_status(tmp_path / "s").of(DONE)
-    assert {(r.dataset, r.epochs) for r in rows if r.label == "VQ-VAE"} == {
-        ("Waves", 3),
-        ("Large", 2),
+    assert {(row.title, row.epochs) for row in rows if "VQ-VAE" in row.title} == {
+        ("Waves  VQ-VAE  seed 0", 3),
+        ("Large  VQ-VAE  seed 0", 2),
     }

@@ -7,12 +7,14 @@ from twincode.study.study_file import read_study_file
 WHOLE = """
 datasets = ["GunPoint", "mine/pumps.csv", "near.csv", "far.csv"]
 recipes = ["vqvae", "bt-vqvae"]
-gammas = [0.5, 1]
 seeds = 2
 epochs = 9
 
+[axes]
+gamma = [0.5, 1]
+codebook-size = [16, 32]
+
 [settings]
-codebook-size = 16
 readouts = ["mean"]
 
 [recipe.bt-vqvae]
@@ -37,18 +39,20 @@ def test_a_file_describes_a_whole_study(read, tmp_path):
     assert study == Study(
         datasets=("GunPoint", *beside, "far.csv"),
         recipes=("vqvae", "bt-vqvae"),
-        gammas=(0.5, 1.0),
+        axes={"gamma": [0.5, 1], "codebook_size": [16, 32]},
         seeds=2,
-        settings={"codebook_size": 16, "readouts": ["mean"], "epochs": 9},
+        settings={"readouts": ["mean"], "epochs": 9},
         overrides={"bt-vqvae": {"learning_rate": 1e-2}},
     )
-    twin = study.configs(50)[-1]
-    assert (twin.recipe, twin.training.learning_rate, twin.training.epochs) == ("bt-vqvae", 0.01, 9)
+    twin = study.configs()[-1]
+    assert (twin.recipe, twin.gamma, twin.quantizer.codebook_size) == ("bt-vqvae", 1, 32)
+    assert (twin.training.learning_rate, twin.training.epochs) == (0.01, 9)
     assert twin.evaluation.readouts == ("mean",)
 
 
 def test_what_a_file_leaves_out_has_the_usual_value(read):
-    assert Study(**read('datasets = ["GunPoint"]\nsteps = 30')) == Study(("GunPoint",), steps=30)
+    study = Study(("GunPoint",), settings={"steps": 30})
+    assert Study(**read('datasets = ["GunPoint"]\nsteps = 30')) == study
 
 
 @pytest.mark.parametrize(
@@ -57,8 +61,8 @@ def test_what_a_file_leaves_out_has_the_usual_value(read):
         ("dataset = ['a']", r"unknown entry in .*my.toml 'dataset'; did you mean 'datasets'"),
         ("datasets = 'GunPoint'", "datasets must be a list of names such as"),
         ("datasets = [1]", "datasets must be a list of names"),
-        ("gammas = ['a']", "gammas must be a list of numbers"),
-        ("gammas = [true]", "gammas must be a list of numbers"),
+        ("gammas = [0.5, 1]", r"in place of gammas write a table \[axes\] with gamma = \[0.5, 1\]"),
+        ("axes = 1", "axes must be a table"),
         ("seeds = 2.5", "seeds must be a whole number, not 2.5"),
         ("seeds = true", "seeds must be a whole number"),
         ("settings = 1", "settings must be a table"),

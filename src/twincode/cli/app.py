@@ -7,36 +7,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twincode.cli.errors import (
-    UsageError,
-    complain,
-    readable,
-    tolerate_any_encoding,
-    usage_message,
-)
+from twincode.cli import study
+from twincode.cli.command import command
+from twincode.cli.errors import USAGE, complain, tolerate_any_encoding, usage_message
 from twincode.cli.health import tell_health
 from twincode.cli.options import (
-    SETTINGS,
-    WITH_SETTINGS,
     DataDir,
     DatasetArgument,
     Device,
-    Lengths,
-    Missing,
+    Gaps,
     RunFolder,
     SeriesFile,
+    Source,
     typed_command,
 )
 from twincode.cli.settings import parse_settings
-from twincode.cli.study import STATUS, status, study
-from twincode.config import unread
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
-from twincode.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from twincode.data import Dataset, Policy
-    from twincode.data.series import FloatArray
+    from twincode.data import Dataset
+    from twincode.data.policy import FloatArray
     from twincode.model import Model
 
 app = typer.Typer(
@@ -47,8 +38,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
-@readable
+@command(app)
 def datasets(data_dir: DataDir = None) -> None:
     """List what can be loaded here and from where.
 
@@ -67,17 +57,14 @@ def datasets(data_dir: DataDir = None) -> None:
         show(["data set", "train", "test", "channels", "length", "classes"], rows, source)
 
 
-@app.command(context_settings=WITH_SETTINGS, epilog=SETTINGS)
-@readable
+@command(app, settings=True)
 def train(
     context: typer.Context,
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Option(help="Folder for the model, its log and its results.")],
-    recipe: Annotated[str, typer.Option(help=f"Method: {', '.join(RECIPES)}.")] = "bt-vqvae",
+    source: Source,
+    recipe: Annotated[str, typer.Option(help="Method; all are named below.")] = "bt-vqvae",
     device: Device = "auto",
-    data_dir: DataDir = None,
-    missing: Missing = "error",
-    lengths: Lengths = "error",
 ) -> None:
     """Train one model. Any setting of the configuration is an option too.
 
@@ -85,20 +72,16 @@ def train(
 
     Stop it at any time; the same command goes on where it was.
     """
-    from twincode.cli.progress import RunProgress
-    from twincode.data import Policy, load_dataset
-    from twincode.recipes import label
-    from twincode.recipes import recipe as build
-
-    settings = parse_settings(context.args)
-    config = build(recipe, **settings)
-    if idle := config.idle(settings):
-        raise unread("this model", idle)
-    data = load_dataset(dataset, data_dir, Policy(missing, lengths))
     from twincode import distributed
+    from twincode.cli.progress import RunProgress
+    from twincode.recipes import recipe as build
+    from twincode.recipes import title
     from twincode.train import fit
 
-    with RunProgress(f"{data.name}  {label(config)}", config.training.epochs) as progress:
+    config = build(recipe, **parse_settings(context.args))
+    data = source.load(dataset)
+    epochs = config.training.epochs_for(len(data.X_train))
+    with RunProgress(f"{data.name}  {title(config)}", epochs) as progress:
         fit(config, data, out, device, progress.watch, typed_command())
     speaks = distributed.rank() == 0
     distributed.leave()
@@ -106,16 +89,16 @@ def train(
         return
     if not progress.seen_anything:
         typer.echo(f"{out} holds this model already; nothing was run again")
-    title = f"{data.name}, {label(config)}"
-    _show_final(out, f"{title}, {config.training.epochs} epochs")
-    tell_health([(title, out)])
+    called = f"{data.name}, {title(config)}"
+    _show_final(out, f"{called}, {epochs} epochs")
+    tell_health([(called, out)])
     typer.echo(f"model: {out}   page: twincode report {out}")
 
 
-@app.command()
-@readable
+@command(app)
 def evaluate(
     folder: RunFolder,
+    source: Source,
     dataset: Annotated[
         str | None, typer.Option(help="Another data set of the same shape; default: its own.")
     ] = None,
@@ -123,9 +106,6 @@ def evaluate(
         Path | None, typer.Option(help="CSV to write; default DIR/evaluation.csv.")
     ] = None,
     device: Device = "cpu",
-    data_dir: DataDir = None,
-    missing: Missing = "error",
-    lengths: Lengths = "error",
 ) -> None:
     """Judge a trained model by every probe, as a table and a CSV.
 
@@ -134,13 +114,11 @@ def evaluate(
     import pandas as pd
 
     from twincode.cli.tables import show_measurements
-    from twincode.data import Policy, load_dataset
     from twincode.files import write_text
     from twincode.model import load_model
 
     model = load_model(folder, device)
-    policy = Policy(missing, lengths)
-    data = load_dataset(dataset, data_dir, policy) if dataset else _own(model, data_dir, policy)
+    data = source.load(dataset) if dataset else _own(model, source)
     measurements = model.evaluate(data)
     show_measurements(measurements, f"{model.source.name} model on {data.name}")
     target = out or folder / "evaluation.csv"
@@ -148,86 +126,62 @@ def evaluate(
     typer.echo(f"written: {target}")
 
 
-@app.command()
-@readable
+@command(app)
 def encode(
     folder: RunFolder,
     file: SeriesFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="A .parquet, .csv, .npy or .npz file.")],
+    gaps: Gaps,
     device: Device = "cpu",
     precision: Annotated[
         str, typer.Option(help="float32, or the faster bfloat16, which moves a few codes.")
     ] = "float32",
-    missing: Missing = "error",
-    lengths: Lengths = "error",
 ) -> None:
     """Turn your series into codes: one row a series, one column a place in the token grid.
 
     Example: [bold]twincode encode run my_series.csv -o codes.parquet[/bold]
     """
     from twincode.cli.output import check_suffix, code_columns, write_array
-    from twincode.data import Policy
     from twincode.model import load_model
 
     check_suffix(out)
     model = load_model(folder, device)
-    codes = model.encode(_read(model, file, Policy(missing, lengths)), precision)
+    codes = model.encode(_read(model, file, gaps), precision)
     write_array(out, codes, code_columns(*codes.shape[1:]))
     typer.echo(f"written: {out} ({len(codes)} series, {codes[0].size} codes each)")
 
 
-@app.command()
-@readable
+@command(app)
 def reconstruct(
     folder: RunFolder,
     file: SeriesFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="A .csv, .parquet, .npy or .npz file.")],
+    gaps: Gaps,
     device: Device = "cpu",
-    missing: Missing = "error",
-    lengths: Lengths = "error",
 ) -> None:
     """Pass your series through the codes and back.
 
     Example: [bold]twincode reconstruct run my_series.csv -o out.csv[/bold]
     """
     from twincode.cli.output import check_suffix, step_columns, write_array
-    from twincode.data import Policy
     from twincode.model import load_model
 
     check_suffix(out)
     model = load_model(folder, device)
-    series = model.reconstruct(_read(model, file, Policy(missing, lengths)))
+    series = model.reconstruct(_read(model, file, gaps))
     write_array(out, series, step_columns(*series.shape[1:]))
     typer.echo(f"written: {out} ({len(series)} series)")
 
 
-@app.command()
-@readable
-def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study or a run.")],
-) -> None:
-    """Make the page and the tables again from the stored results alone.
-
-    Example: [bold]twincode report study[/bold]
-    """
-    from twincode.report import write_report
-
-    typer.echo(f"page: {write_report(folder)}")
+command(app)(study.report)
+app.add_typer(study.app, name="study")
 
 
-app.command(
-    context_settings=WITH_SETTINGS,
-    epilog=SETTINGS,
-    options_metavar="[FILE.toml] [OPTIONS]",
-)(readable(study))
-app.command(STATUS)(readable(status))
-
-
-def _read(model: "Model", file: Path, policy: "Policy") -> "FloatArray":
+def _read(model: "Model", file: Path, gaps: Gaps) -> "FloatArray":
     from twincode.data import apply_policy, read_series
 
     series, _ = read_series(file)
-    return apply_policy(series, policy, target_length=model.tokenizer.length)
+    return apply_policy(series, gaps.policy, target_length=model.tokenizer.length)
 
 
 def _show_final(folder: Path, title: str) -> None:
@@ -237,18 +191,18 @@ def _show_final(folder: Path, title: str) -> None:
     from twincode.train.result import RESULT
 
     rows = read_json(folder / RESULT, "result")["evaluations"]
+    if not rows:
+        return  # nothing was asked for, or there is no test part
     last = max(row["epoch"] for row in rows)
     final = [Measurement(r["readout"], r["metric"], r["value"]) for r in rows if r["epoch"] == last]
     show_measurements(final, title)
 
 
-def _own(model: "Model", data_dir: Path | None, policy: "Policy") -> "Dataset":
+def _own(model: "Model", source: Source) -> "Dataset":
     """The data the model was trained on, if they can be found by their name and are the same."""
-    from twincode.data import load_dataset
-
     remedy = "give a name or a path with --dataset"
     try:
-        data = load_dataset(model.source.name, data_dir, policy)
+        data = source.load(model.source.name)
     except TwincodeError as error:
         raise TwincodeError(f"cannot find the model's own data; {remedy}: {error}") from error
     if data.checksum != model.source.checksum:
@@ -259,16 +213,25 @@ def _own(model: "Model", data_dir: Path | None, policy: "Policy") -> "Dataset":
     return data
 
 
+def _is_old_study(words: Sequence[str]) -> bool:
+    """Whether a study is described where a command is wanted, as it once could be."""
+    group, word = [*words, "", ""][:2]
+    return group == "study" and word != "--help" and (word[:1] == "-" or word.endswith(".toml"))
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line, by default the program's own; returns the exit status."""
     tolerate_any_encoding()
     keep_freed_memory()
     arguments = list(sys.argv[1:] if words is None else words)
-    if " ".join(arguments[:2]) == STATUS:
-        arguments[:2] = [STATUS]
+    if arguments in ([], ["study"]):
+        arguments.append("--help")
+    if _is_old_study(arguments):
+        complain("a study is begun by twincode study run; see twincode study run --help")
+        return USAGE
     try:
-        status = app(arguments or ["--help"], prog_name="twincode", standalone_mode=False)
-    except UsageError as error:
+        status = app(arguments, prog_name="twincode", standalone_mode=False)
+    except typer.TyperException as error:
         complain(usage_message(error))
         return error.exit_code
     return int(status or 0)

@@ -12,10 +12,8 @@ import typer
 from twincode.errors import TwincodeError
 
 FAILED = 1
+USAGE = 2
 INTERRUPTED = 130  # what shells expect of a program ended by Ctrl-C
-
-# What typer raises for a command line it cannot parse; typer itself exports only its children.
-UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,10 +54,12 @@ def tolerate_any_encoding() -> None:
             stream.reconfigure(errors="replace")
 
 
-def usage_message(error: typer.BadParameter) -> str:
+def usage_message(error: typer.TyperException) -> str:
     """What is wrong with a command line, and where to read how it should be."""
-    command = error.ctx.command_path if error.ctx else "twincode"
-    return f"{error.format_message().rstrip('.')}; see {command} --help"
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "twincode"
+    message = error.format_message().rstrip(".")
+    return f"{message}{' ' if message.endswith('?') else '; '}see {command} --help"
 
 
 def _system_message(error: OSError) -> str:

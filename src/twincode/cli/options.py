@@ -1,16 +1,14 @@
 """Options that several commands share."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twincode.cli.settings import describe_settings
-
-# Options a command does not declare are settings of the configuration.
-WITH_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
-SETTINGS = describe_settings()
+if TYPE_CHECKING:
+    from twincode.data import Dataset, Policy
 
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A UCR/UEA name, or a path to your own series.")
@@ -21,13 +19,42 @@ DataDir = Annotated[
         envvar="TWINCODE_DATA", help="Folder in UCRArchive_2018 layout or of NAME.npz files."
     ),
 ]
-Missing = Annotated[str, typer.Option(help="Missing values: error or interpolate.")]
-Lengths = Annotated[str, typer.Option(help="Unequal lengths: error, resample or truncate.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained model.")]
 SeriesFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="Your series: csv, tsv, npy, npz, parquet or ts.")
 ]
+ResultsFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study or a run.")]
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What is done about series that are not whole or not of one length."""
+
+    missing: Annotated[str, typer.Option(help="Missing values: error or interpolate.")] = "error"
+    lengths: Annotated[str, typer.Option(help="Unequal lengths: error, resample or truncate.")] = (
+        "error"
+    )
+
+    @property
+    def policy(self) -> "Policy":
+        """What the data room is told."""
+        from twincode.data import Policy
+
+        return Policy(self.missing, self.lengths)
+
+
+@dataclass(frozen=True)
+class Source(Gaps):
+    """Where data sets lie, too."""
+
+    data_dir: DataDir = None
+
+    def load(self, name: str) -> "Dataset":
+        """The data set of that name, or at that path."""
+        from twincode.data import load_dataset
+
+        return load_dataset(name, self.data_dir, self.policy)
 
 
 def typed_command() -> list[str]:

@@ -1,21 +1,22 @@
-"""Any field of a configuration as an option: ``--codebook-size 64``."""
+"""Any setting of a configuration as an option: ``--codebook-size 64``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from twincode.config import Config
 from twincode.errors import TwincodeError
 
 _INTRODUCTION = (
-    "Settings and their defaults; a recipe changes a few. One that the model would not read is an "
-    "error."
+    "Settings and their defaults, by the part that has them; a recipe changes a few. One that no "
+    "part of the model has is an error. Parts are chosen by name: --tokenizer, --quantizer, "
+    "--twin-loss, and, several with commas between, --augmentations and --metrics."
 )
 
 
 def parse_settings(words: Sequence[str]) -> dict[str, str]:
-    """Options that no command declares, as field names and values.
+    """Options that no command declares, as names and values of settings.
 
-    Takes ``--name value`` and ``--name=value``, hyphens or underscores alike. Whether a field of
-    that name exists is for the configuration to say.
+    Takes ``--name value`` and ``--name=value``, hyphens or underscores alike. Whether there is a
+    setting of that name is for the configuration to say.
     """
     settings: dict[str, str] = {}
     remaining = list(words)
@@ -32,14 +33,30 @@ def parse_settings(words: Sequence[str]) -> dict[str, str]:
     return settings
 
 
+def parse_axes(words: Iterable[str]) -> dict[str, tuple[int | float | str, ...]]:
+    """Axes from ``NAME=V1,V2``; a semicolon parts values that are lists themselves."""
+    axes = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        values = tuple(v.strip() for v in text.split(";" if ";" in text else ",") if v.strip())
+        if not (name and equals and values):
+            raise TwincodeError(f"an axis looks like --axis gamma=0.5,1,2, not {word!r}")
+        axes[name.strip().replace("-", "_")] = tuple(map(_plain, values))
+    return axes
+
+
 def describe_settings() -> str:
-    """Every setting with its default, a paragraph a group, for the help of a command."""
-    groups = {name: fields for name, fields in Config().to_dict().items() if name != "recipe"}
+    """Every setting with its default, a paragraph a part, for the help of a command."""
+    from twincode.config import groups
+    from twincode.recipes import RECIPES
+
     paragraphs = [
-        f"[bold]{group}:[/bold] " + " ".join(_option(*field) for field in fields.items())
-        for group, fields in groups.items()
+        f"[bold]{title}:[/bold] " + " ".join(_option(*setting) for setting in settings.items())
+        for title, settings in groups()
+        if settings
     ]
-    return "\n\n".join([_INTRODUCTION, *paragraphs])
+    recipes = f"[bold]recipes:[/bold] {', '.join(RECIPES)}"
+    return "\n\n".join([recipes, _INTRODUCTION, *paragraphs])
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -47,12 +64,12 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
-def numbers(text: str, what: str) -> tuple[float, ...]:
-    """The numbers of a comma-separated list."""
-    try:
-        return tuple(float(item) for item in listed(text))
-    except ValueError:
-        raise TwincodeError(f"{what} must be numbers separated by commas, not {text!r}") from None
+def _plain(text: str) -> int | float | str:
+    """A number where it is one."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _option(name: str, value: object) -> str:

@@ -1,39 +1,65 @@
-"""The commands ``study`` and ``study status``."""
+"""The commands below ``study``."""
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from twincode.cli.command import command
 from twincode.cli.errors import FAILED, complain
 from twincode.cli.health import tell_health
-from twincode.cli.options import DataDir, Device, Lengths, Missing, typed_command
-from twincode.cli.settings import listed, numbers, parse_settings
+from twincode.cli.options import Device, ResultsFolder, Source, typed_command
+from twincode.cli.settings import listed, parse_axes, parse_settings
 from twincode.errors import TwincodeError
-from twincode.study.plan import Study
-from twincode.study.study_file import read_study_file
 
 if TYPE_CHECKING:
-    from twincode.study import Outcome
-    from twincode.study.executors.contract import Executor
+    from twincode.study import Outcome, Study
+    from twincode.study.executors.executor import Executor
 
-# The second word is part of the name, so that ``twincode study --datasets ...`` can be a command.
-STATUS = "study status"
+app = typer.Typer(
+    help="Compare models over data sets, seeds and any setting.", rich_markup_mode="rich"
+)
 
-
-def _usual(name: str) -> str:
-    """The default of a field of a study, for a help text."""
-    value = getattr(Study, name)
-    parts = value if isinstance(value, tuple) else [value]
-    text = ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
-    return f"Default: {text}."
+# Of these a run takes one.
+_BUDGET = {"epochs", "steps"}
 
 
-def study(
+@dataclass(frozen=True)
+class Workers:
+    """Who carries the runs out."""
+
+    workers: Annotated[
+        int | None, typer.Option(help="So many processes, each with its share of the cores.")
+    ] = None
+    ray: Annotated[
+        str | None, typer.Option(help="Use Ray: local, or the address of a cluster.")
+    ] = None
+    per_run: Annotated[
+        str | None, typer.Option(help="With --ray: what a run takes. Default: cpus=1,gpus=0.")
+    ] = None
+
+    def executor(self) -> "Executor | None":
+        """The executor that these options describe."""
+        from twincode.study import Processes, RayCluster
+
+        if self.workers is not None and self.ray is not None:
+            raise TwincodeError("use --workers or --ray, not both")
+        if self.ray is not None:
+            return RayCluster(self.ray, **_resources(self.per_run or ""))
+        if self.per_run is not None:
+            raise TwincodeError("--per-run is for --ray")
+        return None if self.workers is None else Processes(self.workers)
+
+
+@command(app, settings=True, metavar="[FILE.toml] [OPTIONS]")
+def run(
     context: typer.Context,
+    workers: Workers,
+    source: Source,
     datasets: Annotated[
         str | None, typer.Option(help="Names or paths, separated by commas.")
     ] = None,
@@ -41,74 +67,51 @@ def study(
         Path | None, typer.Option(help="Folder for all runs and the page. Default: study.")
     ] = None,
     recipes: Annotated[
-        str | None, typer.Option(help=f"Methods to compare; see train. {_usual('recipes')}")
+        str | None,
+        typer.Option(help="Methods to compare. Default: vqvae,vqvae-augmented,bt-vqvae."),
     ] = None,
-    gammas: Annotated[
-        str | None, typer.Option(help=f"Twin loss weights. {_usual('gammas')}")
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=V1,V2", help="A setting that varies; may be given again."),
     ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(help=f"How many seeds: 0, 1, ... {_usual('seeds')}")
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(help="Instead of --epochs: the epochs nearest to so many optimiser steps."),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="So many processes, each with its share of the cores.")
-    ] = None,
-    ray: Annotated[
-        str | None, typer.Option(help="Use Ray: local, or the address of a cluster.")
-    ] = None,
-    cpus_per_run: Annotated[float | None, typer.Option(help="With --ray. Default: 1.")] = None,
-    gpus_per_run: Annotated[
-        float | None, typer.Option(help="With --ray; may be a fraction. Default: 0.")
-    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many: 0, 1, ... Default: 3.")] = None,
     device: Device = "auto",
-    data_dir: DataDir = None,
-    missing: Missing = "error",
-    lengths: Lengths = "error",
 ) -> None:
-    """Compare models over data sets, gammas and seeds. What is already there is not run again.
+    """Run a study and make its page. What is already there is not run again.
 
-    Example: [bold]twincode study --datasets GunPoint,OSULeaf --epochs 50[/bold]
+    Example: [bold]twincode study run --datasets GunPoint --axis gamma=0.5,1[/bold]
 
-    A TOML file can say the same, and settings for single recipes: [bold]twincode study my.toml
-    --workers 4[/bold]. What an option says counts before the file. Stop it at any time; the same
-    command goes on where it was.
+    Any setting of a model is an option too, for all models that have it, and can be an axis. A TOML
+    file can say the same and more; what an option says counts before it. Stop it at any time; the
+    same command goes on where it was.
     """
     from twincode.cli.study_progress import StudyProgress
-    from twincode.data import Policy
     from twincode.study import run_study
-    from twincode.study.board import DONE
-    from twincode.study.runner import RUNS
 
     file, words = _take_file(context.args)
     options = {
         "datasets": None if datasets is None else listed(datasets),
         "recipes": None if recipes is None else listed(recipes),
-        "gammas": None if gammas is None else numbers(gammas, "gammas"),
         "seeds": seeds,
-        "steps": steps,
     }
-    plan = _plan(file, options, parse_settings(words))
+    given = {name: value for name, value in options.items() if value is not None}
+    plan = _plan(file, given, parse_settings(words), parse_axes(axis or ()))
     place = out or Path(file.stem if file else "study")
-    executor = _executor(workers, ray, cpus_per_run, gpus_per_run)
     with StudyProgress() as progress:
         outcome = run_study(
             plan,
             place,
-            data_dir,
-            Policy(missing, lengths),
+            source.data_dir,
+            source.policy,
             device,
-            executor,
+            workers.executor(),
             progress.watch,
-            progress.announce,
             typed_command(),
         )
-    done = [(row.title, place / RUNS / row.name) for row in progress.board.of(DONE)]
-    _conclude(place, outcome, done)
+    _conclude(place, outcome, progress.done(place))
 
 
+@command(app)
 def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study.")],
 ) -> None:
@@ -116,13 +119,24 @@ def status(
 
     Example: [bold]twincode study status study[/bold]
 
-    It reads the study's ledger and changes nothing, whether the study is under way or not.
+    It changes nothing, whether the study is under way or not.
     """
     from twincode.cli.study_progress import describe
     from twincode.study import read_status
 
     for line in describe(read_status(folder), time.time()):
         typer.echo(line)
+
+
+@command(app)
+def report(folder: ResultsFolder) -> None:
+    """Make the page and the tables again from the stored results alone.
+
+    Example: [bold]twincode study report study[/bold]
+    """
+    from twincode.report import write_report
+
+    typer.echo(f"page: {write_report(folder)}")
 
 
 def _take_file(words: list[str]) -> tuple[Path | None, list[str]]:
@@ -138,47 +152,50 @@ def _take_file(words: list[str]) -> tuple[Path | None, list[str]]:
     return (Path(files[0]) if files else None), rest
 
 
-def _plan(file: Path | None, options: Mapping[str, object], settings: dict[str, str]) -> Study:
+def _plan(
+    file: Path | None,
+    options: Mapping[str, Any],
+    settings: Mapping[str, str],
+    axes: Mapping[str, Sequence[Any]],
+) -> "Study":
     """The study of the file, its entries replaced by what options say."""
+    from twincode.study import Study
+    from twincode.study.study_file import read_study_file
+
     in_file = read_study_file(file) if file else {}
-    entries = in_file | {name: value for name, value in options.items() if value is not None}
-    both = {**entries.get("settings", {}), **settings}
-    if settings.get("epochs") is not None and options["steps"] is None:
-        entries.pop("steps", None)
-    if options["steps"] is not None and "epochs" not in settings:
-        both.pop("epochs", None)
-    if "datasets" not in entries:
-        raise TwincodeError("name data sets with --datasets, or a study file; see study --help")
-    plan = Study(**{**entries, "settings": both})
-    plan.check_read(settings)
-    if file:
-        _check_file(plan, in_file)
-    return plan
+    if "datasets" not in {**in_file, **options}:
+        raise TwincodeError("name data sets with --datasets, or a study file; see study run --help")
+    said = {*settings, *axes}
+    said |= _BUDGET if said & _BUDGET else set()
+    kept = {
+        table: {n: v for n, v in in_file.get(table, {}).items() if n not in said}
+        for table in ("settings", "axes")
+    }
+    changed = {"settings": {**kept["settings"], **settings}, "axes": {**kept["axes"], **axes}}
+    if "recipes" not in options:
+        return Study(**{**in_file, **options, **changed})
+    # The file is for its own recipes, of which options may leave some out.
+    whole = Study(**{"datasets": options.get("datasets"), **in_file})
+    whole.configs()
+    own = {n: table for n, table in whole.overrides.items() if n in options["recipes"]}
+    plan = Study(**{**in_file, **options, **changed, "overrides": own})
+    idle = {*plan.unread()} - said
+    return dataclasses.replace(
+        plan,
+        settings={n: v for n, v in plan.settings.items() if n not in idle},
+        axes={n: v for n, v in plan.axes.items() if n not in idle},
+    )
 
 
-def _check_file(plan: Study, in_file: Mapping[str, Any]) -> None:
-    """Its settings are for the recipes it names, even where options leave some of them out."""
-    recipes = (*in_file.get("recipes", Study.recipes), *plan.recipes)
-    settings = {name: plan.settings[name] for name in in_file["settings"] if name in plan.settings}
-    whole = dataclasses.replace(plan, recipes=recipes, settings=settings)
-    whole.check_read(settings)
-
-
-def _executor(
-    workers: int | None, ray: str | None, cpus: float | None, gpus: float | None
-) -> "Executor | None":
-    from twincode.study import Processes, RayCluster
-
-    if workers is not None and ray is not None:
-        raise TwincodeError("use --workers or --ray, not both")
-    if ray is None and not cpus is gpus is None:
-        raise TwincodeError("--cpus-per-run and --gpus-per-run are for --ray")
-    if ray is not None:
-        usual = RayCluster.cpus, RayCluster.gpus
-        return RayCluster(
-            ray, usual[0] if cpus is None else cpus, usual[1] if gpus is None else gpus
-        )
-    return None if workers is None else Processes(workers)
+def _resources(text: str) -> dict[str, float]:
+    """``cpus=1,gpus=0.5`` as what a run takes."""
+    try:
+        found = {name: float(number) for name, number in (i.split("=") for i in listed(text))}
+    except ValueError:
+        found = {"": 0.0}
+    if not {"cpus", "gpus"} >= set(found):
+        raise TwincodeError(f"--per-run looks like cpus=1,gpus=0.5, not {text!r}")
+    return found
 
 
 def _conclude(place: Path, outcome: "Outcome", done: list[tuple[str, Path]]) -> None:

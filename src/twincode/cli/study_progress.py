@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -11,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from twincode.cli.progress import STOPPING, clock, epoch_note
-from twincode.study.board import DONE, FAILED, PLANNED, RUNNING, Board
-from twincode.study.executors.contract import Ended, Event, Logged, Lost, Started, Stopping
+from twincode.study.board import DONE, FAILED, PLANNED, RUNNING, Board, Event, Row
+from twincode.study.runs import RUNS
 
 BAR_WIDTH = 32
 REFRESHES_PER_SECOND = 4
@@ -21,7 +22,7 @@ MOST_LINES = 12
 
 
 class StudyProgress:
-    """All runs of a study; ``announce`` and ``watch`` are for ``run_study``."""
+    """All runs of a study; ``watch`` is for ``run_study``."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -44,46 +45,44 @@ class StudyProgress:
     ) -> None:
         self._live.stop()
 
-    def announce(self, board: Board) -> None:
-        """Learn what there is to do, and begin to show it."""
-        self.board = board
-        if self._console.is_interactive and board.of(PLANNED):
-            self._live.start()
-
-    def watch(self, event: Event) -> None:
+    def watch(self, event: Event, board: Board) -> None:
         """Take in what happens."""
-        if isinstance(event, Stopping):
-            self._console.print(STOPPING)
-            return
-        name, epochs = event.run.name, event.run.config.training.epochs
-        if isinstance(event, Started):
-            self._notes[name] = "starting"
-        elif isinstance(event, Logged) and event.record["event"] == "start":
-            self._notes[name] = "first epoch" if epochs else "evaluation"
-        elif isinstance(event, Logged) and event.record["event"] == "epoch":
-            self._notes[name] = epoch_note(event.record, epochs)
-        elif isinstance(event, Logged) and event.record["event"] == "health":
-            self._tell_health(event, epochs)
-        if not self._console.is_interactive:
-            self._print(event)
+        self.board = board
+        match event:
+            case {"event": "began"}:
+                if self._console.is_interactive and board.of(PLANNED):
+                    self._live.start()
+            case {"event": "stopping"}:
+                self._console.print(STOPPING)
+            case {"run": name} if name in board.rows:
+                self._watch(event, board.rows[name])
 
-    def _tell_health(self, event: Logged, epochs: int) -> None:
-        """What holds at the end is said there."""
-        if event.record["epoch"] < epochs:
-            self._say(f"{event.run.title}: {event.record['message']}")
+    def done(self, place: Path) -> list[tuple[str, Path]]:
+        """What is finished of the study in ``place``: titles and folders."""
+        return [(row.title, place / RUNS / row.name) for row in self.board.of(DONE)]
 
-    def _print(self, event: Event) -> None:
-        """One plain line at each evaluation and wherever a run fails or loses its worker."""
-        if isinstance(event, Logged) and event.record["event"] == "evaluation":
-            news = self._notes.get(event.run.name, "")
-        elif isinstance(event, Ended) and event.reason:
-            news = f"failed: {event.reason}"
-        elif isinstance(event, Lost):
-            news = "its worker died; it will be taken up again"
-        else:
-            return
-        place = f"[{list(self.board.rows).index(event.run.name) + 1}/{len(self.board.rows)}]"
-        self._say(f"{place} {event.run.title}  {news}  {_times(self.board, time.time())}")
+    def _watch(self, event: Event, row: Row) -> None:
+        """Note what a run does; a log file gets a line of news."""
+        news = ""
+        match event:
+            case {"event": "started"}:
+                self._notes[row.name] = "starting"
+            case {"event": "start"}:
+                self._notes[row.name] = "first epoch" if row.epochs else "evaluation"
+            case {"event": "epoch"}:
+                self._notes[row.name] = epoch_note(event, row.epochs)
+            case {"event": "health", "epoch": epoch, "message": message} if epoch < row.epochs:
+                # What holds at the end is said there.
+                self._say(f"{row.title}: {message}")
+            case {"event": "evaluation"}:
+                news = self._notes.get(row.name, "")
+            case {"event": "ended", "reason": str(reason)}:
+                news = f"failed: {reason}"
+            case {"event": "lost"}:
+                news = "its worker died; it will be taken up again"
+        if news and not self._console.is_interactive:
+            place = f"[{list(self.board.rows).index(row.name) + 1}/{len(self.board.rows)}]"
+            self._say(f"{place} {row.title}  {news}  {_times(self.board, time.time())}")
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)

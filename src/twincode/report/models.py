@@ -1,123 +1,180 @@
-"""The models of a study in one fixed order, each with one fixed colour and marker."""
+"""The models among some runs: which runs are one model, and its label, place and colour.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import cycle
+Two runs are the same model where their configurations are equal but for the recipe's name and the
+seed. A label is made for the models that are shown together: the title, and the fewest settings
+that tell those of one title apart.
+"""
 
-from twincode.report.runs import Run
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-NAIVE_RECIPE = "vqvae"
-AUGMENTED_RECIPE = "vqvae-augmented"
-RAW_RECIPE = "raw-series"
-UNTRAINED_RECIPE = "random-encoder"
-UNTRAINED_CONTINUOUS_RECIPE = "random-encoder-continuous"
-_BUDGET_PREFIX = "thesis-"  # the same method under the authors' budget
-_INK = "#3a3f4b"
-_AMBER = "#d98200"
-_CONTROL_GREY = "#8b919c"
-_RAW_GREY = "#b0a99f"
-# light to dark for one, two, three ... members of a family; hues a colour-blind reader can part
-_RAMPS = (
-    ("#79b4e3", "#2a7ab8", "#0b3c6b"),
-    ("#5cc3a0", "#12886a", "#05503d"),
-    ("#e2a3c6", "#b85f94", "#742b5a"),
-    ("#f0a07c", "#cf5a2c", "#863210"),
-    ("#c3b25a", "#8d7c1d", "#554a0c"),
-    ("#a99be0", "#6b58bd", "#3a2b7d"),
-    ("#6fc7d4", "#168a9c", "#0a4f5b"),
-    ("#e8918f", "#c23b3f", "#751d22"),
-    ("#9fc46b", "#5f8f24", "#33520e"),
-    ("#c9a588", "#96694a", "#573a26"),
-    ("#8fa6f0", "#3f5fd0", "#1d3080"),
-    ("#d9a3e8", "#a347bf", "#5d1f70"),
+NAIVE, AUGMENTED = "vqvae", "vqvae-augmented"
+_BUDGET = "thesis-"  # the same method with the authors' budget
+_SYMBOLS = {"gamma": "γ"}
+_INK, _GREY, _PALE = "#222222", "#80868f", "#b0a99f"
+# Hues that colour-blind readers can part (Okabe and Ito; Tol).
+HUES = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255"),
+    *("#999933", "#332288", "#a6761d", "#44aa99", "#aa4499"),
 )
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*")
-GLYPHS = dict(zip(_MARKERS, "●■▲◆▼✚✖⬟⬢★", strict=True))
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Model:
-    """One row of the tables: a display name, what it is, and how it is always drawn."""
+    """One row of the tables; one that was not ``trained`` is a control.
+
+    ``settings`` are flat, ``codebook_size`` and the like; ``axes`` are those its label tells.
+    """
 
     label: str
-    recipe: str
+    title: str
     method: str
-    gamma: float
     trained: bool
+    twin: bool
     colour: str
-    marker: str
-
-    @property
-    def glyph(self) -> str:
-        """The marker as a character, for text."""
-        return GLYPHS[self.marker]
-
-    @property
-    def twin(self) -> bool:
-        """Whether a twin loss took part in the training."""
-        return self.trained and self.gamma > 0
+    shape: str
+    settings: Settings = field(compare=False)
+    axes: Settings = field(compare=False)
 
 
-def models_of(runs: Iterable[Run]) -> tuple[Model, ...]:
-    """Every model among ``runs``: naive, augmentation alone, twin models by gamma, controls."""
-    first: dict[str, Run] = {}
-    for run in runs:
-        first.setdefault(run.label, run)
-    ordered = sorted(first.values(), key=_rank)
-    colours = _colours(ordered)
-    return tuple(
-        Model(
-            label=run.label,
-            recipe=run.recipe,
-            method=_method(run),
-            gamma=run.gamma,
-            trained=run.epochs > 0,
-            colour=colours[run.label],
-            marker=_MARKERS[index % len(_MARKERS)],
+def identity(record: Mapping[str, Any]) -> str:
+    """What tells a run's model from others: its configuration as canonical JSON."""
+    config = {name: part for name, part in record["config"].items() if name != "recipe"}
+    training = {name: value for name, value in config["training"].items() if name != "seed"}
+    return json.dumps({**config, "training": training}, sort_keys=True)
+
+
+def models_of(runs: Iterable[Mapping[str, Any]], axes: Sequence[str] = ()) -> dict[str, Model]:
+    """Every model by its identity: the naive one, augmentation alone, others, twins, controls.
+
+    ``axes`` are settings that labels name first.
+    """
+    first: dict[str, Mapping[str, Any]] = {}
+    for record in runs:
+        first.setdefault(identity(record), record)
+    settings = {key: flat(record["config"]) for key, record in first.items()}
+    told: dict[str, Settings] = {}
+    for title in dict.fromkeys(record["title"] for record in first.values()):
+        own = {key: settings[key] for key, record in first.items() if record["title"] == title}
+        told |= telling(own, axes)
+    ordered = sorted(first, key=lambda key: (*_place(first[key]), *_sortable(told[key])))
+    colours = _colours({key: first[key] for key in ordered})
+    return {
+        key: Model(
+            label=label(first[key]["title"], told[key]),
+            title=first[key]["title"],
+            method=first[key]["recipe"].removeprefix(_BUDGET),
+            trained=first[key]["epochs"] > 0,
+            twin=first[key]["config"]["twin_loss"] is not None,
+            colour=colours[key],
+            shape=_SHAPES[place % len(_SHAPES)] if first[key]["epochs"] else "stroke",
+            settings=settings[key],
+            axes=told[key],
         )
-        for index, run in enumerate(ordered)
-    )
+        for place, key in enumerate(ordered)
+    }
 
 
-def _method(run: Run) -> str:
-    """What the model is, however long it was trained: its recipe without the budget's prefix."""
-    return run.recipe.removeprefix(_BUDGET_PREFIX)
+def flat(config: Mapping[str, Any]) -> Settings:
+    """A configuration as one level of settings without the seed, a part under its slot's name.
+
+    No twin loss is a twin loss of weight 0.
+    """
+    found: Settings = {}
+    for slot, content in config.items():
+        if content is None:
+            found |= {"gamma": 0.0} if slot == "twin_loss" else {slot: "none"}
+        elif isinstance(content, list):
+            found[slot] = [part["name"] for part in content]
+        for part in content if isinstance(content, list) else [content]:
+            if isinstance(part, Mapping):
+                names = {name: slot if name == "name" else name for name in part if name != "seed"}
+                named = {names[name]: part[name] for name in names}
+                found |= {**named, slot: found[slot]} if isinstance(content, list) else named
+    return found
 
 
-def _rank(run: Run) -> tuple[int, str, float, str]:
-    if run.epochs == 0:
-        place = 5 if _method(run) == RAW_RECIPE else 4
-    else:
-        place = {NAIVE_RECIPE: 0, AUGMENTED_RECIPE: 1}.get(_method(run), 3 if run.gamma else 2)
-    return place, run.recipe, run.gamma, run.label
+def telling(settings: Mapping[str, Settings], axes: Sequence[str] = ()) -> dict[str, Settings]:
+    """The fewest settings that tell models apart, tried in order, ``axes`` and gamma first."""
+    names = [*axes, "gamma", *(name for each in settings.values() for name in each)]
+    groups, chosen = [list(settings)], list[str]()
+    for name in dict.fromkeys(names):
+        parts: dict[tuple[int, str], list[str]] = {}
+        for place, group in enumerate(groups):
+            for key in group:
+                parts.setdefault((place, json.dumps(settings[key].get(name))), []).append(key)
+        if len(parts) > len(groups):
+            groups, chosen = list(parts.values()), [*chosen, name]
+    return {key: {n: each[n] for n in chosen if n in each} for key, each in settings.items()}
 
 
-def _colours(ordered: list[Run]) -> dict[str, str]:
-    """Ink for the naive model, amber for augmentation alone, greys for controls, else families."""
+def label(title: str, axes: Mapping[str, Any]) -> str:
+    """A title and the settings that tell it from others."""
+    return " ".join([title, *(f"{symbol(name)}={text_of(axes[name])}" for name in axes)])
+
+
+def symbol(setting: str) -> str:
+    """A setting's name as labels and charts write it."""
+    return _SYMBOLS.get(setting, setting)
+
+
+def text_of(value: Any) -> str:
+    """A setting's value as it is written."""
+    if isinstance(value, list):
+        return "+".join(map(text_of, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a setting can be laid along an axis."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def nearest(model: Model, candidates: Iterable[Model]) -> Model:
+    """The candidate that differs from ``model`` in the fewest settings, the first of equals."""
+
+    def distance(other: Model) -> int:
+        names = {*model.settings, *other.settings}
+        return sum(model.settings.get(name) != other.settings.get(name) for name in names)
+
+    return min(candidates, key=distance)
+
+
+def _place(record: Mapping[str, Any]) -> tuple[int, str]:
+    if not record["epochs"]:
+        return 5 if record["config"]["quantizer"] is None else 4, record["title"]
+    method = record["recipe"].removeprefix(_BUDGET)
+    twin = record["config"]["twin_loss"] is not None
+    return {NAIVE: 0, AUGMENTED: 1}.get(method, 3 if twin else 2), record["title"]
+
+
+def _sortable(axes: Mapping[str, Any]) -> list[tuple[float, str]]:
+    return [(v if is_number(v) else 0.0, text_of(v)) for v in axes.values()]
+
+
+def _colours(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Ink for the naive model, greys for controls, a hue for each other title, light to dark."""
     colours: dict[str, str] = {}
-    families: dict[str, list[str]] = {}
-    for run in ordered:
-        if run.epochs == 0:
-            colours[run.label] = _RAW_GREY if _method(run) == RAW_RECIPE else _CONTROL_GREY
-        else:
-            families.setdefault(_method(run), []).append(run.label)
-    ramps = cycle(_RAMPS)
-    for method, labels in families.items():
-        base = {NAIVE_RECIPE: (_INK,), AUGMENTED_RECIPE: (_AMBER,)}.get(method)
-        ramp = base if base and len(labels) == 1 else next(ramps)
-        colours.update(zip(labels, _spread_over(ramp, len(labels)), strict=True))
+    titles: dict[str, list[str]] = {}
+    for key, record in records.items():
+        colours[key] = _PALE if record["config"]["quantizer"] is None else _GREY
+        if record["epochs"]:
+            titles.setdefault(record["title"], []).append(key)
+    hues = iter(HUES * len(titles))
+    for keys in titles.values():
+        naive = records[keys[0]]["recipe"].removeprefix(_BUDGET) == NAIVE
+        hue = _INK if naive else next(hues)
+        for place, key in enumerate(keys):
+            colours[key] = _shade(hue, (place + 1) / (len(keys) + 1) - 0.5)
     return colours
 
 
-def _spread_over(ramp: tuple[str, ...], count: int) -> list[str]:
-    """``count`` colours along ``ramp``, its middle for one; blended in between."""
-    if count == 1:
-        return [ramp[len(ramp) // 2]]
-    places = [index * (len(ramp) - 1) / (count - 1) for index in range(count)]
-    stops = (*ramp, ramp[-1])
-    return [_blend(stops[int(at)], stops[int(at) + 1], at % 1) for at in places]
-
-
-def _blend(first: str, second: str, share: float) -> str:
-    pairs = ((int(first[i : i + 2], 16), int(second[i : i + 2], 16)) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+def _shade(colour: str, amount: float) -> str:
+    """A colour blended with white (below 0) or black (above), by that share."""
+    target = 255 if amount < 0 else 0
+    parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(each + (target - each) * abs(amount)):02x}" for each in parts)

@@ -1,158 +1,102 @@
-"""From stored results to one page, figures and tables as files beside it."""
+"""From stored results to one page and the tables beside it."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from twincode.errors import TwincodeError
 from twincode.files import write_text, write_whole
-from twincode.report import provenance
-from twincode.report.across import fronts
-from twincode.report.answer import answers
-from twincode.report.metrics import MAIN_READOUT
-from twincode.report.paired import (
-    Difference,
-    by_comparison,
-    dataset_rows,
-    paired_dataset_frame,
-    paired_differences,
-    paired_frame,
-)
-from twincode.report.results import RECORDS_FILE, Results, file_names, load_results, records_text
-from twincode.report.statistics import FEWEST
-from twincode.report.tables import (
-    Comparison,
-    comparison,
-    comparison_frame,
-    other_readouts,
-    summary_table,
-)
+from twincode.report import tables
+from twincode.report.blocks import Figure, Section
+from twincode.report.pages import PAGES, provenance
+from twincode.report.runs import RECORDS_FILE, Results, load_results, records_text
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from twincode.report.gallery import Plate
-
-PAGE_FILE = "report.html"
-ZERO_WIDTH_SPACE = "\u200b"
-_WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
-SELF_CONTAINED = 2  # data sets; a page of more loads their figures from beside it when looked at
+Page = Callable[[Results], list[Section]]
 
 
-@dataclass(frozen=True)
-class Illustration:
-    """A drawn figure, its words, and the addresses of its two widths."""
+def write_report(folder: Path, pages: Sequence[Page] = PAGES) -> Path:
+    """Write ``report.html``, the tables and the tidy results into ``folder``.
 
-    plate: Plate
-    wide: str
-    narrow: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """Everything the page shows of one data set; ``anchor`` is its address within the page."""
-
-    name: str
-    anchor: str
-    facts: provenance.DataFacts
-    main: Comparison
-    others: tuple[Comparison, ...]
-    illustrations: tuple[Illustration, ...]
-
-
-def write_report(folder: Path) -> Path:
-    """Write ``report.html``, figures, tables and the tidy results into ``folder``.
-
-    Reads the stored results of a study or of one run and nothing else; equal results give an
-    equal page. Returns the page's path. Raises TwincodeError where results are missing or damaged.
+    Reads the stored results of a study or of one run and nothing else; equal results give an equal
+    page. Returns the page's path. Raises TwincodeError where results are missing or damaged.
     """
     results = load_results(folder)
-    anchors = file_names(results.datasets)
-    overview = _overview(results)
-    sections = [_section(results, name, anchors[name]) for name in results.datasets]
-    differences = paired_differences(results)
-    _write_tables(results, sections, differences)
-    page = results.folder / PAGE_FILE
-    write_text(page, _render(results, overview, sections, differences))
-    return page
+    sections = [section for page in pages for section in page(results)]
+    _write_tables(results)
+    path = results.folder / "report.html"
+    write_text(path, _render(results, sections))
+    return path
 
 
-def _overview(results: Results) -> tuple[Illustration, ...]:
-    from twincode.report.gallery import overview_plates
+def write_figures(folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
+    """Write every figure of the page into ``figures/``, a file for each option of its first choice.
 
-    return tuple(_illustrate(results.folder, "", plate, True) for plate in overview_plates(results))
+    ``formats`` are any of ``svg`` and ``png``. Returns the files' paths. Raises TwincodeError for
+    another format, and where results are missing or damaged.
+    """
+    for unknown in set(formats) - {"svg", "png"}:
+        raise TwincodeError(f"figures cannot be written as {unknown!r}; choose svg or png")
+    results = load_results(folder)
+    written = []
+    for figure in _figures([section for page in PAGES for section in page(results)]):
+        first = figure.controls[:1]
+        choices = [(c.name, words, f"-{v}") for c in first for words, v in c.options.items()]
+        for name, words, ending in choices or [("", "", "")]:
+            for kind in formats:
+                path = results.folder / "figures" / f"{file_name(figure.name + ending)}.{kind}"
+                content = drawn(figure, kind, {name: words})
+                write_whole(path, methodcaller("write_bytes", content))
+                written.append(path)
+    return written
 
 
-def _section(results: Results, dataset: str, anchor: str) -> Section:
-    from twincode.report.gallery import plates
+def drawn(figure: Figure, kind: str = "svg", choice: dict[str, str] | None = None) -> bytes:
+    """A figure as the bytes of an ``svg`` or ``png`` file."""
+    import vl_convert
 
-    within = len(results.datasets) <= SELF_CONTAINED
-    return Section(
-        name=dataset,
-        anchor=anchor,
-        facts=next(entry for entry in provenance.data_facts(results) if entry.name == dataset),
-        main=comparison(results, dataset, MAIN_READOUT),
-        others=tuple(
-            comparison(results, dataset, readout) for readout in other_readouts(results, dataset)
-        ),
-        illustrations=tuple(
-            _illustrate(results.folder, f"{anchor}-", plate, within)
-            for plate in plates(results, dataset)
-        ),
+    from twincode.report.figures.theme import whole
+
+    if kind == "png":
+        return bytes(vl_convert.vegalite_to_png(whole(figure, choice), scale=2))
+    return str(vl_convert.vegalite_to_svg(whole(figure, choice))).encode()
+
+
+def _figures(sections: Sequence[Section]) -> list[Figure]:
+    return [b for section in sections for b in section.blocks if isinstance(b, Figure)]
+
+
+def _write_tables(results: Results) -> None:
+    frames = {
+        "summary": tables.summary_table(results),
+        "paired": tables.paired_frame(results),
+    }
+    for dataset in results.datasets:
+        name = file_name(dataset)
+        while name.lower() in map(str.lower, frames):
+            name += "-"
+        frames[name] = tables.final_frame(results, dataset)
+    for name, frame in frames.items():
+        write_text(
+            results.folder / "tables" / f"{name}.csv",
+            frame.to_csv(index=False, lineterminator="\n"),
+        )
+    write_text(
+        results.folder / "results.csv", results.table.to_csv(index=False, lineterminator="\n")
     )
-
-
-def _illustrate(folder: Path, prefix: str, plate: Plate, within: bool) -> Illustration:
-    """Draw a figure and keep its files; ``within`` the page, or beside it."""
-    from twincode.report.canvas import draw, embedded
-
-    drawing = draw(plate.build)
-    wide, narrow = f"figures/{prefix}{plate.name}.svg", f"figures/narrow/{prefix}{plate.name}.svg"
-    write_text(folder / wide, drawing.wide)
-    write_text(folder / narrow, drawing.narrow)
-    if within:
-        return Illustration(plate, embedded(drawing.wide), embedded(drawing.narrow))
-    return Illustration(plate, wide, narrow)
-
-
-def _write_tables(
-    results: Results, sections: Sequence[Section], differences: Sequence[Difference]
-) -> None:
-    tables = results.folder / "tables"
-    for section in sections:
-        _write_csv(tables / f"{section.anchor}.csv", comparison_frame(results, section.name))
-    _write_csv(tables / "summary.csv", summary_table(results))
-    _write_csv(tables / "paired.csv", paired_frame(differences))
-    _write_csv(tables / "paired-by-dataset.csv", paired_dataset_frame(differences))
-    _write_parquet(tables / "history.parquet", results.history)
-    _write_csv(results.folder / "results.csv", results.table)
-    _write_parquet(results.folder / "results.parquet", results.table)
+    write_whole(results.folder / "results.parquet", partial(results.table.to_parquet, index=False))
     write_text(results.folder / RECORDS_FILE, records_text(results))
 
 
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
-def _write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    write_whole(path, lambda temporary: frame.to_parquet(temporary, index=False))
-
-
-def _breakable(name: str) -> str:
-    """A data set's name that may break before each capital: names of the archive are long."""
-    return _WORD_START.sub(ZERO_WIDTH_SPACE, name)
-
-
-def _render(
-    results: Results,
-    overview: Sequence[Illustration],
-    sections: Sequence[Section],
-    differences: Sequence[Difference],
-) -> str:
+def _render(results: Results, sections: Sequence[Section]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from twincode.report.figures.theme import CONFIG, PANEL, packed
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -161,25 +105,36 @@ def _render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["short_hash"] = provenance.short_hash
-    environment.filters["breakable"] = _breakable
-    environment.filters["duration"] = provenance.duration
-    differing, shared = provenance.settings(results, results.models)
+    figures = {figure.name: figure for figure in _figures(sections)}
+    told = {
+        name: {"chart": f.template, "controls": {c.name: c.options for c in f.controls}}
+        for name, f in figures.items()
+    }
+    data = {name: packed(figure.data) for name, figure in figures.items()}
     return environment.get_template("page.html.jinja").render(
         results=results,
-        models=results.models,
-        answers=answers(results),
-        overview=overview,
-        fronts=fronts(results) if len(results.datasets) > 1 else [],
-        paired=by_comparison(differences),
-        fewest=FEWEST,
         sections=sections,
-        against_naive=lambda dataset: dataset_rows(differences, dataset),
-        compact=len(results.datasets) > SELF_CONTAINED,
-        warnings=provenance.warnings(results),
-        facts=provenance.facts(results),
-        data=provenance.data_facts(results),
-        commands=provenance.commands(results),
-        differing=differing,
-        shared=shared,
+        warnings=list(provenance.warnings(results)),
+        kind_of=lambda block: type(block).__name__,
+        script=_bundle() if figures else "",
+        stored=_inert({"figures": told, "tables": data, "config": CONFIG, "panel": PANEL}),
     )
+
+
+@cache
+def _bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script that may stand inside a page."""
+    import vl_convert
+
+    script = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]
+    return str(script).replace("</script", "<\\/script")
+
+
+def _inert(value: Any) -> str:
+    """JSON that may stand inside a script element of a page."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def file_name(name: str) -> str:
+    """``name`` reduced to what every file system accepts."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "unnamed"

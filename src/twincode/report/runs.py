@@ -1,15 +1,17 @@
-"""One finished run as it was stored, and numbers over several of them."""
+"""From stored files to runs, models and one tidy table."""
 
 from __future__ import annotations
 
+import json
 import math
-import statistics
+import shlex
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,29 +19,31 @@ from numpy.typing import NDArray
 
 from twincode.errors import TwincodeError
 from twincode.files import read_json
+from twincode.report.metrics import Measure, key_of
+from twincode.report.models import Model, identity, models_of, text_of
+from twincode.upgrade import upgrade_result, upgrade_study
 
-Item = TypeVar("Item")
+if TYPE_CHECKING:
+    import pandas as pd
 
-RESULT_FORMAT = 1
-RESULT_FILE = "result.json"
-EXHIBITS_FILE = "exhibits.npz"
-# What a run tells of itself beside its evaluations, under the names tables give it.
-CIRCUMSTANCES = ("seconds", "parameters")
-_NEEDED = ("recipe", "config", "command", "device", "threads", "versions", "commit", "started")
-_NEEDED_OF_DATA = ("origin", "checksum", "n_train", "n_test", "channels", "length", "classes")
+RECORDS_FILE = "runs.jsonl"
+_SECONDS = {"name": "seconds", "title": "Seconds", "better": ""}
+_NUMBERS = ("epochs", "seconds", "parameters", "threads")
+_NEEDED = ("command", "device", "commit", "started", "health")
+_OF_DATA = ("origin", "checksum", "n_train", "n_test", "channels", "length", "classes")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """One finished run: its folder and the content of its result file."""
+    """One finished run: its folder and its result, in format 2."""
 
     folder: Path
     record: Mapping[str, Any]
 
-    @property
-    def id(self) -> str:
-        """The run's name, unique within a study."""
-        return str(self.record["run"])
+    @cached_property
+    def key(self) -> str:
+        """The identity of its model."""
+        return identity(self.record)
 
     @property
     def dataset(self) -> str:
@@ -47,93 +51,36 @@ class Run:
         return str(self.record["dataset"]["name"])
 
     @property
-    def label(self) -> str:
-        """The display name of the model; runs with one label differ by seed and data set only."""
-        return str(self.record["label"])
-
-    @property
-    def recipe(self) -> str:
-        """The name of the recipe that made the model."""
-        return str(self.record["recipe"])
-
-    @property
-    def gamma(self) -> float:
-        """The weight of the twin loss; 0 where there is none."""
-        return float(self.record["gamma"] or 0)
-
-    @property
     def seed(self) -> int:
-        """The seed of the run; 0 for a control that has none."""
-        return int(self.record["seed"] or 0)
+        """The seed of the run."""
+        return int(self.record["config"]["training"]["seed"])
 
-    @property
-    def seconds(self) -> float:
-        """Wall time of the run."""
-        return float(self.record["seconds"])
-
-    @property
-    def epochs(self) -> int:
-        """Planned epochs; 0 for a control that is not trained."""
-        return int(self.record["config"]["training"]["epochs"])
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps: one a batch, a last smaller one included."""
-        batch = int(self.record["config"]["training"]["batch_size"])
-        return self.epochs * math.ceil(int(self.record["dataset"]["n_train"]) / batch)
-
-    @property
-    def labelled(self) -> bool:
-        """Whether the data set has classes."""
-        return bool(self.record["dataset"]["classes"])
+    @cached_property
+    def last_epoch(self) -> int:
+        """The latest epoch with an evaluation."""
+        return max((int(entry["epoch"]) for entry in self.record["evaluations"]), default=0)
 
     @property
     def versions(self) -> str:
         """The versions of what computed it, in one line."""
         return ", ".join(f"{name} {version}" for name, version in self.record["versions"].items())
 
-    @property
-    def last_epoch(self) -> int:
-        """The latest epoch with an evaluation."""
-        return max((int(entry["epoch"]) for entry in self.record["evaluations"]), default=0)
-
-    @cached_property
-    def final(self) -> dict[tuple[str, str], float]:
-        """The numbers of the latest evaluation by (readout, metric); NaN where one diverged.
-
-        What the run tells of itself stands among them, under no readout.
-        """
-        last = self.last_epoch
-        told = {("", name): float(self.record[name]) for name in CIRCUMSTANCES}
-        return told | {
-            (readout, name): value
-            for epoch, readout, name, value in self.evaluations()
-            if epoch == last
-        }
-
-    def evaluations(self) -> Iterable[tuple[int, str, str, float]]:
+    def evaluations(self) -> Iterator[tuple[int, str, str, float]]:
         """Every measured number as (epoch, readout, metric, value)."""
         for entry in self.record["evaluations"]:
             yield int(entry["epoch"]), entry["readout"], entry["metric"], _value(entry["value"])
 
-    def history(self, most: int | None = None) -> Iterable[tuple[int, str, float]]:
-        """The course of the training as (epoch, quantity, value); empty where it was not kept.
-
-        ``most`` asks for that many epochs, evenly chosen, the first and the last among them.
-        """
-        for entry in evenly(self.record.get("history", ()), most):
-            epoch = int(entry["epoch"])
-            yield epoch, "perplexity", _value(entry.get("perplexity"))
-            for name, value in entry["losses"].items():
-                yield epoch, name, _value(value)
+    def history(self) -> Iterator[tuple[int, str, float]]:
+        """The course of the training as (epoch, quantity, value)."""
+        for entry in self.record["history"]:
+            measured = {"perplexity": entry.get("perplexity"), **entry["losses"]}
+            for name, value in measured.items():
+                yield int(entry["epoch"]), name, _value(value)
 
     @cached_property
     def exhibits(self) -> dict[str, NDArray[Any]]:
-        """The stored example arrays, empty where none were kept.
-
-        Raises TwincodeError for a file that cannot be read.
-        """
-        path = self.folder / EXHIBITS_FILE
+        """The stored example arrays, empty where none were kept; a damaged file is an error."""
+        path = self.folder / "exhibits.npz"
         if not path.exists():
             return {}
         try:
@@ -145,65 +92,224 @@ class Run:
             ) from error
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A number over seeds: mean, sample standard deviation (None for one seed), how many."""
+class Summary(NamedTuple):
+    """A number over seeds: mean, sample standard deviation (NaN for one), how many."""
 
     mean: float
-    spread: float | None
-    count: int
+    std: float
+    n: int
 
 
-def evenly(items: Sequence[Item], most: int | None) -> Sequence[Item]:
-    """``most`` of the items, evenly chosen, the first and the last among them; all of fewer."""
-    if most is None or len(items) <= most:
-        return items
-    return [items[place] for place in np.linspace(0, len(items) - 1, most).round().astype(int)]
+def summary(values: list[float]) -> Summary:
+    """Mean, sample standard deviation and number of ``values``."""
+    return Summary(fmean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
 
 
-def summarise(values: Iterable[float]) -> Summary:
-    """Mean and sample standard deviation of the finite ``values``."""
-    finite = [value for value in values if math.isfinite(value)]
-    if not finite:
-        return Summary(math.nan, None, 0)
-    spread = statistics.stdev(finite) if len(finite) > 1 else None
-    return Summary(statistics.fmean(finite), spread, len(finite))
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Everything a report needs.
+
+    ``planned`` is the number of runs the study set out to do; ``left_out`` counts the runs in the
+    folder that belong to other studies; ``axes`` are the settings the study varied.
+    """
+
+    folder: Path
+    name: str
+    command: str
+    planned: int | None
+    left_out: int
+    axes: tuple[str, ...]
+    datasets: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def _models(self) -> dict[str, Model]:
+        return models_of((run.record for run in self.runs), self.axes)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model in one order, each with one label and colour wherever it appears."""
+        return tuple(self._models.values())
+
+    def model_of(self, run: Run) -> Model:
+        """The model of a run."""
+        return self._models[run.key]
+
+    def of_dataset(self, dataset: str) -> list[Run]:
+        """The runs on one data set."""
+        return [run for run in self.runs if run.dataset == dataset]
+
+    @cached_property
+    def readouts(self) -> list[str]:
+        """The readouts under which codes were probed, the main one first."""
+        measured = {readout for run in self.runs for _, readout, *_ in run.evaluations()} - {""}
+        asked = [n for run in self.runs for n in run.record["config"]["evaluation"]["readouts"]]
+        return [name for name in dict.fromkeys([*asked, *sorted(measured)]) if name in measured]
+
+    @cached_property
+    def measures(self) -> dict[str, Measure]:
+        """Every measure by its key: the main readout's, the whole model's, the other readouts'."""
+        told = {each["name"]: each for run in self.runs for each in run.record["metrics"]}
+        readouts = [*self.readouts[:1], "", *self.readouts[1:]]
+        found = [
+            Measure(each["name"], readout, each["title"], each["better"])
+            for readout in readouts
+            for each in (*told.values(), _SECONDS)
+        ]
+        present = {key for _, _, key in self.final}
+        return {measure.key: measure for measure in found if measure.key in present}
+
+    @property
+    def main_measures(self) -> list[Measure]:
+        """The measures with a better direction, under the main readout or of the whole model."""
+        main = ["", *self.readouts[:1]]
+        return [m for m in self.measures.values() if m.better and m.readout in main]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Tidy: one row per run, epoch, readout and metric, with the settings that labels tell."""
+        import pandas as pd
+
+        axes = list(dict.fromkeys(axis for model in self.models for axis in model.axes))
+        rows = []
+        for run in self.runs:
+            model, record = self.model_of(run), run.record
+            values = [model.settings.get(axis) for axis in axes]
+            told = (self.name, record["run"], run.dataset, record["recipe"], model.label)
+            plain = [text_of(v) if isinstance(v, list) else v for v in values]
+            made = (record["device"], record["commit"], run.versions, float(record["seconds"]))
+            rows += [(*told, *plain, run.seed, *entry, *made) for entry in run.evaluations()]
+        names = [
+            *("study", "run", "dataset", "recipe", "model", *axes, "seed", "epoch", "readout"),
+            *("metric", "value", "device", "commit", "versions", "seconds"),
+        ]
+        return pd.DataFrame(rows, columns=names)
+
+    @cached_property
+    def last(self) -> dict[tuple[str, str, str], dict[int, list[float]]]:
+        """Finite numbers of last evaluations: (data set, label, measure) to values by seed."""
+        found: dict[tuple[str, str, str], dict[int, list[float]]] = {}
+        for run in self.runs:
+            label, end = self.model_of(run).label, run.last_epoch
+            own = [(key_of(m, r), v) for epoch, r, m, v in run.evaluations() if epoch == end]
+            for key, value in (*own, ("seconds", float(run.record["seconds"]))):
+                if math.isfinite(value):
+                    seeds = found.setdefault((run.dataset, label, key), {})
+                    seeds.setdefault(run.seed, []).append(value)
+        return found
+
+    @cached_property
+    def final(self) -> dict[tuple[str, str, str], Summary]:
+        """The same over seeds; a repeated run counts once more."""
+        pooled = {key: [v for own in by.values() for v in own] for key, by in self.last.items()}
+        return {key: summary(values) for key, values in pooled.items()}
 
 
-def read_run(path: Path) -> Run:
-    """The run whose result lies at ``path``; raises TwincodeError, naming it, for a damaged one."""
-    return checked_run(path.parent, read_json(path, "result of a run"), str(path))
+def load_results(folder: Path) -> Results:
+    """Read a study's folder, the folder of a single run, or a study kept as ``runs.jsonl`` alone.
+
+    Raises TwincodeError where there is no finished run, and names the file where one is damaged.
+    """
+    folder = Path(folder)
+    study, steps, path = {}, 0, folder / "study.json"
+    if path.exists():
+        stored = read_json(path, "description of a study")
+        try:
+            study, steps = upgrade_study(stored), int(stored.get("steps") or 0)
+        except TwincodeError as error:
+            raise TwincodeError(f"{path}: {error}") from None
+        except (AttributeError, TypeError, ValueError):
+            raise TwincodeError(f"{path} does not describe a study; run the study again") from None
+    planned = study.get("runs")
+    read, left_out = _read_records(folder, planned)
+    runs = [_checked(*each, steps) for each in read]
+    if not runs:
+        others = f" but {left_out} of other studies" if left_out else ""
+        raise TwincodeError(
+            f"no finished runs in {folder}{others}; "
+            "give the folder of a study or of a run that has ended"
+        )
+    if not study and len(runs) == 1:
+        study = {"name": runs[0].record["run"], "command": runs[0].record["command"]}
+    present = sorted({run.dataset for run in runs})
+    ordered = [name for name in study.get("datasets", ()) if name in present]
+    return Results(
+        folder=folder,
+        name=str(study.get("name") or folder.resolve().name),
+        command=command_line(study.get("command") or ()),
+        planned=len(set(planned)) if isinstance(planned, list) else planned,
+        left_out=left_out,
+        axes=tuple(study.get("axes") or ()),
+        datasets=tuple(dict.fromkeys([*ordered, *present])),
+        runs=tuple(runs),
+    )
 
 
-def checked_run(folder: Path, record: Any, origin: str) -> Run:
-    """A run of a stored record; raises TwincodeError naming ``origin`` where it is none."""
-    run = Run(folder, record)
+def records_text(results: Results) -> str:
+    """The runs as JSON lines, without histories and earlier evaluations: small enough to keep.
+
+    A folder with ``study.json`` and this text as ``runs.jsonl`` gives the same final numbers.
+    """
+    lines = []
+    for run in results.runs:
+        last = [each for each in run.record["evaluations"] if each["epoch"] == run.last_epoch]
+        lines.append(json.dumps({**run.record, "history": [], "evaluations": last}) + "\n")
+    return "".join(lines)
+
+
+def command_line(words: Iterable[str] | str) -> str:
+    """A stored command as one line that a shell would accept."""
+    return words if isinstance(words, str) else shlex.join(map(str, words))
+
+
+def _read_records(folder: Path, planned: Any) -> tuple[list[tuple[Path, Any, str]], int]:
+    """Folder, record and origin of each run, and how many belong to other studies.
+
+    A study that names its runs owns those alone; without names every run in the folder counts.
+    """
+    present, single = sorted(folder.glob("runs/*/result.json")), folder / "result.json"
+    owned = [
+        path for path in present if not isinstance(planned, list) or path.parent.name in planned
+    ]
+    if single.exists() and not isinstance(planned, list):
+        owned = [single]
+    left_out, records = len(present) - len(owned), folder / RECORDS_FILE
+    # Beside a folder of runs kept records are an earlier report's, and may be out of date.
+    if owned or (folder / "runs").exists() or not records.exists():
+        read = [(path.parent, read_json(path, "result of a run"), str(path)) for path in owned]
+        return read, max(0, left_out)
+    found = []
+    for place, line in enumerate(records.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            found.append((folder, json.loads(line), f"line {place} of {records}"))
+        except json.JSONDecodeError as error:
+            raise TwincodeError(f"line {place} of {records} is not JSON: {error}") from None
+    return found, 0
+
+
+def _checked(folder: Path, record: Any, origin: str, steps: int) -> Run:
+    """A run of a stored record, every field touched here rather than in the middle of a page."""
     try:
-        stored = record["format"]
-        _touch_every_field(run)
+        run = Run(folder, upgrade_result(record, steps))
+        models_of([run.record])
+        _ = (run.dataset, run.seed, run.last_epoch, run.versions, list(run.history()))
+        _ = (run.record["run"], run.record["config"]["evaluation"]["readouts"])
+        _ = [float(run.record[name]) for name in _NUMBERS]
+        _ = [run.record[name] for name in _NEEDED]
+        _ = [run.record["dataset"][name] for name in _OF_DATA]
+        described = {
+            (each["name"], each["title"], each["better"])[0] for each in run.record["metrics"]
+        }
+        unknown = {metric for _, _, metric, _ in run.evaluations()} - described
+    except TwincodeError as error:
+        raise TwincodeError(f"{origin}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TwincodeError(
             f"{origin} is not the result of a finished run (problem: {error!r}); run that run again"
         ) from error
-    if stored != RESULT_FORMAT:
-        raise TwincodeError(
-            f"{origin} has format {stored!r}, this version reads {RESULT_FORMAT}; "
-            "report it with the version that wrote it"
-        )
+    if unknown:
+        raise TwincodeError(f"{origin} does not describe its metrics {', '.join(sorted(unknown))}")
     return run
-
-
-def _touch_every_field(run: Run) -> None:
-    """Fail here, with the file's name at hand, rather than in the middle of a page."""
-    for name in _NEEDED:
-        run.record[name]
-    for name in _NEEDED_OF_DATA:
-        run.record["dataset"][name]
-    int(run.record["parameters"])
-    _ = (run.id, run.dataset, run.label, run.seed, run.gamma, run.seconds)
-    _ = (run.epochs, run.steps, run.last_epoch, run.versions, run.final)
-    for _ in run.history():
-        pass
 
 
 def _value(stored: float | None) -> float:

@@ -1,7 +1,7 @@
 """Studies: grids of runs, carried out once.
 
-The names below are the public ones. They are loaded on first use: a study can be described, and
-its defaults shown, without the libraries that carry it out.
+The names below are the public ones. They are loaded on first use: a study can be described
+without the libraries that carry it out.
 """
 
 from importlib import import_module
@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twincode.study.board import Board, Row
+    from twincode.study.events import read_status
     from twincode.study.executors.inline import Inline
     from twincode.study.executors.processes import Processes
     from twincode.study.executors.ray_cluster import RayCluster
     from twincode.study.plan import Study
-    from twincode.study.planned import PlannedRun
     from twincode.study.runner import Outcome, run_study
-    from twincode.study.status import read_status
+    from twincode.study.runs import PlannedRun
 
 _HOMES = {
-    "Board": "twincode.study.board",
-    "Inline": "twincode.study.executors.inline",
-    "Outcome": "twincode.study.runner",
-    "PlannedRun": "twincode.study.planned",
-    "Processes": "twincode.study.executors.processes",
-    "RayCluster": "twincode.study.executors.ray_cluster",
-    "Row": "twincode.study.board",
-    "Study": "twincode.study.plan",
-    "read_status": "twincode.study.status",
-    "run_study": "twincode.study.runner",
+    "Board": "board",
+    "Inline": "executors.inline",
+    "Outcome": "runner",
+    "PlannedRun": "runs",
+    "Processes": "executors.processes",
+    "RayCluster": "executors.ray_cluster",
+    "Row": "board",
+    "Study": "plan",
+    "read_status": "events",
+    "run_study": "runner",
 }
 
 __all__ = [
@@ -47,4 +47,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

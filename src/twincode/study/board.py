@@ -1,52 +1,30 @@
-"""What is known of every run of a study at a moment: planned, running, done or failed."""
+"""How every run of a study stands at a moment: planned, running, done or failed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 PLANNED, RUNNING, DONE, FAILED = "planned", "running", "done", "failed"
+
+Event = dict[str, Any]
 
 
 @dataclass
 class Row:
-    """One run. ``values`` is what one epoch passes through training; times are Unix times.
+    """One run. ``values`` is what one epoch passes through training.
 
     ``from_epoch`` is where the present driver found it, so that a rate counts its own work alone.
     """
 
     name: str
-    dataset: str
-    label: str
-    seed: int
+    title: str
     epochs: int
     values: int
     state: str = PLANNED
     epoch: int = 0
     from_epoch: int = 0
-    attempts: int = 0
     reason: str | None = None
     worker: str | None = None
-    started: float | None = None
-    ended: float | None = None
-
-    @property
-    def title(self) -> str:
-        """What runs, in words."""
-        return f"{self.dataset}  {self.label}  seed {self.seed}"
-
-    def start(self, worker: str, now: float) -> None:
-        """A worker takes it up."""
-        self.state, self.worker, self.started, self.ended = RUNNING, worker, now, None
-        self.attempts += 1
-
-    def reach(self, epoch: int) -> None:
-        """An epoch is done. A checkpoint may lie behind what was known."""
-        self.from_epoch = min(self.from_epoch, epoch - 1)
-        self.epoch = epoch
-
-    def end(self, reason: str | None, now: float) -> None:
-        """It is over: done, or failed for a reason."""
-        self.state, self.reason, self.ended = (FAILED if reason else DONE), reason, now
-        self.epoch = self.epoch if reason else self.epochs
 
     def put_back(self) -> None:
         """Its worker is gone; what it reached is kept in its folder."""
@@ -57,13 +35,38 @@ class Row:
 class Board:
     """All runs of a study, in the order planned, and the driver at work on them.
 
-    ``began`` is when the present driver, or the last, began; ``alive`` says whether it is at work.
+    ``began`` is when the present driver, or the last, began, in Unix time; ``alive`` says whether
+    it is at work.
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
     began: float = 0.0
     driver: str = ""
     alive: bool = True
+
+    def take(self, event: Event) -> None:
+        """Bring the board up to date with an event of the study or of the log of a run."""
+        match event:
+            case {"event": "began", "time": began, "driver": driver, "runs": runs}:
+                rows = [Row(**row) for row in runs]
+                self.rows = {row.name: row for row in rows}
+                self.began, self.driver = began, driver
+            case {"run": run} if run in self.rows:
+                self._take(event, self.rows[run])
+
+    def _take(self, event: Event, row: Row) -> None:
+        match event:
+            case {"event": "started", "worker": worker}:
+                row.state, row.worker = RUNNING, worker
+            case {"event": "epoch", "epoch": epoch}:
+                # A checkpoint may lie behind what was known.
+                row.epoch, row.from_epoch = epoch, min(row.from_epoch, epoch - 1)
+            case {"event": "lost"}:
+                row.put_back()
+            case {"event": "ended", "reason": None}:
+                row.state, row.epoch = DONE, row.epochs
+            case {"event": "ended", "reason": reason}:
+                row.state, row.reason = FAILED, reason
 
     def of(self, state: str) -> list[Row]:
         """The runs in one state."""

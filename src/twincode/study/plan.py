@@ -1,184 +1,173 @@
-"""A study described, and the runs it consists of."""
+"""A study described, and the configurations it consists of."""
 
 import dataclasses
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+from itertools import product
 from typing import Any
 
-from twincode.config import Config, read_where, unread
+from twincode.config import NONE, Config, TrainingSettings, unread
 from twincode.errors import TwincodeError, unknown_name
-from twincode.recipes import is_alone, is_continuous, label, recipe
+from twincode.recipes import is_alone, is_continuous, recipe
+from twincode.settings import field_types
 
-# The untrained controls of every table, and the settings that make each what it is.
-_CONTROLS: dict[str, frozenset[str]] = {
-    "raw-series": frozenset({"epochs", "seed", "readouts", "tokenizer", "quantizer"}),
-    "random-encoder": frozenset({"epochs"}),
-    "random-encoder-continuous": frozenset({"epochs", "quantizer"}),
+# The untrained controls of every table, and the settings that make each what it is. Of those of
+# training an untrained encoder knows only the batch that its codes are placed in.
+_TRAINING = frozenset(field_types(TrainingSettings))
+_CONTROLS = {
+    "raw-series": _TRAINING | {"readouts", "tokenizer"},
+    "random-encoder": _TRAINING - {"batch_size"},
+    "random-encoder-continuous": _TRAINING - {"batch_size"} | {"quantizer"},
 }
 
-# Settings that a study varies itself, and what says how.
-_VARIED = {"gamma": "gammas", "seed": "seeds"}
+# What decides which parts there are, in this order, comes before what is set in them.
+_DECIDING = (
+    "tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "augmentations", "metrics",
+)  # fmt: skip
+_BUDGET = {"epochs", "steps"}  # of these a run takes one
+_OLD_GAMMAS = "gamma is an axis like any other now: give axes={'gamma': [...]} in place of gammas"
 
 
 @dataclass(frozen=True)
 class Study:
-    """A grid of data sets, models, gammas and seeds.
+    """A grid of data sets, models, seeds and whatever else varies.
 
-    ``gammas`` apply to the recipes with a twin loss beside others; a twin loss alone keeps the
-    recipe's gamma. ``settings`` are further fields of the configuration, the same for every run,
-    and ``overrides`` are further fields for single recipes, by the recipe's name. The budget is
-    the setting ``epochs`` or else ``steps``: on each data set the whole number of epochs, at least
-    one, that comes nearest to that many optimiser steps. The controls belong to every study
-    without being asked for: the raw series, an untrained encoder (also without a codebook, where a
-    model has none) and, beside a twin loss, augmentation alone.
+    ``settings`` hold for every recipe that has them, ``overrides`` for single recipes, by the
+    recipe's name. ``axes`` map a setting to values: each multiplies every model that has the
+    setting, unless the recipe's own settings fix it. Parts are chosen first, so with
+    ``quantizer`` over vq and fsq, ``codebook_size`` varies only where there is a codebook; gamma 0
+    is the model without its twin loss. The controls belong to every study without being asked for,
+    along the axes that they have: the raw series, an untrained encoder (also without a codebook,
+    where a model has none) and, beside a twin loss, augmentation alone.
     """
 
     datasets: tuple[str, ...]
     recipes: tuple[str, ...] = ("vqvae", "vqvae-augmented", "bt-vqvae")
-    gammas: tuple[float, ...] = (0.5, 1.0, 2.0)
+    axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     seeds: int = 3
     settings: Mapping[str, Any] = field(default_factory=dict)
-    steps: int | None = None
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    gammas: InitVar[object] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, gammas: object) -> None:
+        if gammas is not None:
+            raise TwincodeError(_OLD_GAMMAS)
         for name in ("datasets", "recipes"):
             if not getattr(self, name):
                 raise TwincodeError(f"a study needs at least one of {name}")
         if self.seeds < 1:
             raise TwincodeError(f"a study needs at least 1 seed, not {self.seeds}")
-        for gamma in self.gammas:
-            if not 0 <= gamma < math.inf:
-                raise TwincodeError(f"gammas must be numbers from 0 up, not {gamma:g}")
-        if self.steps is not None and self.steps < 1:
-            raise TwincodeError(f"steps must be at least 1, not {self.steps}")
+        if any("seed" in each for each in (self.settings, self.axes, *self.overrides.values())):
+            raise TwincodeError("a study varies seed itself; use seeds")
+        if {*self.settings, *self.axes} >= _BUDGET:
+            raise TwincodeError("a study takes epochs or steps, not both")
+        for name, values in self.axes.items():
+            if not isinstance(values, list | tuple) or not values:
+                raise TwincodeError(f"axis {name} needs a list of values, not {values!r}")
+            if name in self.settings:
+                raise TwincodeError(f"{name} is an axis; leave it out of the settings")
         trained = [name for name in self.recipes if name not in _CONTROLS]
         for name in self.overrides:
             if name not in trained:
                 raise unknown_name("recipe with settings of its own", name, trained)
-        for settings in (self.settings, *self.overrides.values()):
-            self._check_settings(settings)
 
-    def configs(self, n_train: int) -> list[Config]:
-        """The distinct configurations to run on a data set with ``n_train`` train series.
+    def configs(self) -> list[Config]:
+        """The distinct configurations to run on every data set, controls first, seed by seed.
 
-        Controls come first, seed by seed. Raises TwincodeError for settings and recipes that do
-        not exist, and for different models that tables could not tell apart.
+        Raises TwincodeError for settings and recipes that do not exist, and for settings and axes
+        that no trained model has, or not the recipe they were given for.
         """
+        configs, read = self._plan(self.seeds)
+        for name in self.unread():
+            raise _unread(name, configs)
+        for recipe_name, settings in self.overrides.items():
+            for name in settings:
+                if name not in read[recipe_name]:
+                    own = [config for config in configs if config.recipe == recipe_name]
+                    raise _unread(name, own)
         distinct: dict[str, Config] = {}
-        for config in self._all_configs(n_train):
+        for config in configs:
             distinct.setdefault(config.digest(), config)
-        _check_labels(distinct.values())
         return list(distinct.values())
 
-    def check_read(self, names: Iterable[str]) -> None:
-        """Raise TwincodeError where no model reads a setting, or a recipe not one of its own.
+    def unread(self) -> list[str]:
+        """Settings and axes that no trained model has; controls count where there is no other."""
+        _, read = self._plan(seeds=1)
+        by_trained = [names for recipe_name, names in read.items() if recipe_name not in _CONTROLS]
+        known = set().union(*(by_trained or read.values()))
+        return [name for name in (*self.settings, *self.axes) if name not in known]
 
-        ``names`` are the settings in question. Untrained controls do not count, unless there is
-        nothing else.
-        """
-        configs = self._all_configs(n_train=1)
-        trained = [config for config in configs if config.recipe not in _CONTROLS] or configs
-        if idle := _idle_in_all(trained, names):
-            raise unread("this study", {name: read_where(name) for name in idle})
-        for recipe_name, settings in self.overrides.items():
-            own = [config for config in trained if config.recipe == recipe_name]
-            if idle := _idle_in_all(own, settings):
-                raise unread(f"recipe {recipe_name}", idle)
-
-    def _all_configs(self, n_train: int) -> list[Config]:
-        """Those that are equal still several times."""
-        configs = [self._control("raw-series", seed=0)]
-        for seed in range(self.seeds):
-            models = [each for name in self.recipes for each in self._models(name, seed, n_train)]
-            configs.append(self._control("random-encoder", seed=seed))
+    def _plan(self, seeds: int) -> tuple[list[Config], dict[str, set[str]]]:
+        """All configurations, equal ones still several times, and what each recipe has read."""
+        read: dict[str, set[str]] = {name: set() for name in (*_CONTROLS, *self.recipes)}
+        trained = [name for name in self.recipes if name not in _CONTROLS]
+        configs = self._control("raw-series", 0, read)
+        for seed in range(seeds):
+            models = [each for name in trained for each in self._models(name, seed, read[name])]
+            configs += self._control("random-encoder", seed, read)
             if any(map(is_continuous, models)):
-                configs.append(self._control("random-encoder-continuous", seed=seed))
+                configs += self._control("random-encoder-continuous", seed, read)
             configs += models
-        return configs
+        return configs, read
 
-    def _check_settings(self, settings: Mapping[str, Any]) -> None:
-        for name, instead in _VARIED.items():
-            if name in settings:
-                raise TwincodeError(f"a study varies {name} itself; use {instead}")
-        if self.steps is not None and "epochs" in settings:
-            raise TwincodeError("a study takes epochs or steps, not both")
+    @property
+    def _values(self) -> dict[str, Sequence[Any]]:
+        """The values that every setting of the study takes; of most it is one."""
+        return {**{name: (value,) for name, value in self.settings.items()}, **self.axes}
 
-    def _control(self, name: str, seed: int) -> Config:
-        fixed = _CONTROLS[name]
-        settings = {key: value for key, value in self.settings.items() if key not in fixed}
-        return recipe(name, **{**settings, "seed": seed})
+    def _control(self, name: str, seed: int, read: dict[str, set[str]]) -> list[Config]:
+        values = {each: v for each, v in self._values.items() if each not in _CONTROLS[name]}
+        return _along(recipe(name, seed=seed), values, read[name])
 
-    def _models(self, name: str, seed: int, n_train: int) -> list[Config]:
-        if name in _CONTROLS:
-            return []  # there already
-        shared = {**self.settings, "seed": seed}
-        config = recipe(name, **{**shared, **self.overrides.get(name, {})})
-        if self.steps is not None:
-            size = config.training.batch_size
-            config = config.replace(epochs=epochs_for(self.steps, n_train, size))
-        if not config.objective.gamma:
-            return [config]
-        control = _augmentation_alone(config, shared)
-        if is_alone(config):
-            return [control, config]
-        if not self.gammas:
-            raise TwincodeError(f"{name} needs at least one gamma; give some with --gammas")
-        return [control, *(_weighed(config, gamma, control) for gamma in self.gammas)]
-
-
-def _idle_in_all(configs: Iterable[Config], names: Iterable[str]) -> dict[str, str]:
-    """Those of the settings ``names`` that none of the models reads, and why the last does not."""
-    idle = dict.fromkeys(names, "")
-    for config in configs:
-        idle = config.idle(idle)
-    return idle
+    def _models(self, name: str, seed: int, read: set[str]) -> Iterator[Config]:
+        """A recipe along the axes; with a twin loss, augmentation alone goes before each."""
+        own = {each: (value,) for each, value in self.overrides.get(name, {}).items()}
+        base, shared = recipe(name, seed=seed), self._values
+        if _BUDGET & own.keys():
+            shared = {each: v for each, v in shared.items() if each not in _BUDGET}
+        values = {**shared, **own}
+        models = _along(base, values, read)
+        if base.twin_loss is None:
+            yield from models
+        elif is_alone(base):
+            # Without its twin loss nothing is left of it: the VQ-VAE of its size takes the place.
+            yield from _along(recipe("vqvae-augmented", seed=seed), values, read)
+            yield from (config for config in models if config.twin_loss is not None)
+        else:
+            for config in models:
+                silent = config.replace(upper_input="view").replace(twin_loss=NONE)
+                yield dataclasses.replace(silent, recipe="vqvae-augmented")
+                if config.twin_loss is not None:
+                    yield config
+                elif not config.makes_views:
+                    yield dataclasses.replace(config, recipe="vqvae")
 
 
-def epochs_for(steps: int, n_train: int, batch_size: int) -> int:
-    """The whole number of epochs, at least one, nearest to ``steps`` optimiser steps."""
-    if batch_size < 1:
-        raise TwincodeError(f"batch_size must be at least 1, not {batch_size}")
-    return max(1, round(steps / math.ceil(n_train / batch_size)))
+def _along(base: Config, values: Mapping[str, Sequence[Any]], read: set[str]) -> list[Config]:
+    """A configuration at all values of the settings that it has; ``read`` is told which."""
+    configs = [base]
+    rest = {name: found for name, found in values.items() if name not in _DECIDING}
+    steps = [{name: values[name]} for name in _DECIDING if name in values]
+    for step in [*steps, rest]:
+        configs = [each for config in configs for each in _at(config, step, read)]
+    return configs
 
 
-def _weighed(config: Config, gamma: float, control: Config) -> Config:
-    """A twin model at one gamma; at 0 the settings of its twin loss tell it from nothing."""
-    if gamma:
-        return config.replace(gamma=gamma)
-    silent = dataclasses.replace(config, objective=control.objective)
-    return silent.replace(upper_input=config.objective.upper_input)
+def _at(config: Config, values: Mapping[str, Sequence[Any]], read: set[str]) -> Iterator[Config]:
+    names = [name for name in values if _has(config, name)]
+    read.update(names)
+    for combination in product(*(values[name] for name in names)):
+        yield config.replace(**dict(zip(names, combination, strict=True)))
 
 
-def _augmentation_alone(config: Config, settings: Mapping[str, Any]) -> Config:
-    """What a twin model is without its twin loss; for an encoder alone, the VQ-VAE of its size."""
-    budget = "thesis-" if config.recipe.startswith("thesis-") else ""
-    usual = recipe(f"{budget}vqvae-augmented", **settings)
-    control = dataclasses.replace(config, recipe=usual.recipe, objective=usual.objective)
-    if is_alone(config):
-        control = dataclasses.replace(control, tokenizer=usual.tokenizer, quantizer=usual.quantizer)
-    return control.replace(gamma=0.0, upper_input="view")
+def _has(config: Config, name: str) -> bool:
+    """A twin loss alone keeps its encoder, and a model without a twin loss is not given one."""
+    if name in ("tokenizer", "quantizer") and is_alone(config):
+        return False
+    return config.has(name) and (name != "twin_loss" or config.twin_loss is not None)
 
 
-def _check_labels(configs: Iterable[Config]) -> None:
-    """Raise TwincodeError where two models would stand under one name in every table."""
-    first: dict[tuple[str, int], Config] = {}
-    for config in configs:
-        other = first.setdefault((label(config), config.training.seed), config)
-        if other is not config:
-            raise TwincodeError(
-                f"{other.recipe} and {config.recipe} would both be called {label(config)!r} but "
-                f"differ in {', '.join(_differences(other, config))}; put them in separate studies"
-            )
-
-
-def _differences(one: Config, other: Config) -> list[str]:
-    mine, yours = one.to_dict(), other.to_dict()
-    return [
-        name
-        for group, fields in mine.items()
-        if isinstance(fields, dict)
-        for name, value in fields.items()
-        if yours[group][name] != value
-    ]
+def _unread(name: str, configs: Sequence[Config]) -> TwincodeError:
+    if name in _DECIDING and name != "gamma":
+        return TwincodeError(f"none of these models has a choice of {name}; leave it out")
+    return unread(name, configs)

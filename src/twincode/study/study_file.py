@@ -1,40 +1,36 @@
 """A study described in a TOML file."""
 
-import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from twincode.errors import TwincodeError, unknown_name
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-# Tables of the file, and the fields of a study they fill.
-SETTINGS, OVERRIDES = "settings", "recipe"
-
 
 def read_study_file(path: Path) -> dict[str, Any]:
     """The fields of a Study as ``path`` gives them.
 
-    The file holds any of the lists ``datasets``, ``recipes`` and ``gammas``, the whole numbers
-    ``seeds``, ``epochs`` and ``steps``, a table ``settings``, and a table ``recipe.NAME`` for each
-    recipe with settings of its own. Data sets given as paths are found from the file's folder.
-    Raises TwincodeError, in one line, for a file that cannot be read and for what it should not
-    hold.
+    The file holds any of the lists ``datasets`` and ``recipes``, the whole number ``seeds``, the
+    tables ``axes`` and ``settings``, a table ``recipe.NAME`` for each recipe with settings of its
+    own, and ``epochs`` or ``steps``, which are short for settings. Data sets given as paths are
+    found from the file's folder. Raises TwincodeError, in one line, for a file that cannot be read
+    and for what it should not hold.
     """
     entries = _load(path)
+    if "gammas" in entries:
+        raise TwincodeError(
+            f"{path}: gamma is an axis like any other now; in place of gammas write a table "
+            f"[axes] with gamma = {entries['gammas']}"
+        )
     for name in entries:
         if name not in _READERS:
             raise unknown_name(f"entry in {path}", name, _READERS)
     study = {name: _READERS[name](path, name, value) for name, value in entries.items()}
-    settings = study.pop(SETTINGS, {})
-    if "epochs" in study:
-        settings = {**settings, "epochs": study.pop("epochs")}
-    overrides = study.pop(OVERRIDES, {})
-    return {**study, "settings": settings, "overrides": overrides}
+    budget = {name: study.pop(name) for name in ("epochs", "steps") if name in study}
+    study["settings"] = {**budget, **study.get("settings", {})}
+    study["overrides"] = study.pop("recipe", {})
+    return study
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -46,7 +42,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise TwincodeError(f"{path} is not a readable study file: {error}") from error
 
 
-def _texts(path: Path, name: str, value: Any) -> tuple[str, ...]:
+def _names(path: Path, name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _wrong(path, name, 'a list of names such as ["GunPoint"]', value)
     return tuple(value)
@@ -54,14 +50,8 @@ def _texts(path: Path, name: str, value: Any) -> tuple[str, ...]:
 
 def _data(path: Path, name: str, value: Any) -> tuple[str, ...]:
     """A path that is there beside the file means that one; all else is left to the data room."""
-    beside = [(path.parent / Path(item).expanduser(), item) for item in _texts(path, name, value)]
+    beside = [(path.parent / Path(item).expanduser(), item) for item in _names(path, name, value)]
     return tuple(str(place) if place.is_file() or "/" in item else item for place, item in beside)
-
-
-def _gammas(path: Path, name: str, value: Any) -> tuple[float, ...]:
-    if not isinstance(value, list) or not all(map(_is_number, value)):
-        raise _wrong(path, name, "a list of numbers such as [0.5, 1]", value)
-    return tuple(map(float, value))
 
 
 def _count(path: Path, name: str, value: Any) -> int:
@@ -82,21 +72,17 @@ def _tables(path: Path, name: str, value: Any) -> Mapping[str, Mapping[str, Any]
     return {recipe: _table(path, f"{name}.{recipe}", table) for recipe, table in value.items()}
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _wrong(path: Path, name: str, wanted: str, value: Any) -> TwincodeError:
     return TwincodeError(f"{path}: {name} must be {wanted}, not {value!r}")
 
 
 _READERS: dict[str, Callable[[Path, str, Any], Any]] = {
     "datasets": _data,
-    "recipes": _texts,
-    "gammas": _gammas,
+    "recipes": _names,
     "seeds": _count,
     "epochs": _count,
     "steps": _count,
-    SETTINGS: _table,
-    OVERRIDES: _tables,
+    "axes": _table,
+    "settings": _table,
+    "recipe": _tables,
 }

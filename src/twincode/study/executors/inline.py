@@ -4,8 +4,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twincode.study.executors.contract import Ended, Logged, Report, Started, Stopping, Task
-from twincode.study.planned import PlannedRun
+from twincode.study.executors.executor import Report, Task
+from twincode.study.executors.log_tail import LogTail
+from twincode.study.runs import PlannedRun
 from twincode.train.log import Record
 
 
@@ -16,11 +17,16 @@ class Inline:
     elsewhere = False
 
     def __call__(self, runs: Sequence[PlannedRun], task: Task, report: Report) -> None:
-        """Carry out every run; see the contract."""
+        """Carry out every run; see ``Executor``."""
         for run in runs:
+            tail = LogTail(run)
 
-            def watch(record: Record, run: PlannedRun = run) -> None:
-                report(Stopping() if record["event"] == "stopping" else Logged(run, record))
+            def watch(record: Record, tail: LogTail = tail) -> None:
+                if record["event"] == "stopping":
+                    report({"event": "stopping"})
+                for each in tail.news():
+                    report(each)
 
-            report(Started(run, f"process {os.getpid()}"))
-            report(Ended(run, task(run, watch)))
+            report({"event": "started", "run": run.name, "worker": f"process {os.getpid()}"})
+            reason = task(run, watch)
+            report({"event": "ended", "run": run.name, "reason": reason})

@@ -14,18 +14,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from twincode.errors import TwincodeError
-from twincode.study.executors.contract import (
-    ATTEMPTS,
-    Ended,
-    Logged,
-    Lost,
-    Report,
-    Started,
-    Stopping,
-    Task,
-)
-from twincode.study.executors.threads import cores, thread_variables
-from twincode.study.planned import PlannedRun
+from twincode.study.executors.executor import ATTEMPTS, Report, Task, thread_variables
+from twincode.study.executors.log_tail import LogTail
+from twincode.study.runs import PlannedRun
 from twincode.train.interrupt import PatientInterrupt
 
 WORKER = "twincode.study.executors.worker"
@@ -49,7 +40,7 @@ class Processes:
             raise TwincodeError("several workers need Linux or macOS; leave --workers out")
 
     def __call__(self, runs: Sequence[PlannedRun], task: Task, report: Report) -> None:
-        """Carry out every run; see the contract."""
+        """Carry out every run; see ``Executor``."""
         with _Crew(self.workers, runs, task, report) as crew, PatientInterrupt() as interrupt:
             while crew.busy:
                 if interrupt.pending:
@@ -76,7 +67,7 @@ class _Worker:
                 start_new_session=True,  # Ctrl-C is for the driver to pass on
             )
         self.line = Connection(mine.detach())
-        self.run: PlannedRun | None = None
+        self.tail: LogTail | None = None  # of the run it is at work on
 
     def send(self, message: object) -> None:
         """Send anything; a worker that has died is noticed when its line is read."""
@@ -125,7 +116,7 @@ class _Crew:
     @property
     def busy(self) -> bool:
         """Whether any run waits or is at work."""
-        return bool(self._waiting) or any(worker.run for worker in self._workers)
+        return bool(self._waiting) or any(worker.tail for worker in self._workers)
 
     def ask_to_stop(self) -> None:
         """Let nobody take up a run any more, and those at work finish their epoch."""
@@ -133,23 +124,29 @@ class _Crew:
             return
         self._stopping = True
         self._waiting.clear()
-        self._report(Stopping())
+        self._report({"event": "stopping"})
         for worker in self._workers:
             worker.send(None)
 
     def step(self) -> None:
-        """Give waiting runs to free workers, then take in what workers say."""
+        """Give waiting runs to free workers, then take in what the logs and the workers say."""
         for worker in self._free():
-            worker.run = self._waiting.popleft()
-            self._attempts[worker.run.name] += 1
-            worker.send((self._task, worker.run))
-            self._report(Started(worker.run, f"process {worker.process.pid}"))
+            run = self._waiting.popleft()
+            worker.tail = LogTail(run)
+            self._attempts[run.name] += 1
+            worker.send((self._task, run))
+            name = f"process {worker.process.pid}"
+            self._report({"event": "started", "run": run.name, "worker": name})
         lines = {worker.line: worker for worker in self._workers}
-        for line in wait(list(lines), POLL_SECONDS):
+        ready = wait(list(lines), POLL_SECONDS)
+        for worker in self._workers:
+            for record in worker.tail.news() if worker.tail else ():
+                self._report(record)
+        for line in ready:
             self._listen(lines[line])  # type: ignore[index]
 
     def _free(self) -> Iterator[_Worker]:
-        idle = [worker for worker in self._workers if worker.run is None]
+        idle = [worker for worker in self._workers if worker.tail is None]
         while self._waiting:
             if not idle:
                 if len(self._workers) == self._size:
@@ -160,30 +157,34 @@ class _Crew:
 
     def _listen(self, worker: _Worker) -> None:
         try:
-            kind, content = pickle.loads(worker.line.recv_bytes())
+            reason = pickle.loads(worker.line.recv_bytes())
         except (EOFError, OSError):
             self._bury(worker)
             return
-        if worker.run is None:
-            return
-        if kind == "record":
-            self._report(Logged(worker.run, content))
-        else:
-            run, worker.run = worker.run, None
-            self._report(Ended(run, content))
+        if worker.tail is not None:
+            run, worker.tail = worker.tail.run, None
+            self._report({"event": "ended", "run": run.name, "reason": reason})
 
     def _bury(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         reason = worker.obituary()
         worker.close()
-        run = worker.run
-        if run is None or self._stopping:
+        if worker.tail is None or self._stopping:
             return
+        run = worker.tail.run
         if self._attempts[run.name] < ATTEMPTS:
             self._waiting.appendleft(run)
-            self._report(Lost(run))
+            self._report({"event": "lost", "run": run.name})
         else:
-            self._report(Ended(run, f"{reason} ({ATTEMPTS} times)"))
+            reason = f"{reason} ({ATTEMPTS} times)"
+            self._report({"event": "ended", "run": run.name, "reason": reason})
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Ray: the cores and accelerators of this machine, or of a cluster with one file system."""
 
 import importlib.util
-import json
 import logging
 import math
 import os
@@ -15,20 +14,10 @@ from typing import Any
 
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
-from twincode.study.executors.contract import (
-    ATTEMPTS,
-    Ended,
-    Logged,
-    Report,
-    Started,
-    Stopping,
-    Task,
-)
-from twincode.study.executors.threads import thread_variables
-from twincode.study.planned import PlannedRun
+from twincode.study.executors.executor import ATTEMPTS, Report, Task, thread_variables
+from twincode.study.executors.log_tail import LogTail
+from twincode.study.runs import PlannedRun
 from twincode.train.interrupt import PatientInterrupt
-from twincode.train.log import Record
-from twincode.train.run import LOG
 
 LOCAL = "local"
 POLL_SECONDS = 0.5
@@ -75,7 +64,7 @@ class RayCluster:
             raise TwincodeError("Ray is not installed; install it with pip install 'twincode[ray]'")
 
     def __call__(self, runs: Sequence[PlannedRun], task: Task, report: Report) -> None:
-        """Carry out every run; see the contract."""
+        """Carry out every run; see ``Executor``."""
         with _connected(self.address) as ray, PatientInterrupt() as interrupt:
             if self.address == LOCAL:
                 self._check_room(ray)
@@ -118,7 +107,7 @@ class _Queue:
             max_retries=ATTEMPTS - 1,
             runtime_env={"env_vars": thread_variables(max(1, int(cluster.cpus)))},
         )(_carry_out)
-        self._open: dict[Any, _LogTail] = {}
+        self._open: dict[Any, LogTail] = {}
         self._stopping = False
 
     @property
@@ -131,7 +120,7 @@ class _Queue:
         if not self._stopping:
             self._stopping = True
             self._waiting.clear()
-            self._report(Stopping())
+            self._report({"event": "stopping"})
             self.cancel(force=False)
 
     def cancel(self, force: bool) -> None:
@@ -143,17 +132,24 @@ class _Queue:
         """Give runs to Ray, then take in what became of others."""
         while self._waiting and len(self._open) < self._room():
             run = self._waiting.popleft()
-            self._open[self._remote.remote(self._task, run)] = _LogTail(run)
+            self._open[self._remote.remote(self._task, run)] = LogTail(run)
         handed_in = list(self._open)
         over, _ = self._ray.wait(handed_in, num_returns=len(handed_in), timeout=POLL_SECONDS)
         for tail in self._open.values():
-            for event in tail.news():
-                self._report(event)
+            self._follow(tail)
         for reference in over:
             run = self._open.pop(reference).run
             reason = self._reason(reference)
             if not self._stopping or reason is None:
-                self._report(Ended(run, reason))
+                self._report({"event": "ended", "run": run.name, "reason": reason})
+
+    def _follow(self, tail: LogTail) -> None:
+        """Report the news of a run; that it has started shows in its log alone."""
+        before, records = tail.moved, list(tail.news())
+        if tail.moved and not before:
+            self._report({"event": "started", "run": tail.run.name, "worker": "ray"})
+        for record in records:
+            self._report(record)
 
     def _room(self) -> int:
         there = self._ray.cluster_resources()
@@ -170,44 +166,6 @@ class _Queue:
             detail = (str(error).splitlines() or [""])[0]
             return f"its worker died {ATTEMPTS} times ({type(error).__name__}: {detail})"
         return reason
-
-
-class _LogTail:
-    """What a run adds to its log from now on, read from the file system that all nodes share."""
-
-    def __init__(self, run: PlannedRun) -> None:
-        self.run = run
-        self._path = run.folder / LOG
-        self._position = self._size()
-        self._started = False
-
-    def news(self) -> Iterator[Started | Logged]:
-        """The events since the last call. A run taken up again may first cut its log."""
-        size = self._size()
-        changed, self._position = size != self._position, min(size, self._position)
-        if changed and not self._started:
-            self._started = True
-            yield Started(self.run, "ray")
-        for record in self._records() if size > self._position else ():
-            if record["event"] != "stopping":
-                yield Logged(self.run, record)
-
-    def _records(self) -> Iterator[Record]:
-        with self._path.open("rb") as file:
-            file.seek(self._position)
-            added = file.read()
-        whole = added[: added.rfind(b"\n") + 1]
-        self._position += len(whole)
-        for line in whole.splitlines():
-            # A log may be cut and grow again between two looks; half a line is then passed over.
-            with suppress(ValueError):
-                yield json.loads(line)
-
-    def _size(self) -> int:
-        try:
-            return self._path.stat().st_size
-        except FileNotFoundError:
-            return 0
 
 
 def _carry_out(task: Task, run: PlannedRun) -> str | None:

@@ -1,6 +1,6 @@
-"""A worker process: takes runs from its driver, tells what becomes of them, and dies with it.
+"""A worker process: takes runs from its driver, says how each ends, and dies with its driver.
 
-The driver sends (task, run) pairs, or None to stop; it is told of ``record`` and ``ended``.
+The driver sends (task, run) pairs, or None to stop.
 """
 
 import _thread
@@ -24,8 +24,7 @@ def serve(line: Connection) -> None:
     try:
         while (order := pickle.loads(orders.get())) is not None:
             task, run = order
-            reason = task(run, lambda record: _tell(line, "record", record))
-            _tell(line, "ended", reason)
+            line.send_bytes(pickle.dumps(task(run)))
     except KeyboardInterrupt:
         return  # the epoch is saved
 
@@ -41,10 +40,6 @@ def _receive(line: Connection, orders: "SimpleQueue[bytes]") -> None:
         if order == pickle.dumps(None):
             # As if Ctrl-C had been pressed here: training finishes its epoch, all else stops.
             _thread.interrupt_main()
-
-
-def _tell(line: Connection, kind: str, content: object) -> None:
-    line.send_bytes(pickle.dumps((kind, content)))
 
 
 if __name__ == "__main__":

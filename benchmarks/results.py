@@ -1,0 +1,179 @@
+"""Brings ``docs/results.md`` up to date with the kept studies: its tables, numbers and figures.
+
+``python -m benchmarks.results`` rewrites what stands between ``<!-- table NAME -->`` and
+``<!-- end -->``, and every number that a comment such as ``<!--study: ratio | reconstruction |
+VAE-->`` follows; all else on the page is written by hand. The full tables go beside the stored runs
+as ``summary.csv`` and ``paired.csv``.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import fmean
+
+from twincode.errors import TwincodeError, unknown_name
+from twincode.files import write_text, write_whole
+from twincode.report.compare import Difference, comparable, differences, ranking
+from twincode.report.figures.trade_off import relative_trade_off
+from twincode.report.metrics import decimals_for, number, p_text, signed
+from twincode.report.models import NAIVE
+from twincode.report.page import drawn
+from twincode.report.runs import load_results
+from twincode.report.tables import paired_frame, summary_table
+
+ROOT = Path(__file__).parents[1]
+STUDIES = ("study", "systems")
+ANCHORS = "anchors.csv"
+_QUOTED = re.compile(r"([^\s(|*]*)<!--(\w+): ([^>]*?)-->")
+_TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SVM, _NEIGHBOURS, _ERROR = "svm_accuracy@flatten", "knn5_accuracy@flatten", "reconstruction"
+
+
+class Study:
+    """What the page can quote of one kept study, each by a word and what it is of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.results = load_results(folder)
+        self.differences = differences(self.results)
+        self.naive = next(m.label for m in self.results.models if m.method == NAIVE)
+
+    def quote(self, words: str) -> str:
+        """The text for ``word | measure | model | ...``; raises TwincodeError for another word."""
+        kind, *of = (each.strip() for each in words.split("|"))
+        kinds: Mapping[str, Callable[..., str]] = {
+            "runs": lambda: str(len(self.results.runs)),
+            "mean": lambda *of: number(self.mean(*of), 3),
+            "ratio": lambda *of: number(self.ratio(*of), 2),
+            "rank": lambda *of: number(self.rank(*of), 1),
+            "value": self.value,
+            "gain": lambda *of: signed(self.pair(*of).mean, 3),
+            "p": lambda *of: p_text(self.pair(*of).holm).replace(" ", ""),
+            "raw p": lambda *of: p_text(self.pair(*of).p).replace(" ", ""),
+            "higher": lambda *of: str(self.pair(*of).higher),
+            "lower": lambda *of: str(self.pair(*of).lower),
+        }
+        if kind not in kinds:
+            raise unknown_name("kind of number", kind, kinds)
+        return kinds[kind](*of)
+
+    def mean(self, measure: str, model: str) -> float:
+        """The mean over the data sets on which every compared model was measured."""
+        table = comparable(self.results, self.results.measures[measure])
+        return float(table[model].mean()) if model in table else math.nan
+
+    def ratio(self, measure: str, model: str, without: str = "") -> float:
+        """The geometric mean of a number as a multiple of the naive model's.
+
+        ``without`` names data sets to leave out by the beginning of their names.
+        """
+        table = comparable(self.results, self.results.measures[measure])
+        if without:
+            table = table[~table.index.str.startswith(without)]
+        if model not in table:
+            return math.nan
+        return math.exp(fmean(map(math.log, table[model] / table[self.naive])))
+
+    def rank(self, measure: str, model: str) -> float:
+        """The average rank over data sets."""
+        found = ranking(self.results, self.results.measures[measure])
+        return found.ranks.get(model, math.nan) if found else math.nan
+
+    def value(self, measure: str, model: str, dataset: str) -> str:
+        """A mean over seeds on one data set."""
+        mean = self.results.final[dataset, model, measure].mean
+        return number(mean, max(2, decimals_for([mean])))
+
+    def pair(self, measure: str, model: str, against: str) -> Difference:
+        """The paired difference of two models."""
+        for found in self.differences:
+            if (found.measure.key, found.model.label, found.base.label) == (
+                measure,
+                model,
+                against,
+            ):
+                return found
+        raise TwincodeError(f"{model} is not compared with {against} by {measure}")
+
+
+def page(text: str, stored: Path) -> str:
+    """The page ``text`` with every table and quoted number as the studies in ``stored`` have it."""
+    studies = {name: Study(stored / name) for name in STUDIES}
+    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
+        anchors = list(csv.DictReader(file))
+    tables = {
+        "systems": lambda: _systems(studies["systems"]),
+        "published": lambda: _published(studies["study"], anchors),
+    }
+    text = _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
+    return _QUOTED.sub(
+        lambda found: f"{studies[found[2]].quote(found[3])}<!--{found[2]}: {found[3]}-->", text
+    )
+
+
+def unquoted(text: str) -> list[str]:
+    """The numbers in the prose of a page that no comment says the source of."""
+    prose = _QUOTED.sub("", _TABLE.sub("", text))
+    prose = re.sub(r"`[^`]*`|\]\([^)]*\)|<!--.*?-->|\b\w*[A-Za-z]+-?\d\w*", "", prose)
+    return re.findall(r"[+−<]?\d[\d.,]*\d|\d", prose)
+
+
+def write_results(stored: Path, docs: Path) -> None:
+    """Bring the page, its figures and the full tables up to date."""
+    path = docs / "results.md"
+    write_text(path, page(path.read_text(encoding="utf-8"), stored))
+    for name in STUDIES:
+        results = load_results(stored / name)
+        figure = relative_trade_off(results)
+        if figure:
+            content = drawn(figure)
+            write_whole(
+                docs / "figures" / f"{name}-trade-off.svg", lambda p, c=content: p.write_bytes(c)
+            )
+        for kind, frame in (("summary", summary_table(results)), ("paired", paired_frame(results))):
+            text = frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+            write_text(stored / name / f"{kind}.csv", text)
+
+
+def _systems(study: Study) -> str:
+    """Every system: probes and their ranks, and the error as a multiple of the naive model's."""
+    rows = [
+        [m.label if m.trained else f"*{m.label}*", number(study.mean(_SVM, m.label), 3),
+         number(study.rank(_SVM, m.label), 1), number(study.mean(_NEIGHBOURS, m.label), 3),
+         number(study.ratio(_ERROR, m.label), 2)]
+        for m in study.results.models
+    ]  # fmt: skip
+    return _markdown(["Model", "Linear SVM", "its rank", "5-NN", "Error, × VQ-VAE's"], rows)
+
+
+def _published(study: Study, anchors: list[dict[str, str]]) -> str:
+    """Linear SVM on averaged codes beside published numbers, data set by data set."""
+
+    def anchor(dataset: str, source: str, model: str) -> str:
+        found = {
+            (row["dataset"], row["source"], row["model"].split(",")[0]): row["value"]
+            for row in anchors
+            if row["metric"] in ("svm_accuracy", "accuracy")
+        }
+        return f"{float(found[dataset, source, model]):.3f}"
+
+    readout = "svm_accuracy@mean"
+    rows = [
+        [dataset, study.value(readout, "VQ-VAE", dataset),
+         study.value(readout, "BT-VQVAE γ=1", dataset),
+         anchor(dataset, "follow-up", "VQ-VAE"), anchor(dataset, "follow-up", "BT-VQVAE"),
+         anchor(dataset, "unsupervised", "TS2Vec"), anchor(dataset, "bake-off", "HC2")]
+        for dataset in study.results.datasets
+    ]  # fmt: skip
+    names = ["VQ-VAE, here", "BT-VQVAE γ=1, here", "VQ-VAE, authors", "BT-VQVAE, authors"]
+    return _markdown(["", *names, "TS2Vec", "HIVE-COTE 2"], rows)
+
+
+def _markdown(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    write_results(ROOT / "results", ROOT / "docs")

@@ -1,0 +1,94 @@
+"""Series above their grids of codes."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import altair as alt
+import numpy as np
+from numpy.typing import NDArray
+
+from twincode.report.blocks import Control, Figure
+from twincode.report.exhibits import Exhibit, curve, exhibits_of, seeds_text
+from twincode.report.figures import theme
+from twincode.report.runs import Results
+
+_GAP = 0.03  # of a grid's width, between grids side by side
+_GOLDEN_ANGLE = 0.381966
+
+
+def tokens(results: Results, dataset: str) -> Figure | None:
+    """A panel a model: one series above its grid of codes, low frequencies at the bottom."""
+    kept = exhibits_of(results, dataset, "token_series", "token_codes", "code_counts")
+    if not kept:
+        return None
+    frame = theme.stacked(part for each in kept for part in _parts(each))
+    count = len(kept[0].arrays["token_codes"])
+    labels = kept[0].arrays.get("token_labels", np.full(count, -1)).tolist()
+    named = [f", class {kept[0].class_of(label)}" if label >= 0 else "" for label in labels]
+    return Figure(
+        f"{dataset}-tokens", "Series as tokens",
+        "A test series above its grid of codes: time runs to the right, frequency upwards. Equal "
+        "colours are equal codes within one model. Levels, bands and codebooks stand side by side, "
+        f"each under the whole series. {seeds_text(kept)}",
+        _chart(tuple(each.model.label for each in kept), int(frame.code.max()) + 1), frame,
+        (Control("series", "Series", {f"{k + 1}{name}": str(k) for k, name in enumerate(named)}),),
+    )  # fmt: skip
+
+
+def code_colours(count: int) -> list[str]:
+    """``count`` colours, neighbours far apart: hue by golden angle, lightness in three steps."""
+    found = []
+    for index in range(count):
+        parts = colorsys.hls_to_rgb(index * _GOLDEN_ANGLE % 1, (0.42, 0.62, 0.80)[index % 3], 0.5)
+        found.append("#" + "".join(f"{round(255 * part):02x}" for part in parts))
+    return found
+
+
+@cache
+def _chart(names: tuple[str, ...], count: int) -> dict[str, Any]:
+    one = alt.Chart().transform_filter("datum.series == {series}")
+    bare: dict[str, Any] = {"axis": None, "scale": alt.Scale(zero=False, nice=False)}
+    colours = alt.Scale(domain=list(range(count)), range=code_colours(count))
+    cells = (
+        one.transform_filter("isValid(datum.code)")
+        .transform_calculate(right="datum.left + 1", high="datum.low + 1")
+        .mark_rect()
+        .encode(
+            x=alt.X("left:Q", **bare), x2="right:Q", y=alt.Y("low:Q", **bare), y2="high:Q",
+            color=alt.Color("code:O", legend=None, scale=colours), tooltip=["code:O"],
+        )
+    )  # fmt: skip
+    lines = one.transform_filter("!isValid(datum.code)").mark_line(color=theme.INK, strokeWidth=1.2)
+    above = lines.encode(x="left:Q", y="low:Q", detail="line:N", order="left:Q")
+    return theme.panels(names, 150, cells, above, x="independent", y="independent")
+
+
+def _parts(exhibit: Exhibit) -> Iterator[dict[str, Any]]:
+    """For each series the cells of its grids, and the series above each of them."""
+    pairs = zip(exhibit.arrays["token_codes"], exhibit.arrays["token_series"], strict=True)
+    for place, (codes, series) in enumerate(pairs):
+        left, own = 0.0, {"panel": exhibit.model.label, "series": place}
+        line = curve(series, most=100)
+        lifted = line["value"] - line["value"].min()
+        height = len(codes) * (1.08 + 0.55 * lifted / (lifted.max() or 1.0))
+        for number, grid in enumerate(_grids(exhibit, codes)):
+            rows, columns = np.indices(grid.shape)
+            across = left + line["step"] / max(1, series.shape[1] - 1) * grid.shape[1]
+            channels = number * len(series) + line["channel"]
+            yield {**own, "left": left + columns.ravel(), "low": rows.ravel(), "code": grid.ravel()}
+            yield {**own, "left": across, "low": height, "line": channels}
+            left += grid.shape[1] + _GAP * codes.shape[1]
+
+
+def _grids(exhibit: Exhibit, codes: NDArray[Any]) -> list[NDArray[Any]]:
+    """The grids (H, W_i) that stand side by side in codes (H, W)."""
+    widths = exhibit.arrays.get("grid_widths")
+    if widths is not None and int(widths.sum()) == codes.shape[1]:
+        return np.split(codes, np.cumsum(widths)[:-1], axis=1)
+    # Runs that did not store widths: a new grid begins where codes come from the next codebook.
+    owners = np.searchsorted(np.cumsum(exhibit.codebook_sizes), codes[0], side="right")
+    return np.split(codes, np.flatnonzero(np.diff(owners)) + 1, axis=1)

@@ -1,0 +1,113 @@
+"""What the codes carry against what it costs: one number of every model against another."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from twincode.report.blocks import Control, Figure
+from twincode.report.compare import comparable
+from twincode.report.figures import theme
+from twincode.report.metrics import Measure
+from twincode.report.models import NAIVE, Model, is_number
+from twincode.report.runs import Results, Summary
+
+
+def trade_off(results: Results, dataset: str) -> Figure | None:
+    """Every model on one data set; bars are one standard deviation over seeds."""
+    values = {
+        (label, key): value for (of, label, key), value in results.final.items() if of == dataset
+    }
+    return _figure(
+        results, f"{dataset}-trade-off", "Codes against cost", "Means over seeds, bars of one "
+        "standard deviation.", values, ("", ""),
+    )  # fmt: skip
+
+
+def relative_trade_off(results: Results) -> Figure | None:
+    """Every model over all data sets, relative to the naive one."""
+    naive = next((m.label for m in results.models if m.method == NAIVE and m.trained), "")
+    values: dict[tuple[str, str], Summary] = {}
+    for measure in results.main_measures:
+        table = comparable(results, measure)
+        if naive not in table or len(table) < 2:
+            continue
+        if _is_cost(measure):
+            if (table <= 0).any(axis=None):
+                continue
+            means = np.exp(table.div(table[naive], axis=0).map(math.log).mean())
+        else:
+            means = table.sub(table[naive], axis=0).mean()
+        values |= {(label, measure.key): Summary(v, math.nan, 1) for label, v in means.items()}
+    return _figure(
+        results, "trade-off", "Codes against cost, over all data sets", f"Relative to {naive}: "
+        "errors as multiples of its errors (geometric mean), the rest as differences (mean), over "
+        "the data sets on which every compared model was measured.",
+        values, (f", multiple of {naive}'s", f", less {naive}'s"),
+    )  # fmt: skip
+
+
+def _is_cost(measure: Measure) -> bool:
+    return measure.better == "lower" and not measure.readout
+
+
+def _figure(
+    results: Results, name: str, title: str, caption: str,
+    values: dict[tuple[str, str], Summary], units: tuple[str, str],
+) -> Figure | None:  # fmt: skip
+    import pandas as pd
+
+    present = {key for _, key in values}
+    costs = [m for m in results.main_measures if _is_cost(m) and m.key in present]
+    gains = [m for m in results.main_measures if not _is_cost(m) and m.key in present]
+    shown = [m for m in results.models if any(label == m.label for label, _ in values)]
+    placed = [m for m in shown if m.trained and any((m.label, c.key) in values for c in costs)]
+    if not gains or not placed:
+        return None
+    rows = []
+    for model in shown:
+        axis = next((each for each, value in model.axes.items() if is_number(value)), "")
+        kind = " ".join([model.title, *(f"{n}={v}" for n, v in model.axes.items() if n != axis)])
+        row: dict[str, Any] = {"model": model.label, "kind": kind, "trained": model.trained}
+        row["along"] = model.axes.get(axis, math.nan)
+        for measure in (*costs, *gains):
+            mean, std, _ = values.get((model.label, measure.key), Summary(math.nan, math.nan, 0))
+            row |= {measure.key: mean}
+            row |= {f"{measure.key} low": mean - std, f"{measure.key} high": mean + std}
+        rows.append(row)
+    caption += " A line leads through models that differ in one number; dashed levels are controls."
+    controls = (Control("gain", "Upwards", theme.options(gains)),
+                Control("cost", "Across", theme.options(costs)))  # fmt: skip
+    return Figure(name, title, caption, _chart(tuple(shown), units), pd.DataFrame(rows), controls)
+
+
+@cache
+def _chart(models: tuple[Model, ...], units: tuple[str, str]) -> dict[str, Any]:
+    scale = alt.Scale(zero=False, padding=14)
+    across: dict[str, Any] = {"title": f"{{cost title}}{units[0]}", "scale": scale}
+    up: dict[str, Any] = {"title": f"{{gain title}}{units[1]}", "scale": scale}
+    x, y = alt.X("{cost}:Q", **across), alt.Y("{gain}:Q", **up)
+    told = [alt.Tooltip(f"{{{each}}}:Q", title=f"{{{each} title}}") for each in ("gain", "cost")]
+    every = alt.Chart(theme.TABLE).encode(
+        color=theme.models(alt.Color, models), tooltip=["model:N", *told]
+    )
+    placed = every.transform_filter(
+        "datum.trained && isValid(datum['{cost}']) && isValid(datum['{gain}'])"
+    )
+    bars = placed.mark_rule(opacity=0.6)
+    return theme.wide(
+        360,
+        every.transform_filter("!datum.trained").mark_rule(strokeDash=[5, 4]).encode(y=y),
+        placed.transform_filter("isValid(datum.along)")
+        .mark_line(strokeWidth=1)
+        .encode(x=x, y=y, detail="kind:N", order="along:Q", color=alt.value(theme.PALE)),
+        bars.encode(x=alt.X("{cost} low:Q", **across), x2="{cost} high:Q", y=y),
+        bars.encode(x=x, y=alt.Y("{gain} low:Q", **up), y2="{gain} high:Q"),
+        placed.mark_point(size=90, filled=True, opacity=1).encode(
+            x=x, y=y, shape=theme.models(alt.Shape, models)
+        ),
+    )

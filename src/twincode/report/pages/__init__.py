@@ -1,0 +1,5 @@
+"""The parts of the page, one a file: each ``sections`` turns results into what a reader sees."""
+
+from twincode.report.pages import dataset, overview, paired, provenance
+
+PAGES = (overview.sections, paired.sections, dataset.sections, provenance.sections)

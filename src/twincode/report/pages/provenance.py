@@ -1,0 +1,116 @@
+"""How the results were made, and what a reader should be warned of."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from twincode.report.blocks import Block, Cell, Row, Section, Table, Text
+from twincode.report.metrics import MISSING
+from twincode.report.models import symbol, text_of
+from twincode.report.runs import Results, Run, command_line
+
+_COLLAPSED = 0.1  # of its codes; a codebook whose perplexity is no more is called collapsed
+_HASH = 12  # characters, enough to tell two checksums apart by eye
+
+
+def sections(results: Results) -> list[Section]:
+    """Commands, circumstances, data, and settings: those that differ, those all share."""
+    own = [command_line(run.record["command"]) for run in results.runs]
+    commands = [results.command] if results.command else dict.fromkeys(own)
+    blocks: tuple[Block, ...] = (
+        *(Text(command, "command") for command in commands),
+        Table("Runs", ("", ""), tuple(Row(name, (Cell(text),)) for name, text in _facts(results))),
+        _data(results),
+        *_settings(results),
+    )
+    return [Section("How this was made", "made", blocks)]
+
+
+def warnings(results: Results) -> Iterator[str]:
+    """What keeps the numbers from being compared at face value."""
+    if results.planned and len(results.runs) < results.planned:
+        missing = results.planned - len(results.runs)
+        yield f"Not finished: {missing} of {results.planned} planned runs are missing."
+    if results.left_out:
+        yield f"Left out: {results.left_out} runs in this folder that belong to other studies."
+    for dataset in results.datasets:
+        runs = results.of_dataset(dataset)
+        if len({run.record["dataset"]["checksum"] for run in runs}) > 1:
+            yield f"The runs on {dataset} did not all see the same data."
+        if len({run.record["epochs"] for run in runs} - {0}) > 1:
+            yield f"Not all models on {dataset} were trained for the same epochs."
+    places = [(run.dataset, results.model_of(run).label, run) for run in results.runs]
+    for (dataset, label, seed), count in Counter((d, m, run.seed) for d, m, run in places).items():
+        if count > 1:
+            yield f"{label} on {dataset} was run {count} times with seed {seed}; all count."
+    for run in results.runs:
+        if 0 < run.last_epoch < run.record["epochs"]:
+            yield f"Run {run.record['run']} was last evaluated before its last epoch."
+    collapsed = Counter((dataset, label) for dataset, label, run in places if _collapsed(run))
+    for (dataset, label), count in collapsed.items():
+        yield f"Collapsed codes: {label} on {dataset}, {count} runs."
+
+
+def _collapsed(run: Run) -> bool:
+    """Whether training said so at its end, or hardly any code of a test series differs."""
+    if run.record["health"] and run.record["health"][-1].get("collapsed"):
+        return True
+    size = (run.record["config"]["quantizer"] or {}).get("codebook_size", 0)
+    last = [v for e, _, name, v in run.evaluations() if (e, name) == (run.last_epoch, "perplexity")]
+    return run.record["epochs"] > 0 and any(value <= max(1, _COLLAPSED * size) for value in last)
+
+
+def _facts(results: Results) -> Iterator[tuple[str, str]]:
+    runs = [run.record for run in results.runs]
+    hours = math.fsum(float(run["seconds"]) for run in runs) / 3600
+    started = sorted(str(run["started"]) for run in runs)
+    planned = f" of {results.planned} planned" if results.planned else ""
+    yield "Finished runs", f"{len(runs)}{planned}"
+    yield "Seeds", _distinct(sorted({run.seed for run in results.runs}))
+    yield "Epochs trained", _distinct(sorted({run["epochs"] for run in runs} - {0})) or "none"
+    yield "Devices", _distinct(f"{run['device']} ({run['threads']} threads)" for run in runs)
+    yield "Commit", _distinct(run["commit"] or "not recorded" for run in runs)
+    yield "Versions", _distinct(run.versions for run in results.runs)
+    yield (
+        "Computing time",
+        f"{hours:.1f} hours over all runs"
+        if hours > 1
+        else f"{hours * 60:.1f} minutes over all runs",
+    )
+    yield "Started", " to ".join(dict.fromkeys((started[0], started[-1])))
+
+
+def _data(results: Results) -> Table:
+    rows = []
+    for dataset in results.datasets:
+        records = [run.record["dataset"] for run in results.of_dataset(dataset)]
+        counts = [records[0][name] for name in ("n_train", "n_test", "channels", "length")]
+        counts.append(len(records[0]["classes"]))
+        sums = _distinct(str(record["checksum"])[:_HASH] for record in records)
+        cells = [Cell(str(n), n) for n in counts] + [Cell(records[0]["origin"]), Cell(sums)]
+        rows.append(Row(dataset, tuple(cells)))
+    columns = ("Data set", "Train", "Test", "Channels", "Length", "Classes", "Origin", "Checksum")
+    return Table("Data", columns, tuple(rows))
+
+
+def _settings(results: Results) -> Iterator[Table]:
+    models = results.models
+    written = {
+        name: [text_of(m.settings[name]) if name in m.settings else MISSING for m in models]
+        for name in dict.fromkeys(name for model in models for name in model.settings)
+    }
+    differing = [name for name, texts in written.items() if len(set(texts)) > 1]
+    if differing:
+        rows = (
+            Row(model.label, tuple(Cell(written[name][place]) for name in differing), model)
+            for place, model in enumerate(models)
+        )
+        yield Table("Settings that differ", ("Model", *map(symbol, differing)), tuple(rows))
+    shared = (Row(n, (Cell(texts[0]),)) for n, texts in written.items() if n not in differing)
+    yield Table("Settings that all models share", ("Setting", "Value"), tuple(shared))
+
+
+def _distinct(values: Iterable[object]) -> str:
+    return ", ".join(dict.fromkeys(map(str, values)))

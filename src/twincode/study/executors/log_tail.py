@@ -1,0 +1,43 @@
+"""Following the log of a run, wherever it is carried out: every executor's way to know of it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from twincode.study.runs import PlannedRun
+from twincode.train.run import LOG
+
+
+class LogTail:
+    """What a run adds to its log from now on. ``moved`` says whether anything has changed yet."""
+
+    def __init__(self, run: PlannedRun) -> None:
+        self.run = run
+        self.moved = False
+        self._path = run.folder / LOG
+        self._position = self._size()
+
+    def news(self) -> Iterator[dict[str, Any]]:
+        """The records since the last call, with the name of their ``run``."""
+        size = self._size()
+        self.moved = self.moved or size != self._position
+        # A run that is taken up again may first cut its log.
+        self._position = min(size, self._position)
+        if size == self._position:
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            added = file.read()
+        whole = added[: added.rfind(b"\n") + 1]
+        self._position += len(whole)
+        for line in whole.splitlines():
+            # Cut and grown again between two looks, a log may begin with half a line.
+            with suppress(ValueError):
+                yield {**json.loads(line), "run": self.run.name}
+
+    def _size(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except FileNotFoundError:
+            return 0

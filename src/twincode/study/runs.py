@@ -1,0 +1,113 @@
+"""The runs of a study, as the driver plans them and a worker is told of them: small, picklable."""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from twincode.config import Config
+from twincode.data import Dataset, Policy, load_dataset
+from twincode.data.archive import is_path
+from twincode.data.sources import DATA_VARIABLE
+from twincode.errors import TwincodeError
+from twincode.labels import labels
+from twincode.recipes import title
+from twincode.study.plan import Study
+from twincode.train import run_id
+
+RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class DataReference:
+    """Where a data set lies, and what it was when the study was planned.
+
+    ``values`` is the number of values one pass over the train part goes through.
+    """
+
+    where: str
+    data_dir: str | None
+    policy: Policy
+    name: str
+    checksum: str
+    n_train: int
+    values: int
+
+    @classmethod
+    def find(cls, where: str, data_dir: str | Path | None, policy: Policy) -> "DataReference":
+        """Load a data set once to know it. Raises TwincodeError where that is impossible."""
+        dataset = load_dataset(where, data_dir, policy)
+        folder = str(data_dir or "") or os.environ.get(DATA_VARIABLE, "")
+        return cls(
+            where=_absolute(where) if is_path(where) else where,
+            data_dir=_absolute(folder) if folder else None,
+            policy=policy,
+            name=dataset.name,
+            checksum=dataset.checksum,
+            n_train=len(dataset.X_train),
+            values=dataset.X_train.size,
+        )
+
+    def load(self) -> Dataset:
+        """The data set itself. Raises TwincodeError if it has changed or gone."""
+        dataset = _load(self.where, self.data_dir, self.policy)
+        if dataset.checksum != self.checksum:
+            raise TwincodeError(f"{self.name} has changed since the study began; start it again")
+        return dataset
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a study: its place, what it is called, and everything that decides it."""
+
+    data: DataReference
+    config: Config
+    folder: Path
+    title: str
+
+    @property
+    def name(self) -> str:
+        """The run's name, unique within a study."""
+        return self.folder.name
+
+
+def plan_runs(
+    study: Study, place: Path, data_dir: str | Path | None, policy: Policy
+) -> list[PlannedRun]:
+    """Every run of ``study``, data set by data set.
+
+    Raises TwincodeError for data that cannot be loaded and for two data sets of one name.
+    """
+    configs = study.configs()
+    called = labels([(title(config), config.to_dict()) for config in configs], study.axes)
+    return [
+        PlannedRun(
+            data,
+            config,
+            place / RUNS / run_id(config, data),
+            f"{data.name}  {label}  seed {config.training.seed}",
+        )
+        for data in _find_data(study, data_dir, policy)
+        for config, label in zip(configs, called, strict=True)
+    ]
+
+
+def _find_data(study: Study, data_dir: str | Path | None, policy: Policy) -> list[DataReference]:
+    """The data sets, each once; results are told apart by their names."""
+    found: dict[str, DataReference] = {}
+    for name in study.datasets:
+        data = DataReference.find(name, data_dir, policy)
+        if found.setdefault(data.name, data).checksum != data.checksum:
+            raise TwincodeError(f"two different data sets are called {data.name}; rename one")
+    return list(found.values())
+
+
+# The runs of a data set follow one another, so one set at a time is enough.
+@lru_cache(maxsize=1)
+def _load(where: str, data_dir: str | None, policy: Policy) -> Dataset:
+    return load_dataset(where, data_dir, policy)
+
+
+def _absolute(path: str) -> str:
+    """Workers may have another working folder."""
+    return str(Path(path).expanduser().resolve())
