@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 # Two processes of tests with two threads each would fight over two cores.
@@ -24,7 +25,6 @@ from twincode.randomness import drawing_weights
 from twincode.recipes import recipe
 from twincode.settings import load_parts
 from twincode.tokenizers import TOKENIZERS, build_tokenizer
-from twincode.train.tokenizer_task import TokenizerTask
 
 sys.path.insert(0, str(Path(__file__).parent / "reference"))
 
@@ -70,7 +70,8 @@ def run_how_to(page, few):
     code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     small = code.replace("epochs=50", few)
     assert small != code
-    names = {}
+    # As a module of its own, where a dataclass looks up what its annotations mean.
+    names = vars(sys.modules.setdefault("how_to", ModuleType("how_to")))
     exec(small, names)
     return names
 
@@ -83,13 +84,8 @@ def registries():
     """The registries of all parts; what a test registers is gone after it."""
     before = [(dict(each._settings), dict(each._builders)) for each in REGISTRIES]
     yield REGISTRIES
-<<<<<<< HEAD
-    for each, (kinds, builders) in zip(REGISTRIES, before, strict=True):
-        each._settings, each._builders = kinds, builders
-=======
     for each, (own, builders) in zip(REGISTRIES, before, strict=True):
         each._settings, each._builders = own, builders
->>>>>>> main
     load_parts.cache_clear()
 
 
@@ -120,6 +116,8 @@ def small_settings(name, **changes):
 
 def make_task(config, x=None, y=None):
     """A tokenizer to train on series x (n, C, L), by default a few waves."""
+    from twincode.train.tokenizer_task import TokenizerTask
+
     x = make_waves(20).X_train if x is None else np.asarray(x)
     return TokenizerTask(config, Dataset.from_arrays(x, y), torch.device("cpu"))
 

@@ -59,11 +59,7 @@ def test_text_values_are_converted():
     ("name", "changes", "message"),
     [
         ("bt-vqva", {}, "unknown recipe 'bt-vqva'; did you mean 'bt-vqvae'"),
-<<<<<<< HEAD
-        ("vqvae", {"codebok_size": 1}, "unknown setting 'codebok_size'; did you mean 'codebook_"),
-=======
         ("vqvae", {"codebok_size": 1}, "unknown setting 'codebok_size'; did you mean 'codebook"),
->>>>>>> main
         ("vqvae", {"quantizer": "vqq"}, "unknown quantizer 'vqq'; did you mean 'vq'"),
         ("vqvae", {"tokenizer": None}, "unknown tokenizer 'None'"),
         ("vqvae", {"twin_loss": "byo"}, "unknown twin loss 'byo'; did you mean 'byol'"),
@@ -91,11 +87,7 @@ def test_what_makes_no_model_is_an_error(name, changes, message):
         ("vqvae", "gamma", f"of the twin losses {LOSSES}; this model has none"),
         ("vqvae", "fsq_levels", "of the quantizer fsq; this model has vq"),
         ("vqvae", "top_width", "of the tokenizer vqvae2; this model has vqvae"),
-<<<<<<< HEAD
-        ("bt-vqvae", "crop_fraction", "of the augmentation window_crop; this model has flip, "),
-=======
         ("bt-vqvae", "crop_fraction", "of the augmentation window_crop; this model has flip"),
->>>>>>> main
         ("vqvae", "jitter_std", "of the augmentation jitter; this model has none"),
         ("raw-series", "bands", "of the tokenizer bands; this model has raw"),
     ],
