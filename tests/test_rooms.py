@@ -6,7 +6,7 @@ from pathlib import Path
 import twincode
 
 ROOMS = [
-    "errors", "files", "memory", "conditions", "config", "recipes", "precision", "distributed",
+    "errors", "files", "upgrade", "memory", "conditions", "config", "recipes", "precision", "distributed",
     "data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "evaluate", "model",
     "train", "study", "report", "cli",
 ]  # fmt: skip
