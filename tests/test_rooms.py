@@ -6,9 +6,9 @@ from pathlib import Path
 import twincode
 
 ROOMS = [
-    "errors", "files", "upgrade", "memory", "conditions", "config", "recipes", "precision", "distributed",
-    "data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "evaluate", "model",
-    "train", "study", "report", "cli",
+    "errors", "files", "upgrade", "memory", "conditions", "config", "recipes", "precision",
+    "distributed", "data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses",
+    "evaluate", "model", "train", "study", "report", "cli",
 ]  # fmt: skip
 # What a room may not know although it lies above: a page is made from stored results alone.
 APART = {"report": {"data", "nets", "tokenizers", "losses", "evaluate", "model", "train", "study"}}
