@@ -40,6 +40,11 @@ class Model:
     settings: Settings = field(compare=False)
     axes: Settings = field(compare=False)
 
+    def distance(self, other: "Model") -> int:
+        """In how many settings two models differ."""
+        names = {*self.settings, *other.settings}
+        return sum(self.settings.get(name) != other.settings.get(name) for name in names)
+
 
 def identity(record: Mapping[str, Any]) -> str:
     """What tells a run's model from others: its configuration as canonical JSON."""
@@ -61,7 +66,7 @@ def models_of(runs: Iterable[Mapping[str, Any]], axes: Sequence[str] = ()) -> di
     for title in dict.fromkeys(record["title"] for record in first.values()):
         own = {key: settings[key] for key, record in first.items() if record["title"] == title}
         told |= telling(own, axes)
-    ordered = sorted(first, key=lambda key: (*_place(first[key]), *_sortable(told[key])))
+    ordered = sorted(first, key=lambda key: (_place(first[key]), _order(told[key])))
     colours = _colours({key: first[key] for key in ordered})
     return {
         key: Model(
@@ -86,16 +91,15 @@ def flat(config: Mapping[str, Any]) -> Settings:
     """
     found: Settings = {}
     for slot, content in config.items():
-        if content is None:
-            found |= {"gamma": 0.0} if slot == "twin_loss" else {slot: "none"}
-        elif isinstance(content, list):
-            found[slot] = [part["name"] for part in content]
-        for part in content if isinstance(content, list) else [content]:
+        parts = content if isinstance(content, list) else [content]
+        for part in filter(None, parts):
             if isinstance(part, Mapping):
-                names = {name: slot if name == "name" else name for name in part if name != "seed"}
-                named = {names[name]: part[name] for name in names}
-                found |= {**named, slot: found[slot]} if isinstance(content, list) else named
-    return found
+                found |= {slot if name == "name" else name: part[name] for name in part}
+        if isinstance(content, list):
+            found[slot] = [part["name"] for part in content]
+        elif content is None:
+            found |= {"gamma": 0.0} if slot == "twin_loss" else {slot: "none"}
+    return {name: value for name, value in found.items() if name != "seed"}
 
 
 def telling(settings: Mapping[str, Settings], axes: Sequence[str] = ()) -> dict[str, Settings]:
@@ -134,16 +138,6 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def nearest(model: Model, candidates: Iterable[Model]) -> Model:
-    """The candidate that differs from ``model`` in the fewest settings, the first of equals."""
-
-    def distance(other: Model) -> int:
-        names = {*model.settings, *other.settings}
-        return sum(model.settings.get(name) != other.settings.get(name) for name in names)
-
-    return min(candidates, key=distance)
-
-
 def _place(record: Mapping[str, Any]) -> tuple[int, str]:
     if not record["epochs"]:
         return 5 if record["config"]["quantizer"] is None else 4, record["title"]
@@ -152,8 +146,8 @@ def _place(record: Mapping[str, Any]) -> tuple[int, str]:
     return {NAIVE: 0, AUGMENTED: 1}.get(method, 3 if twin else 2), record["title"]
 
 
-def _sortable(axes: Mapping[str, Any]) -> list[tuple[float, str]]:
-    return [(v if is_number(v) else 0.0, text_of(v)) for v in axes.values()]
+def _order(axes: Settings) -> list[tuple[float, str]]:
+    return [(value if is_number(value) else 0.0, text_of(value)) for value in axes.values()]
 
 
 def _colours(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
