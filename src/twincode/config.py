@@ -184,6 +184,10 @@ class Config:
         except (KeyError, TypeError, AttributeError) as error:
             raise TwincodeError(f"the configuration is damaged: {error!r}") from error
 
+    def __reduce__(self) -> tuple[Callable[..., "Config"], tuple[dict[str, Any]]]:
+        """Another process finds the parts by their names, in its own registries."""
+        return Config.from_dict, (self.to_dict(),)
+
     def identity(self) -> dict[str, Any]:
         """All that decides the numbers: the chosen parts and their settings, without the recipe."""
         return self._described(Settings.identity)

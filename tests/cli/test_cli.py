@@ -50,7 +50,7 @@ def test_the_help_names_every_setting(twincode, command):
     words = twincode(*command.split(), "--help").out.split()
     for name in setting_names():
         option = f"--{name.replace('_', '-')}"
-        assert any(re.fullmatch(rf"{option}(=.*|,|)", word) for word in words), name
+        assert any(re.fullmatch(rf"{option}(=.*|[,.]?)", word) for word in words), name
     assert "--codebook-size=32" in words
 
 
@@ -139,7 +139,9 @@ def commands():
     root = Path(__file__).parents[2]
     pages = [root / "README.md", *(root / "docs").glob("*.md"), Path(inspect.getfile(recipe))]
     for page in pages:
-        yield from re.findall(r"twincode train \S+ (--[^`#\n]+)", page.read_text(encoding="utf-8"))
+        text = page.read_text(encoding="utf-8")
+        if ".register(" not in text:  # such a page is tested with the part that it registers
+            yield from re.findall(r"twincode train \S+ (--[^`#\n]+)", text)
 
 
 @pytest.mark.parametrize("words", sorted(set(commands())))

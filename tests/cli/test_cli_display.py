@@ -112,5 +112,5 @@ def test_axes_are_read_from_words():
 
 @pytest.mark.parametrize("word", ["gamma", "gamma=", "=1", "gamma= , "])
 def test_words_that_are_no_axis_are_errors(word):
-    with pytest.raises(TwincodeError, match=r"an axis looks like --axis gamma=0\.5,1,2, not"):
+    with pytest.raises(TwincodeError, match="an axis looks like --axis gamma="):
         parse_axes([word])

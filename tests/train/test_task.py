@@ -50,7 +50,7 @@ class Line:
 
     def notice(self, _log, last):
         del last
-        return None
+        return
 
     def describe(self):
         return {"dataset": {"name": "points", "checksum": self.checksum}}

@@ -16,6 +16,7 @@ from twincode.cli.options import (
     DatasetArgument,
     Device,
     Gaps,
+    ResultsFolder,
     RunFolder,
     SeriesFile,
     Source,
@@ -173,7 +174,15 @@ def reconstruct(
     typer.echo(f"written: {out} ({len(series)} series)")
 
 
-command(app)(study.report)
+@command(app)
+def report(folder: ResultsFolder) -> None:
+    """Make the page and the tables again from the stored results alone.
+
+    Example: [bold]twincode report study[/bold]
+    """
+    study.report(folder)
+
+
 app.add_typer(study.app, name="study")
 
 

@@ -10,18 +10,24 @@ from twincode.train.run import LOG
 
 
 class LogTail:
-    """What a run adds to its log from now on. ``moved`` says whether anything has changed yet."""
+    """What a run adds to its log from now on.
 
-    def __init__(self, run: PlannedRun) -> None:
+    Where nobody else knows when the run starts, ``worker`` is named as who started it when its log
+    first changes.
+    """
+
+    def __init__(self, run: PlannedRun, worker: str | None = None) -> None:
         self.run = run
-        self.moved = False
+        self._worker = worker
         self._path = run.folder / LOG
         self._position = self._size()
 
     def news(self) -> Iterator[dict[str, Any]]:
         """The records since the last call, with the name of their ``run``."""
         size = self._size()
-        self.moved = self.moved or size != self._position
+        if self._worker is not None and size != self._position:
+            yield {"event": "started", "run": self.run.name, "worker": self._worker}
+            self._worker = None
         # A run that is taken up again may first cut its log.
         self._position = min(size, self._position)
         if size == self._position:

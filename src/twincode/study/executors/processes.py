@@ -7,17 +7,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from twincode.errors import TwincodeError
+from twincode.study.executors.crew import Crew
 from twincode.study.executors.executor import ATTEMPTS, Report, Task, thread_variables
 from twincode.study.executors.log_tail import LogTail
 from twincode.study.runs import PlannedRun
-from twincode.train.interrupt import PatientInterrupt
 
 WORKER = "twincode.study.executors.worker"
 # A signal does not wake the driver; it looks for one this often.
@@ -41,13 +42,8 @@ class Processes:
 
     def __call__(self, runs: Sequence[PlannedRun], task: Task, report: Report) -> None:
         """Carry out every run; see ``Executor``."""
-        with _Crew(self.workers, runs, task, report) as crew, PatientInterrupt() as interrupt:
-            while crew.busy:
-                if interrupt.pending:
-                    crew.ask_to_stop()
-                crew.step()
-        if interrupt.pending:
-            raise KeyboardInterrupt
+        with closing(_Crew(self.workers, runs, task, report)) as crew:
+            crew.carry_out()
 
 
 class _Worker:
@@ -67,7 +63,6 @@ class _Worker:
                 start_new_session=True,  # Ctrl-C is for the driver to pass on
             )
         self.line = Connection(mine.detach())
-        self.tail: LogTail | None = None  # of the run it is at work on
 
     def send(self, message: object) -> None:
         """Send anything; a worker that has died is noticed when its line is read."""
@@ -93,91 +88,72 @@ class _Worker:
         return f"its worker process ended {how}" + (f": {last}" if last else "")
 
 
-class _Crew:
-    """All workers, and the runs that wait for one."""
+class _Crew(Crew["_Worker"]):
+    """All workers."""
 
     def __init__(self, size: int, runs: Sequence[PlannedRun], task: Task, report: Report) -> None:
+        super().__init__(runs, report)
         self._size = size
-        self._waiting = deque(runs)
         self._task = task
-        self._report = report
         self._environment = _environment(max(1, cores() // size))
         self._workers: list[_Worker] = []
         self._attempts: Counter[str] = Counter()
-        self._stopping = False
 
-    def __enter__(self) -> "_Crew":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End every worker."""
         for worker in self._workers:
             worker.close()
 
-    @property
-    def busy(self) -> bool:
-        """Whether any run waits or is at work."""
-        return bool(self._waiting) or any(worker.tail for worker in self._workers)
-
     def ask_to_stop(self) -> None:
-        """Let nobody take up a run any more, and those at work finish their epoch."""
-        if self._stopping:
-            return
-        self._stopping = True
-        self._waiting.clear()
-        self._report({"event": "stopping"})
+        """Tell every worker."""
         for worker in self._workers:
             worker.send(None)
 
     def step(self) -> None:
-        """Give waiting runs to free workers, then take in what the logs and the workers say."""
-        for worker in self._free():
-            run = self._waiting.popleft()
-            worker.tail = LogTail(run)
+        """Give waiting runs to free workers, then take in what logs and workers say."""
+        while self.waiting and (worker := self._free()):
+            run = self.waiting.popleft()
+            self.tails[worker] = LogTail(run)
             self._attempts[run.name] += 1
             worker.send((self._task, run))
-            name = f"process {worker.process.pid}"
-            self._report({"event": "started", "run": run.name, "worker": name})
+            self.started(run, f"process {worker.process.pid}")
         lines = {worker.line: worker for worker in self._workers}
         ready = wait(list(lines), POLL_SECONDS)
-        for worker in self._workers:
-            for record in worker.tail.news() if worker.tail else ():
-                self._report(record)
+        self.follow()
         for line in ready:
             self._listen(lines[line])  # type: ignore[index]
 
-    def _free(self) -> Iterator[_Worker]:
-        idle = [worker for worker in self._workers if worker.tail is None]
-        while self._waiting:
-            if not idle:
-                if len(self._workers) == self._size:
-                    return
-                idle.append(_Worker(self._environment))
-                self._workers.append(idle[-1])
-            yield idle.pop()
+    def _free(self) -> _Worker | None:
+        """A worker with nothing to do, a new one if need be; None where all are at work."""
+        for worker in self._workers:
+            if worker not in self.tails:
+                return worker
+        if len(self._workers) == self._size:
+            return None
+        self._workers.append(_Worker(self._environment))
+        return self._workers[-1]
 
     def _listen(self, worker: _Worker) -> None:
         try:
-            reason = pickle.loads(worker.line.recv_bytes())
+            self.ended(worker, pickle.loads(worker.line.recv_bytes()))
         except (EOFError, OSError):
             self._bury(worker)
-            return
-        if worker.tail is not None:
-            run, worker.tail = worker.tail.run, None
-            self._report({"event": "ended", "run": run.name, "reason": reason})
 
     def _bury(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         reason = worker.obituary()
         worker.close()
-        if worker.tail is None or self._stopping:
+        if worker not in self.tails:
             return
-        run = worker.tail.run
-        if self._attempts[run.name] < ATTEMPTS:
-            self._waiting.appendleft(run)
-            self._report({"event": "lost", "run": run.name})
+        run = self.tails[worker].run
+        if self.stopping:
+            del self.tails[worker]
+        elif self._attempts[run.name] < ATTEMPTS:
+            del self.tails[worker]
+            self.waiting.appendleft(run)
+            self.report({"event": "lost", "run": run.name})
         else:
-            reason = f"{reason} ({ATTEMPTS} times)"
-            self._report({"event": "ended", "run": run.name, "reason": reason})
+            self.ended(worker, f"{reason} ({ATTEMPTS} times)")
 
 
 def cores() -> int:

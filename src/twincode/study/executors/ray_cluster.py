@@ -6,7 +6,6 @@ import math
 import os
 import re
 import socket
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from typing import Any
 
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
+from twincode.study.executors.crew import Crew
 from twincode.study.executors.executor import ATTEMPTS, Report, Task, thread_variables
 from twincode.study.executors.log_tail import LogTail
 from twincode.study.runs import PlannedRun
-from twincode.train.interrupt import PatientInterrupt
 
 LOCAL = "local"
 POLL_SECONDS = 0.5
@@ -65,20 +64,15 @@ class RayCluster:
 
     def __call__(self, runs: Sequence[PlannedRun], task: Task, report: Report) -> None:
         """Carry out every run; see ``Executor``."""
-        with _connected(self.address) as ray, PatientInterrupt() as interrupt:
+        with _connected(self.address) as ray:
             if self.address == LOCAL:
                 self._check_room(ray)
             queue = _Queue(ray, self, runs, task, report)
             try:
-                while queue.busy:
-                    if interrupt.pending:
-                        queue.ask_to_stop()
-                    queue.step()
+                queue.carry_out()
             except BaseException:
-                queue.cancel(force=True)
+                queue.ask_to_stop(force=True)
                 raise
-        if interrupt.pending:
-            raise KeyboardInterrupt
 
     def _check_room(self, ray: Any) -> None:
         """Ray would wait for ever for cores that do not come."""
@@ -90,16 +84,15 @@ class RayCluster:
             )
 
 
-class _Queue:
-    """The runs Ray has and the runs that wait for it."""
+class _Queue(Crew[Any]):
+    """The runs that Ray has, by Ray's references to them, and the runs that wait for it."""
 
     def __init__(
         self, ray: Any, cluster: RayCluster, runs: Sequence[PlannedRun], task: Task, report: Report
     ) -> None:
+        super().__init__(runs, report)
         self._ray = ray
         self._cluster = cluster
-        self._waiting = deque(runs)
-        self._report = report
         self._task = ray.put(task)
         self._remote = ray.remote(
             num_cpus=cluster.cpus,
@@ -107,49 +100,26 @@ class _Queue:
             max_retries=ATTEMPTS - 1,
             runtime_env={"env_vars": thread_variables(max(1, int(cluster.cpus)))},
         )(_carry_out)
-        self._open: dict[Any, LogTail] = {}
-        self._stopping = False
 
-    @property
-    def busy(self) -> bool:
-        """Whether any run waits or is with Ray."""
-        return bool(self._waiting or self._open)
-
-    def ask_to_stop(self) -> None:
-        """Let no run begin any more, and those at work finish their epoch."""
-        if not self._stopping:
-            self._stopping = True
-            self._waiting.clear()
-            self._report({"event": "stopping"})
-            self.cancel(force=False)
-
-    def cancel(self, force: bool) -> None:
+    def ask_to_stop(self, force: bool = False) -> None:
         """Pass Ctrl-C on to every run, or end its process."""
-        for reference in self._open:
+        for reference in self.tails:
             self._ray.cancel(reference, force=force)
 
     def step(self) -> None:
         """Give runs to Ray, then take in what became of others."""
-        while self._waiting and len(self._open) < self._room():
-            run = self._waiting.popleft()
-            self._open[self._remote.remote(self._task, run)] = LogTail(run)
-        handed_in = list(self._open)
+        while self.waiting and len(self.tails) < self._room():
+            run = self.waiting.popleft()
+            self.tails[self._remote.remote(self._task, run)] = LogTail(run, worker="ray")
+        handed_in = list(self.tails)
         over, _ = self._ray.wait(handed_in, num_returns=len(handed_in), timeout=POLL_SECONDS)
-        for tail in self._open.values():
-            self._follow(tail)
+        self.follow()
         for reference in over:
-            run = self._open.pop(reference).run
             reason = self._reason(reference)
-            if not self._stopping or reason is None:
-                self._report({"event": "ended", "run": run.name, "reason": reason})
-
-    def _follow(self, tail: LogTail) -> None:
-        """Report the news of a run; that it has started shows in its log alone."""
-        before, records = tail.moved, list(tail.news())
-        if tail.moved and not before:
-            self._report({"event": "started", "run": tail.run.name, "worker": "ray"})
-        for record in records:
-            self._report(record)
+            if self.stopping and reason is not None:
+                del self.tails[reference]  # it was told to stop
+            else:
+                self.ended(reference, reason)
 
     def _room(self) -> int:
         there = self._ray.cluster_resources()
