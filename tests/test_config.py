@@ -126,9 +126,11 @@ def test_what_can_be_chosen_can_be_set():
     assert not recipe("raw-series").has("quantizer")
 
 
-@pytest.mark.parametrize("registry", [TOKENIZERS, QUANTIZERS, TWIN_LOSSES], ids=str)
-def test_a_part_that_is_chosen_anew_comes_with_its_own_settings(registry):
-    choice = registry.kind.replace(" ", "_")
+REGISTRIES = {"tokenizer": TOKENIZERS, "quantizer": QUANTIZERS, "twin_loss": TWIN_LOSSES}
+
+
+@pytest.mark.parametrize(("choice", "registry"), REGISTRIES.items(), ids=REGISTRIES)
+def test_a_part_that_is_chosen_anew_comes_with_its_own_settings(choice, registry):
     start = recipe("bt-vqvae", latent_channels=8, codebook_size=8, gamma=0.5, epochs=7)
     for name in registry:
         config = start.replace(**{choice: name})

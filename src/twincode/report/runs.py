@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from twincode.errors import TwincodeError
 from twincode.files import read_json
+from twincode.labels import text_of
 from twincode.report.metrics import Measure, key_of
-from twincode.report.models import Model, identity, models_of, text_of
+from twincode.report.models import Model, identity, models_of
 from twincode.upgrade import upgrade_result, upgrade_study
 
 RECORDS_FILE = "runs.jsonl"

@@ -8,11 +8,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from twincode.labels import label
 from twincode.report.blocks import Control, Figure
 from twincode.report.compare import comparable
 from twincode.report.figures import theme
 from twincode.report.metrics import Measure
-from twincode.report.models import NAIVE, Model, is_number, label
+from twincode.report.models import NAIVE, Model, is_number
 from twincode.report.runs import Results, Summary
 
 

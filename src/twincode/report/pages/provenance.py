@@ -4,9 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from twincode.labels import symbol, text_of
 from twincode.report.blocks import Block, Cell, Row, Section, Table, Text
 from twincode.report.metrics import MISSING
-from twincode.report.models import symbol, text_of
 from twincode.report.runs import Results, Run, command_line
 
 _COLLAPSED = 0.1  # of its codes; a codebook whose perplexity is no more is called collapsed
