@@ -6,12 +6,12 @@ own; and the most memory that a fresh process needs for a few steps. The setting
 """
 
 import math
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tomllib
 import torch
 from rich.progress import track
 

@@ -84,8 +84,8 @@ def registries():
     """The registries of all parts; what a test registers is gone after it."""
     before = [(dict(each._settings), dict(each._builders)) for each in REGISTRIES]
     yield REGISTRIES
-    for each, (settings, builders) in zip(REGISTRIES, before, strict=True):
-        each._settings, each._builders = settings, builders
+    for each, (own, builders) in zip(REGISTRIES, before, strict=True):
+        each._settings, each._builders = own, builders
     load_parts.cache_clear()
 
 

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -5,15 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode import augment
-from twincode.augment import Augmenter
-from twincode.config import AugmentationConfig
+from twincode.augment import AUGMENTATIONS, Augmenter, with_strengths
 from twincode.errors import TwincodeError
+from twincode.settings import Settings
 from twincode.spectral import STFT
 
-NAMES = (
-    "flip", "jitter", "amplitude_resize", "slope", "phase",
-    "window_warp", "slice_and_shuffle", "window_crop", "gaussian_noise",
-)  # fmt: skip
+NAMES = list(AUGMENTATIONS)
 
 
 def seeded(seed=0):
@@ -24,8 +23,8 @@ def noise(*shape):
     return torch.randn(*shape, generator=seeded(1))
 
 
-def augmenter(length, names=NAMES, **strengths):
-    return Augmenter(AugmentationConfig(augmentations=names, **strengths), STFT(length))
+def augmenter(length, *names):
+    return Augmenter([AUGMENTATIONS.choose(name) for name in names], STFT(length))
 
 
 @given(
@@ -38,7 +37,7 @@ def augmenter(length, names=NAMES, **strengths):
 def test_every_augmentation_keeps_shape_input_and_sanity(name, batch, channels, length, constant):
     x = torch.full((batch, channels, length), 2.0) if constant else noise(batch, channels, length)
     before = x.clone()
-    one = augmenter(length, (name,))
+    one = augmenter(length, name)
     view = one(x, seeded())
     assert view.shape == x.shape
     assert view.isfinite().all()
@@ -51,7 +50,7 @@ def test_views_follow_the_seed_and_leave_the_global_stream_alone(name):
     x = noise(16, 1, 40)
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    one = augmenter(40, (name,))
+    one = augmenter(40, name)
     assert not torch.equal(one(x, seeded(1)), one(x, seeded(2)))
     assert torch.equal(state, torch.get_rng_state())
 
@@ -140,23 +139,35 @@ def test_gaussian_noise_scales_with_each_series():
 def test_augmentations_apply_in_the_named_order():
     x = noise(4, 1, 20)
     expected = augment.jitter(augment.flip(x, g := seeded(), 0.5), g, 0.1)
-    assert torch.equal(augmenter(20, ("flip", "jitter"))(x, seeded()), expected)
-    assert torch.equal(augmenter(20, ())(x, seeded()), x)
+    assert torch.equal(augmenter(20, "flip", "jitter")(x, seeded()), expected)
+    assert torch.equal(augmenter(20)(x, seeded()), x)
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_function_from_outside_is_given_its_settings_in_their_order():
+    @dataclass(frozen=True)
+    class Clipped(Settings):
+        lowest: float = -0.5
+        highest: float = 0.5
+
+    build = with_strengths(lambda x, _, lowest, highest: x.clip(lowest, highest))
+    AUGMENTATIONS.register("clip", build, Clipped)
+    view = augmenter(20, "clip")(noise(4, 1, 20), seeded())
+    assert (view.min(), view.max()) == (-0.5, 0.5)
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("name", "wrong", "message"),
     [
-        {"names": ("flipp",)},
-        {"crop_fraction": 0.0},
-        {"warp_fraction": 1.5},
-        {"shuffle_slices": 0},
-        {"warp_scales": ()},
-        {"warp_scales": (0.0,)},
-        {"flip_probability": 1.5},
-        {"jitter_std": -0.1},
+        ("window_crop", {"crop_fraction": 0.0}, "crop_fraction must be above 0"),
+        ("window_warp", {"warp_fraction": 1.5}, "warp_fraction must lie between 0 and 1"),
+        ("window_warp", {"warp_scales": ()}, "warp_scales must all lie above 0"),
+        ("window_warp", {"warp_scales": (0.0,)}, "warp_scales must all lie above 0"),
+        ("slice_and_shuffle", {"shuffle_slices": 0}, "shuffle_slices must be at least 1"),
+        ("flip", {"flip_probability": 1.5}, "flip_probability must lie between 0 and 1"),
+        ("jitter", {"jitter_std": -0.1}, "jitter_std must be at least 0"),
     ],
 )
-def test_strengths_that_cannot_work_are_errors(wrong):
-    with pytest.raises(TwincodeError):
-        augmenter(20, **wrong)
+def test_strengths_that_cannot_work_are_errors(name, wrong, message):
+    with pytest.raises(TwincodeError, match=message):
+        AUGMENTATIONS.choose(name).replace(**wrong)

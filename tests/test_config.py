@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from twincode.quantize import QUANTIZERS, Identity
 from twincode.recipes import RECIPES, recipe, title
 from twincode.settings import Settings
 from twincode.tokenizers import TOKENIZERS
+from twincode.upgrade import upgrade_result
 
 LOSSES = "barlow_twins, vicreg, vibcreg, simclr, moco, byol"
 
@@ -47,6 +49,16 @@ def test_a_recipe_survives_json_and_its_own_name(name):
     assert dataclasses.replace(config, recipe="another").digest() == config.digest()
 
 
+def test_every_kept_configuration_is_read_and_written_alike():
+    kept = [
+        upgrade_result(json.loads(line))["config"]
+        for path in (Path(__file__).parents[1] / "results").glob("*/runs.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    assert kept
+    assert [Config.from_dict(config).to_dict() for config in kept] == kept
+
+
 def test_text_values_are_converted():
     config = recipe("bt-vqvae", gamma="0.5", epochs="7", augmentations="flip", readouts="mean")
     assert config.gamma == 0.5
@@ -59,7 +71,7 @@ def test_text_values_are_converted():
     ("name", "changes", "message"),
     [
         ("bt-vqva", {}, "unknown recipe 'bt-vqva'; did you mean 'bt-vqvae'"),
-        ("vqvae", {"codebok_size": 1}, "unknown setting 'codebok_size'; did you mean 'codebook_size"),
+        ("vqvae", {"codebok_size": 1}, "unknown setting 'codebok_size'; did you mean 'codebook"),
         ("vqvae", {"quantizer": "vqq"}, "unknown quantizer 'vqq'; did you mean 'vq'"),
         ("vqvae", {"tokenizer": None}, "unknown tokenizer 'None'"),
         ("vqvae", {"twin_loss": "byo"}, "unknown twin loss 'byo'; did you mean 'byol'"),
@@ -87,7 +99,7 @@ def test_what_makes_no_model_is_an_error(name, changes, message):
         ("vqvae", "gamma", f"of the twin losses {LOSSES}; this model has none"),
         ("vqvae", "fsq_levels", "of the quantizer fsq; this model has vq"),
         ("vqvae", "top_width", "of the tokenizer vqvae2; this model has vqvae"),
-        ("bt-vqvae", "crop_fraction", "of the augmentation window_crop; this model has flip, jitter,"),
+        ("bt-vqvae", "crop_fraction", "of the augmentation window_crop; this model has flip"),
         ("vqvae", "jitter_std", "of the augmentation jitter; this model has none"),
         ("raw-series", "bands", "of the tokenizer bands; this model has raw"),
     ],
@@ -114,9 +126,11 @@ def test_what_can_be_chosen_can_be_set():
     assert not recipe("raw-series").has("quantizer")
 
 
-@pytest.mark.parametrize("registry", [TOKENIZERS, QUANTIZERS, TWIN_LOSSES], ids=str)
-def test_a_part_that_is_chosen_anew_comes_with_its_own_settings(registry):
-    choice = registry.kind.replace(" ", "_")
+REGISTRIES = {"tokenizer": TOKENIZERS, "quantizer": QUANTIZERS, "twin_loss": TWIN_LOSSES}
+
+
+@pytest.mark.parametrize(("choice", "registry"), REGISTRIES.items(), ids=REGISTRIES)
+def test_a_part_that_is_chosen_anew_comes_with_its_own_settings(choice, registry):
     start = recipe("bt-vqvae", latent_channels=8, codebook_size=8, gamma=0.5, epochs=7)
     for name in registry:
         config = start.replace(**{choice: name})
@@ -190,7 +204,8 @@ def test_a_foreign_description_is_an_error(change):
         Config.from_dict(change(recipe("bt-vqvae").to_dict()))
 
 
-def test_a_name_that_two_chosen_parts_have_is_an_error(registries):
+@pytest.mark.usefixtures("registries")
+def test_a_name_that_two_chosen_parts_have_is_an_error():
     @dataclass(frozen=True)
     class Own(Settings):
         epochs: int = 1

@@ -151,7 +151,7 @@ QUANTIZERS.register({name!r}, Identity, Sparse)
 
 
 @pytest.fixture
-def install(registries, tmp_path, monkeypatch):
+def install(registries, tmp_path, monkeypatch):  # noqa: ARG001 - puts them back
     """Put a distribution that announces parts where installed ones are found."""
 
     def install(code, module):

@@ -47,12 +47,10 @@ def test_equals_torch_and_inverts_exactly(length, n_fft, share, window, channels
     torch.testing.assert_close(stft.inverse(u), x, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("length", range(5, 201))
-def test_identity_for_every_length_of_the_thesis_setting(length):
-    stft = STFT(length)
-    x = noise(1, 1, length)
-    assert stft.inverse(stft(x)).shape == x.shape
-    torch.testing.assert_close(stft.inverse(stft(x)), x, atol=1e-5, rtol=0)
+def test_identity_for_every_length_of_the_thesis_setting():
+    for length in range(5, 201):
+        stft, x = STFT(length), noise(1, 1, length)
+        torch.testing.assert_close(stft.inverse(stft(x)), x, atol=1e-5, rtol=0)
 
 
 def test_inverse_is_that_of_torch_for_spectra_no_series_has():

@@ -65,10 +65,7 @@ _BEFORE: Json = {
     "teacher_schedule": "constant",
 }
 
-_PLANE = (
-    *("n_fft", "hop_length", "window"),
-    *("latent_channels", "residual_blocks", "downsampled_width"),
-)
+_PLANE = ("n_fft", "hop_length", "window", "latent_channels", "residual_blocks")
 _LEARNT = (
     *("codebook_size", "codebook_update", "codebook_init", "commitment_weight"),
     *("ema_decay", "ema_epsilon", "distance", "revive_below"),
@@ -77,11 +74,11 @@ _WEIGHTS = ("invariance_weight", "variance_weight", "covariance_weight")
 _TEACHER = ("teacher_momentum", "teacher_schedule")
 # Which settings belong to which part.
 _TOKENIZERS = {
-    "vqvae": _PLANE,
-    "vqvae2": (*_PLANE, "top_width"),
+    "vqvae": (*_PLANE, "downsampled_width"),
+    "vqvae2": (*_PLANE, "downsampled_width", "top_width"),
     "bands": (*_PLANE, "bands", "band_widths"),
-    "contrastive": (*_PLANE, "background_classes"),
-    "encoder": _PLANE,
+    "contrastive": (*_PLANE, "downsampled_width", "background_classes"),
+    "encoder": (*_PLANE, "downsampled_width"),
     "raw": (),
 }
 _QUANTIZERS = {
@@ -174,6 +171,9 @@ def upgrade_config(config: Mapping[str, Any], steps: int = 0) -> Json:
     ``steps`` is as in ``upgrade_result``. Raises KeyError for a missing field.
     """
     tokenizer = {**_BEFORE, **config["tokenizer"]}
+    if not tokenizer["band_widths"]:
+        bands = len(tokenizer["bands"]) + 1
+        tokenizer["band_widths"] = [tokenizer["downsampled_width"]] * bands
     quantizer = {**_BEFORE, **config["quantizer"]}
     objective = {**_BEFORE, **config["objective"]}
     augmentation, evaluation = config["augmentation"], config["evaluation"]
@@ -212,7 +212,13 @@ def upgrade_config(config: Mapping[str, Any], steps: int = 0) -> Json:
 
 
 def upgrade_study(record: Mapping[str, Any]) -> Json:
-    """The content of a ``study.json`` of any format as one of format 2."""
+    """The content of a ``study.json`` of any format as one of format 2.
+
+    A budget of steps, which format 1 kept here alone, stays as ``steps``. Raises TwincodeError for
+    a format this version does not know and for what is no study.
+    """
+    if not isinstance(record, Mapping):
+        raise TwincodeError("this does not describe a study; run the study again")
     if _format_of(record, missing=1) == FORMAT:
         return dict(record)
     return {
@@ -222,6 +228,7 @@ def upgrade_study(record: Mapping[str, Any]) -> Json:
         "datasets": record.get("datasets", []),
         "seeds": record.get("seeds", []),
         "axes": {},
+        "steps": record.get("steps", 0),
         "runs": record.get("runs"),
     }
 

@@ -8,9 +8,12 @@ from conftest import WITHOUT_EFFECT, make_task, seeded_quantizer, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twincode.model import load_model
 from twincode.quantize import QUANTIZERS
 from twincode.randomness import noise_stream
 from twincode.settings import field_types
+from twincode.train import fit
+from twincode.train.loop import train_epoch
 
 NAMES = st.sampled_from(sorted(QUANTIZERS))
 OPTIONS = st.fixed_dictionaries(
@@ -80,8 +83,6 @@ def test_forward_keeps_the_contract(name, options, grid):
 @pytest.mark.parametrize("changes", DEMANDING.values(), ids=DEMANDING)
 def test_a_step_reaches_every_parameter_with_and_without_a_twin_loss(changes, waves):
     """By its gradient: weight decay would move a parameter that no loss depends on."""
-    from twincode.train.loop import train_epoch
-
     for name in ("vqvae", "bt-vqvae"):
         task = make_task(tiny(name, **changes), waves.X_train)
         train_epoch(task, 1)
@@ -99,9 +100,6 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("changes", DEMANDING.values(), ids=DEMANDING)
 def test_resumed_saved_and_loaded_it_is_the_same_model(changes, waves, tmp_path):
-    from twincode.model import load_model
-    from twincode.train import fit
-
     def kill(record):
         if record["event"] == "epoch" and record["epoch"] == 3:
             raise Killed
@@ -128,8 +126,6 @@ def test_resumed_saved_and_loaded_it_is_the_same_model(changes, waves, tmp_path)
 
 @pytest.mark.parametrize("changes", DEMANDING.values(), ids=DEMANDING)
 def test_probes_on_the_way_change_no_number(changes, waves):
-    from twincode.train import fit
-
     often, once = (
         fit(tiny("vqvae", epochs=3, evaluations=n, **changes), waves, device="cpu") for n in (3, 1)
     )

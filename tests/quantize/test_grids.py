@@ -64,9 +64,7 @@ def test_codes_of_regions_with_several_codebooks_each(widths, depth, size):
     codes = regions(z).codes
     assert codes.shape == (2, 3, layout.width)
     layout.check(codes)
-    for part, own, region in zip(
-        parts, regions.split_codes(codes), regions.split(z), strict=True
-    ):
+    for part, own, region in zip(parts, regions.split_codes(codes), regions.split(z), strict=True):
         assert torch.equal(own, part(region).codes)
     assert torch.equal(layout.join(layout.split(codes)), codes)
 

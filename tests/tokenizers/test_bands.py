@@ -1,19 +1,18 @@
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_task, seeded_tokenizer, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.errors import TwincodeError
-from twincode.tokenizers import build_tokenizer
-from twincode.train.loop import build_learner
+from twincode.train.loop import train_epoch
 
 EDGES = [(), (1,), (3,), (1, 3), (1, 2, 3, 4)]
 
 
-def build(edges, length=40, channels=1, **changes):
-    config = tiny("bands", bands=edges, band_widths=(), **changes)
-    return build_tokenizer(config, channels, length)
+def build(edges, length=40, channels=1):
+    config = tiny("bands", bands=edges, band_widths=[8] * (len(edges) + 1))
+    return seeded_tokenizer(config, channels, length)
 
 
 def noise(*shape, seed=0):
@@ -21,14 +20,11 @@ def noise(*shape, seed=0):
 
 
 def test_one_band_is_the_vqvae_to_the_last_bit():
-    x = torch.from_numpy(make_waves(20).X_train)
-    changes = [{}, {"tokenizer": "bands"}]
-    plain, banded = (
-        build_learner(tiny("vqvae", **each), x, torch.device("cpu")) for each in changes
-    )
+    plain, banded = map(make_task, (tiny("vqvae"), tiny("bands", bands=(), band_widths="8")))
+    x = plain.split.x_train
     for epoch in (1, 2):
         for one in (plain, banded):
-            one.train_epoch(x, epoch)
+            train_epoch(one, epoch)
         assert torch.equal(plain.tokenizer.latents(x), banded.tokenizer.latents(x))
         assert torch.equal(plain.tokenizer.encode(x), banded.tokenizer.encode(x))
         for name, (_, series) in plain.tokenizer.reconstruct(x).items():
@@ -69,7 +65,7 @@ def test_a_band_sees_no_other_rows():
     tokenizer, u = build((1, 3)).eval(), noise(2, 2, 5, 21)
     other = u.clone()
     other[:, :, 3:] += 1
-    before, after = (tokenizer.quantizer.split(tokenizer._encode(plane)) for plane in (u, other))
+    before, after = (tokenizer.quantizer.split(tokenizer._encode(plane, 1)) for plane in (u, other))
     assert torch.equal(before[0], after[0])
     assert torch.equal(before[1], after[1])
     assert not torch.allclose(before[2], after[2])
@@ -86,8 +82,9 @@ def test_errors_are_those_of_the_whole_series_whatever_the_bands():
 
 def test_each_band_has_its_own_width():
     config = tiny("bands", bands=(1, 3), band_widths=(2, 4, 16))
-    tokenizer = build_tokenizer(config, 1, 128)
-    assert tokenizer.quantizer.widths == (2, 4, 16)
+    tokenizer = seeded_tokenizer(config, 1, 128)
+    assert tokenizer.quantizer.widths == {"band1": 2, "band2": 4, "band3": 16}
+    assert [grid.name for grid in tokenizer.layout.grids] == ["band1", "band2", "band3"]
     assert tokenizer.grid == (5, 22)
 
 
@@ -97,7 +94,7 @@ def test_bands_outside_the_plane_are_an_error(edges):
         build(edges)
 
 
-@pytest.mark.parametrize("widths", [(8,), (8, 8, 8), (8, 0)])
+@pytest.mark.parametrize("widths", [(), (8,), (8, 8, 8), (8, 0)])
 def test_as_many_widths_as_bands(widths):
     with pytest.raises(TwincodeError, match="band_widths must hold 2 numbers from 1 up"):
-        build_tokenizer(tiny("bands", bands=(1,), band_widths=widths), 1, 40)
+        tiny("bands", bands=(1,), band_widths=widths)

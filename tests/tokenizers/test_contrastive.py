@@ -3,22 +3,21 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_task, make_waves, seeded_tokenizer, tiny
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
 from twincode.errors import TwincodeError
-from twincode.tokenizers import build_tokenizer
 from twincode.train import fit
 from twincode.train.background import background_rows
-from twincode.train.loop import build_learner
+from twincode.train.loop import train_epoch
 
 CPU = torch.device("cpu")
 BACKGROUND = torch.tensor([True, False, False, True, True])
 
 
 def build(**changes):
-    return build_tokenizer(tiny("contrastive-vae", **changes), 1, 40).train()
+    return seeded_tokenizer(tiny("contrastive-vae", **changes)).train()
 
 
 def noise(*shape, seed=0):
@@ -82,7 +81,6 @@ def test_background_series_move_shared_codes_alone(quantizer):
     x = noise(6, 1, 40)
 
     def moved(background):
-        torch.manual_seed(0)
         tokenizer = build(quantizer=quantizer, revive_below=0.01)
         output = tokenizer(x, None, background)
         before = [codes.clone() for codes in tokenizer.quantizer.codebooks()]
@@ -111,19 +109,21 @@ def test_salient_codes_follow_target_series_and_no_others():
 
 
 def test_the_loop_tells_which_series_are_background():
-    x = torch.from_numpy(make_waves(20).X_train)
+    x = make_waves(20).X_train
+    high = x[:, 0, 0] > x.mean()
+    task = make_task(tiny("contrastive-vae", background_classes="1"), x, high.astype(int))
     told = []
-    learner = build_learner(tiny("contrastive-vae"), x, CPU)
-    learner.tokenizer.register_forward_pre_hook(
+    task.tokenizer.register_forward_pre_hook(
         lambda _, given: told.append((given[0][:, 0, 0], given[2]))
     )
-    learner.train_epoch(x, 1, x[:, 0, 0] > 0)
-    assert torch.cat([background for _, background in told]).sum() == (x[:, 0, 0] > 0).sum()
+    train_epoch(task, 1)
+    assert torch.cat([background for _, background in told]).sum() == high.sum()
     assert all(torch.equal(first > 0, background) for first, background in told)
 
 
 def test_only_the_named_classes_are_background(waves):
-    rows = background_rows(tiny("contrastive-vae", background_classes="b"), waves, CPU)
+    config = tiny("contrastive-vae", background_classes="b")
+    rows = background_rows(config.tokenizer, waves, CPU)
     assert rows.tolist() == (waves.y_train == 1).tolist()
 
 

@@ -1,14 +1,13 @@
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_task, make_waves, seeded_tokenizer, tiny
 
 from twincode.errors import TwincodeError
-from twincode.tokenizers import build_tokenizer
-from twincode.train.loop import build_learner
+from twincode.train.loop import train_epoch
 
 
 def build(length=40, channels=1, **changes):
-    return build_tokenizer(tiny("vqvae2", **changes), channels, length)
+    return seeded_tokenizer(tiny("vqvae2", **changes), channels, length)
 
 
 def noise(*shape, seed=0):
@@ -47,7 +46,7 @@ def test_a_pass_is_the_paper_written_out(length):
 )
 def test_widths_are_as_near_the_wanted_ones_as_halving_allows(length, changes, widths):
     tokenizer = build(length, **changes)
-    assert tokenizer.quantizer.widths == widths
+    assert tokenizer.quantizer.widths == dict(zip(("top", "bottom"), widths, strict=True))
     assert tokenizer.grid == (5, sum(widths))
 
 
@@ -59,8 +58,8 @@ def test_series_too_short_for_two_levels_are_an_error():
 
 
 def test_bottom_codes_start_at_latents_that_know_the_placed_top_codes():
-    x = torch.from_numpy(make_waves(12).X_train)
-    tokenizer = build_learner(tiny("vqvae2"), x, torch.device("cpu")).tokenizer
+    task = make_task(tiny("vqvae2"), make_waves(12).X_train)
+    tokenizer, x = task.tokenizer.eval(), task.split.x_train
     for part, region in zip(
         tokenizer.quantizer.parts, tokenizer.quantizer.split(tokenizer.latents(x)), strict=True
     ):
@@ -80,9 +79,7 @@ def test_the_bottom_level_is_told_what_the_top_level_says():
 
 
 def test_a_teacher_conditions_on_the_codes_of_the_student():
-    x = torch.from_numpy(make_waves(12).X_train)
-    config = tiny("moco-vqvae", tokenizer="vqvae2")
-    learner = build_learner(config, x, torch.device("cpu"))
-    learner.train_epoch(x, 1)
-    mine, theirs = (one.tokenizer.quantizer.parts[0].codebook for one in (learner.teacher, learner))
+    task = make_task(tiny("moco-vqvae", tokenizer="vqvae2"), make_waves(12).X_train)
+    train_epoch(task, 1)
+    mine, theirs = (one.tokenizer.quantizer.parts[0].codebook for one in (task.teacher, task))
     assert torch.equal(mine, theirs)

@@ -83,7 +83,6 @@ def test_without_gamma_and_with_clean_input_it_is_exactly_the_baseline():
 
 
 def test_gamma_changes_what_is_learnt():
-    x = series()
     states = []
     for gamma in (0.5, 1.0):
         one = learner(gamma=gamma)
@@ -94,7 +93,6 @@ def test_gamma_changes_what_is_learnt():
 
 
 def test_same_seed_same_numbers_other_seed_other_numbers():
-    x = series()
     states = []
     for seed in (0, 0, 1):
         one = learner(seed=seed)

@@ -184,7 +184,7 @@ def test_a_recording_reads_its_own_memory():
 
 def test_another_shape_or_share_runs_as_it_is():
     recorder = Again()
-    recorded_step = RecordedStep(lambda upper, lower, share: upper.sum() * share, recorder)
+    recorded_step = RecordedStep(lambda upper, _lower, share: upper.sum() * share, recorder)
     for _ in range(WARM_UP + 2):
         recorded_step(torch.ones(4), None, 1.0)
     assert recorded_step(torch.ones(3), None, 1.0) == 3

@@ -1,4 +1,4 @@
-"""The loop knows nothing of tokenizers: a task of another kind trains, stops, resumes and is kept."""
+"""The loop knows nothing of tokenizers: any other task trains, stops, resumes and is kept."""
 
 import json
 
@@ -31,10 +31,10 @@ class Line:
     def modules(self):
         return {"line": self.model}
 
-    def begin_epoch(self, epoch):
+    def begin_epoch(self, _epoch):
         self.seen = []
 
-    def step(self, rows, step):
+    def step(self, rows, _step):
         self.seen += rows.tolist()
         loss = F.mse_loss(self.model(self.x[rows]), 3 * self.x[rows] + 2)
         self.optimizer.zero_grad()
@@ -48,8 +48,9 @@ class Line:
     def evaluate(self):
         return [{"readout": "", "metric": "slope", "value": self.model.weight.item()}]
 
-    def notice(self, log, last):
-        return None
+    def notice(self, _log, last):
+        del last
+        return
 
     def describe(self):
         return {"dataset": {"name": "points", "checksum": self.checksum}}

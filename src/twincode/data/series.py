@@ -40,7 +40,7 @@ class Dataset:
         name: str = "arrays",
         policy: Policy = STRICT,
     ) -> "Dataset":
-        """Train series X, with labels y of any kind where there are some, and a ``test`` part (X, y).
+        """Train series X with their labels y, where there are some, and a ``test`` part (X, y).
 
         X is (n, L) or (n, C, L), or n arrays (L_i,) or (C, L_i) where ``policy`` takes unequal
         lengths. Raises TwincodeError for series that are none, labels that are not one a series,

@@ -1,4 +1,4 @@
-"""Losses: pure functions, one a file. A new twin loss is a file with its settings and a line here."""
+"""Losses: pure functions, one a file. A new twin loss is a file and a line here."""
 
 from twincode.losses.barlow_twins import BarlowTwinsSettings, barlow_twins_loss
 from twincode.losses.byol import BYOL, BYOLSettings, byol_loss

@@ -18,8 +18,8 @@ from twincode.evaluate import (
     evaluate_tokenizer,
     make_exhibits,
 )
-from twincode.evaluate.posterior import latent_values
 from twincode.evaluate.codebook import code_counts, measure_codes, perplexity, used_codes
+from twincode.evaluate.posterior import latent_values
 from twincode.files import write_whole
 from twincode.losses import Projections, TeacherSettings
 from twincode.model import Model, Source
