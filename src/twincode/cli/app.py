@@ -16,7 +16,6 @@ from twincode.cli.options import (
     DatasetArgument,
     Device,
     Gaps,
-    ResultsFolder,
     RunFolder,
     SeriesFile,
     Source,
@@ -174,15 +173,7 @@ def reconstruct(
     typer.echo(f"written: {out} ({len(series)} series)")
 
 
-@command(app)
-def report(folder: ResultsFolder) -> None:
-    """Make the page and the tables again from the stored results alone.
-
-    Example: [bold]twincode report study[/bold]
-    """
-    study.report(folder)
-
-
+command(app)(study.report)
 app.add_typer(study.app, name="study")
 
 

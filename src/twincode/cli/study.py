@@ -130,14 +130,22 @@ def status(
 
 
 @command(app)
-def report(folder: ResultsFolder) -> None:
+def report(
+    folder: ResultsFolder,
+    figures: Annotated[
+        str | None, typer.Option(help="Write the charts as files too: svg, png, or svg,png.")
+    ] = None,
+) -> None:
     """Make the page and the tables again from the stored results alone.
 
-    Example: [bold]twincode study report study[/bold]
+    Example: [bold]twincode report study --figures svg[/bold]
     """
-    from twincode.report import write_report
+    from twincode.report import write_figures, write_report
 
     typer.echo(f"page: {write_report(folder)}")
+    if figures:
+        written = write_figures(folder, listed(figures))
+        typer.echo(f"figures: {len(written)} files in {folder / 'figures'}")
 
 
 def _take_file(words: list[str]) -> tuple[Path | None, list[str]]:

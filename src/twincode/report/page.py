@@ -88,7 +88,9 @@ def _write_tables(results: Results) -> None:
         results.folder / "results.csv", results.table.to_csv(index=False, lineterminator="\n")
     )
     write_whole(results.folder / "results.parquet", partial(results.table.to_parquet, index=False))
-    write_text(results.folder / RECORDS_FILE, records_text(results))
+    if any(run.folder != results.folder for run in results.runs):
+        # Where the records are all there is, they stay as they are.
+        write_text(results.folder / RECORDS_FILE, records_text(results))
 
 
 def _render(results: Results, sections: Sequence[Section]) -> str:
