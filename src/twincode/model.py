@@ -11,7 +11,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from twincode.config import Config
-from twincode.data import Dataset, Scaling, prepare
+from twincode.data import Dataset, Scaling
+from twincode.data.split import prepare
 from twincode.devices import choose_device
 from twincode.errors import TwincodeError
 from twincode.evaluate import Measurement, evaluate_tokenizer, readout_features
