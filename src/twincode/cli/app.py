@@ -173,7 +173,15 @@ def reconstruct(
     typer.echo(f"written: {out} ({len(series)} series)")
 
 
-command(app)(study.report)
+@command(app)
+def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
+    """Make the page and the tables again from the stored results alone.
+
+    Example: [bold]twincode report study --figures svg[/bold]
+    """
+    study.report(folder, figures)
+
+
 app.add_typer(study.app, name="study")
 
 

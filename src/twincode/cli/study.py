@@ -130,12 +130,7 @@ def status(
 
 
 @command(app)
-def report(
-    folder: ResultsFolder,
-    figures: Annotated[
-        str | None, typer.Option(help="Write the charts as files too: svg, png, or svg,png.")
-    ] = None,
-) -> None:
+def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
     """Make the page and the tables again from the stored results alone.
 
     Example: [bold]twincode report study --figures svg[/bold]
