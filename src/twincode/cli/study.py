@@ -12,7 +12,13 @@ import typer
 from twincode.cli.command import command
 from twincode.cli.errors import FAILED, complain
 from twincode.cli.health import tell_health
-from twincode.cli.options import Device, ResultsFolder, Source, typed_command
+from twincode.cli.options import (
+    Device,
+    FigureFormats,
+    ResultsFolder,
+    Source,
+    typed_command,
+)
 from twincode.cli.settings import listed, parse_axes, parse_settings
 from twincode.errors import TwincodeError
 
