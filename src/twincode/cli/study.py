@@ -139,7 +139,7 @@ def status(
 def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
     """Make the page and the tables again from the stored results alone.
 
-    Example: [bold]twincode report study --figures svg[/bold]
+    Example: [bold]twincode study report study --figures svg[/bold]
     """
     from twincode.report import write_figures, write_report
 
