@@ -1,6 +1,6 @@
 """What the closed forms need to know of a data set, gathered in one pass of bounded memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -43,42 +43,55 @@ def check_series(x: torch.Tensor, shape: tuple[int, int] | None = None) -> torch
     return x.float()
 
 
+def reservoir(
+    batches: torch.Tensor | Iterable[torch.Tensor],
+    generator: torch.Generator,
+    size: int = RESERVOIR,
+) -> torch.Tensor:
+    """A uniform sample (m, C, L), m at most ``size``, of the series in ``batches``, in one pass.
+
+    The sample keeps the series with the smallest random keys, which is a uniform sample without
+    replacement whatever the batches (Efraimidis and Spirakis, 2006).
+    """
+    kept = keys = torch.empty(0)
+    for batch in as_batches(batches):
+        if not len(batch):
+            continue
+        batch = check_series(batch, (kept.shape[1], kept.shape[2]) if len(kept) else None)
+        kept = torch.cat([kept, batch]) if len(kept) else batch
+        keys = torch.cat([keys, torch.rand(len(batch), generator=generator)])
+        if len(kept) > size:
+            keys, order = keys.topk(size, largest=False)
+            kept = kept[order]
+    if not len(kept):
+        raise TwincodeError("there are no series to fit a coder on")
+    return kept
+
+
 def gather(
     batches: torch.Tensor | Iterable[torch.Tensor],
     generator: torch.Generator,
-    reservoir: int = RESERVOIR,
+    size: int = RESERVOIR,
 ) -> Sample:
-    """One pass over ``batches``: moments merged batch by batch, and a uniform sample of series.
-
-    The sample keeps the ``reservoir`` series with the smallest random keys, which is a uniform
-    sample without replacement whatever the batches (Efraimidis and Spirakis, 2006).
-    """
-    kept = torch.empty(0)
-    keys = torch.empty(0, dtype=torch.float64)
+    """One pass over ``batches``: moments merged batch by batch, and a ``reservoir`` of series."""
     count = 0
-    mean = scatter = torch.zeros(())
-    for batch in as_batches(batches):
-        shape = (int(kept.shape[1]), int(kept.shape[2])) if count else None
-        batch = check_series(batch, shape)
-        if not len(batch):
-            continue
-        flat = batch.flatten(1).double()
-        if not count:
-            kept = batch[:0]
-            mean = flat.new_zeros(flat.shape[1])
-            scatter = flat.new_zeros(flat.shape[1], flat.shape[1])
-        # Chan, Golub and LeVeque (1983): moments of two groups from the moments of each.
-        m = len(flat)
-        shift = flat.mean(0) - mean
-        centred = flat - flat.mean(0)
-        scatter += centred.T @ centred + torch.outer(shift, shift) * (count * m / (count + m))
-        mean = mean + shift * (m / (count + m))
-        count += m
-        kept = torch.cat([kept, batch])
-        keys = torch.cat([keys, torch.rand(m, dtype=torch.float64, generator=generator)])
-        if len(kept) > reservoir:
-            keys, order = keys.topk(reservoir, largest=False)
-            kept = kept[order]
-    if not count:
-        raise TwincodeError("there are no series to fit a coder on")
-    return Sample(kept, mean, scatter / count, count)
+    mean = scatter = torch.zeros((), dtype=torch.float64)
+
+    def counted() -> Iterator[torch.Tensor]:
+        nonlocal count, mean, scatter
+        for batch in as_batches(batches):
+            yield batch  # the reservoir checks it first
+            if not len(batch):
+                continue
+            # Chan, Golub and LeVeque (1983): moments of two groups from the moments of each.
+            flat = batch.flatten(1).double()
+            shift = flat.mean(0) - mean
+            centred = flat - flat.mean(0)
+            total = count + len(flat)
+            scatter = scatter + centred.T @ centred
+            scatter += torch.outer(shift, shift) * (count * len(flat) / total)
+            mean = mean + shift * (len(flat) / total)
+            count = total
+
+    series = reservoir(counted(), generator, size)
+    return Sample(series, mean, scatter / count, count)

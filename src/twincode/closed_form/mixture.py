@@ -1,0 +1,483 @@
+"""Transform coding with a mixture of transforms: the tokenizer ``mixture``.
+
+A series is cut into windows (one window may be the whole series); a token names the mode of each
+window, and further tokens are the quantised components of the window in that mode. Components
+share one step and one family of level probabilities, so a component gets the bits its variance
+deserves without any table of bits, and rare large values cost a few bits and lose nothing. Levels
+are chosen on a trellis for the least error + weight * bits.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self
+
+import torch
+
+from twincode.closed_form import levels as tables
+from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
+from twincode.closed_form.modes import Modes, water_level
+from twincode.closed_form.sample import check_series, reservoir
+from twincode.closed_form.trellis import NEXT_STATE, Path, follow, points, quantise, zero_tail
+from twincode.errors import TwincodeError
+
+Rate = Literal["capped", "average"]
+WEIGHT = 0.5  # squared error that a bit is worth, in steps squared
+STEPS = 64  # steps a series may choose from, sixteenths of an octave around the common one
+FEWEST_BITS = 8
+
+
+def cut_windows(x: torch.Tensor, window: int) -> torch.Tensor:
+    """Windows (n, t, C window) of series (n, C, T); the last window repeats the last value."""
+    n, C, T = x.shape
+    t = -(-T // window)
+    if t * window > T:
+        x = torch.cat([x, x[:, :, -1:].expand(n, C, t * window - T)], 2)
+    return x.reshape(n, C, t, window).transpose(1, 2).reshape(n, t, C * window)
+
+
+def join_windows(windows: torch.Tensor, channels: int) -> torch.Tensor:
+    """Series (n, C, t window) of windows (n, t, C window)."""
+    n, t, D = windows.shape
+    return windows.reshape(n, t, channels, D // channels).transpose(1, 2).reshape(n, channels, -1)
+
+
+def spread_correction(z: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+    """How much wider held-out components (r, d) are than their ``variance`` (r, d) says: (d,).
+
+    By rank, smoothed over neighbouring ranks: leading components of few series are too optimistic,
+    trailing ones too small.
+    """
+    ratio = (z.double().square() / variance).mean(0).clamp(min=1e-3, max=1e3).log()
+    half = len(ratio) // 40
+    padded = torch.nn.functional.pad(ratio[None, None], (half, half), mode="replicate")
+    return torch.nn.functional.avg_pool1d(padded, 2 * half + 1, 1)[0, 0].exp()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What held-out windows say about a mixture: see ``calibrate``."""
+
+    correction: torch.Tensor  # (d,) factor on variances
+    log2_step: float
+    frequencies: torch.Tensor  # (2, contexts, width)
+    error: float  # squared error a window at the bits asked for
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out windows in the modes chosen for them: components (n, t, d), their variances in
+    those modes (n, t, d), and the bits (n,) that name the modes of each series."""
+
+    z: torch.Tensor
+    variance: torch.Tensor
+    naming: torch.Tensor
+
+    @classmethod
+    def of(cls, modes: Modes, windows: torch.Tensor, bits: float) -> Self:
+        """``windows`` (n, t, D) in ``modes`` that were fitted without them."""
+        labels, z = modes.assign(windows, water_level(modes.variance, modes.prior, bits))
+        return cls(z, modes.variance[labels], naming_bits(labels, -modes.transition_prior.log2()))
+
+
+def naming_bits(labels: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
+    """Bits (n,) that name the modes ``labels`` (n, t) one after another; ``cost`` (M + 1, M)."""
+    before = torch.cat([torch.full_like(labels[:, :1], cost.shape[1]), labels[:, :-1]], 1)
+    return cost[before, labels].sum(1).float()
+
+
+def rank_major(z: torch.Tensor) -> torch.Tensor:
+    """Coding order (d t, n) of (n, t, d): the leading component of every window comes first."""
+    return z.permute(2, 1, 0).reshape(-1, len(z))
+
+
+def code_levels(
+    z: torch.Tensor, ratio: torch.Tensor, step: torch.Tensor, cost: torch.Tensor, weight: torch.Tensor
+) -> tuple[Path, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Levels of components ``z`` (n, t, d) at ``step`` (n,), with what they were priced by.
+
+    ``ratio`` (n, t, d) is log2 of spread over step, in sixteenths. Returns the path, the values
+    (S, n) in steps, context and shift (S, n), and the squared error (n,) of components that were
+    left out because they are silent in every series.
+    """
+    loud = (ratio >= int(tables.LOWEST * tables.UNITS)).flatten(0, 1).any(0)
+    d = int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1
+    left_out = z[:, :, d:].square().sum((1, 2))
+    y = rank_major(z[:, :, :d]) / step
+    eff = rank_major(ratio[:, :, :d])
+    context, shift = tables.contexts(eff)
+    path = quantise(y, context, shift, tables.largest_level(eff), cost, weight)
+    return path, y, context, shift, left_out
+
+
+def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
+    """Spread, level probabilities and the step at which ``parts`` cost ``bits`` a series."""
+    z = torch.cat([part.z for part in parts])
+    variance = torch.cat([part.variance for part in parts])
+    naming = torch.cat([part.naming for part in parts])
+    n, t, d = z.shape
+    correction = spread_correction(z.reshape(-1, d), variance.reshape(-1, d))
+    variance = variance * correction
+    log2_spread = variance.log2() / 2
+    spread_out = (z.reshape(-1) / variance.sqrt().reshape(-1)).float()
+    prior = tables.level_prior(spread_out[:: max(1, len(spread_out) // 40_000)])
+    frequencies = tables.whole_frequencies(prior)
+    level = water_level(variance.reshape(1, -1), torch.ones(1, dtype=torch.float64), bits * n)
+    log2_step = math.log2(level) / 2 + 0.4
+    log2_error = spent = 0.0
+    slope = 1.0
+    for _ in range(5):
+        ratio = ((log2_spread - log2_step) * tables.UNITS).round().long()
+        step = torch.full((n,), 2.0**log2_step)
+        cost = tables.level_costs(frequencies)
+        path, _, context, shift, left_out = code_levels(
+            z, ratio, step, cost, torch.full((n,), WEIGHT)
+        )
+        row = (path.quantisers * (tables.CONTEXTS + 1) + context) * tables.WIDTH
+        size = path.levels.abs() >> shift
+        counts = torch.bincount((row + size).flatten(), minlength=cost.numel()).view(cost.shape)
+        frequencies = tables.level_frequencies(prior, counts[:, 1:])
+        spent = float((naming + path.bits.sum(0)).mean())
+        error = float((path.error.sum(0) * step.square() + left_out).mean())
+        log2_error = math.log2(max(error, 1e-30))
+        slope = max(1.0, float((ratio > 0).sum()) / n)
+        log2_step += max(-2.0, min(2.0, (spent - bits) / slope))
+    at_bits = log2_error + 2 * (spent - bits) / slope
+    return Calibration(correction, log2_step, frequencies, 2.0**at_bits / t)
+
+
+@dataclass(frozen=True)
+class MixtureCoder:
+    """Codes of a mixture of transforms.
+
+    ``codes`` (n, tokens) hold, in order: the index of the step (where the rate is capped), the
+    mode of each window, and the level of each component, leading components of all windows first.
+    ``mean`` (M, D), ``basis`` (M, D, d); ``ratio`` (M, d) is log2 of a component's spread over the
+    common step, in sixteenths. Frequencies are whole numbers that sum to 2^20 a row.
+
+    With ``capped``, no series takes more than ``bits``; without, series share one step and take
+    ``bits`` in the mean over series like those of train.
+    """
+
+    channels: int
+    length: int
+    window: int
+    bits: int
+    capped: bool
+    log2_step: float
+    mean: torch.Tensor
+    basis: torch.Tensor
+    ratio: torch.Tensor
+    mode_frequencies: torch.Tensor
+    level_frequencies: torch.Tensor
+    step_frequencies: torch.Tensor
+
+    # -- fitting ------------------------------------------------------------------------------
+
+    @classmethod
+    def fit(
+        cls,
+        batches: torch.Tensor | Iterable[torch.Tensor],
+        bits: int,
+        generator: torch.Generator,
+        rate: Rate = "capped",
+        window: int | None = None,
+        modes: int | None = None,
+    ) -> Self:
+        """Fit on series (n, C, L), or on batches of them, read once in bounded memory.
+
+        ``window`` and ``modes`` are chosen by the error on a part of train held out, unless given.
+        """
+        if bits < FEWEST_BITS:
+            raise TwincodeError(f"a mixture code needs at least {FEWEST_BITS} bits, not {bits}")
+        series = reservoir(batches, generator)
+        n, C, L = series.shape
+        series = series[torch.randperm(n, generator=generator)]
+        if n < 5:
+            window, modes = window or min(L, 16), modes or 1
+        if window is None or modes is None:
+            window, modes = _choose(series, bits, generator, window, modes)
+        window = min(window, L)
+        windows = cut_windows(series, window)
+        t = windows.shape[1]
+        folds = min(3, n)
+        parts = []
+        for fold in range(folds) if n > 1 else ():
+            held = torch.arange(n) % folds == fold
+            fitted = Modes.fit(windows[~held], modes, bits / t, generator)
+            parts.append(HeldOut.of(fitted, windows[held][:1000], bits / t))
+        fitted = Modes.fit(windows, modes, bits / t, generator)
+        calibration = calibrate(parts or [HeldOut.of(fitted, windows, bits / t)], bits)
+        log2_spread = (fitted.variance * calibration.correction).log2() / 2
+        ratio = ((log2_spread - calibration.log2_step) * tables.UNITS).round().long()
+        capped = rate == "capped"
+        reach = STEPS // 2 if capped else 0
+        loud = (ratio + reach >= int(tables.LOWEST * tables.UNITS)).any(0)
+        d = int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1
+        flat = torch.ones(STEPS if capped else 1, dtype=torch.float64)
+        coder = cls(
+            C,
+            L,
+            window,
+            bits,
+            capped,
+            calibration.log2_step,
+            fitted.mean,
+            fitted.basis[:, :, :d].contiguous(),
+            ratio[:, :d].contiguous(),
+            tables.whole_frequencies(fitted.transition_prior),
+            calibration.frequencies,
+            tables.whole_frequencies(flat),
+        )
+        return coder._learn_steps(series[:1000]) if capped else coder
+
+    def _learn_steps(self, series: torch.Tensor) -> Self:
+        chosen = torch.bincount(self.encode(series)[:, 0], minlength=STEPS).double()
+        places = torch.arange(STEPS)
+        kernel = 0.7 ** ((places[:, None] - places).abs().double() / self._grain)
+        near = kernel @ chosen * (places % self._grain == 0)
+        near = near / near.sum() + 0.02 / STEPS
+        return replace(self, step_frequencies=tables.whole_frequencies(near))
+
+    # -- what codes cost ----------------------------------------------------------------------
+
+    @property
+    def _grain(self) -> int:
+        """Steps in sixteenths of an octave that are worth naming: finer where bits are many."""
+        return 8 if self.bits < 64 else 4 if self.bits < 150 else 2 if self.bits < 350 else 1
+
+    def windows_of(self, length: int) -> int:
+        """Number of windows of a series of ``length`` steps."""
+        return -(-length // self.window)
+
+    def sizes_of(self, length: int) -> tuple[int, ...]:
+        """Number of codes of each token of a series of ``length`` steps."""
+        t = self.windows_of(length)
+        steps = (STEPS,) if self.capped else ()
+        levels = [2 * int(largest) + 1 for largest in self._largest for _ in range(t)]
+        return (*steps, *(len(self.mean),) * t, *levels)
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Number of codes of each token."""
+        return self.sizes_of(self.length)
+
+    @property
+    def _largest(self) -> torch.Tensor:
+        reach = STEPS // 2 if self.capped else 0
+        return tables.largest_level(self.ratio.amax(0) + reach)
+
+    def bits_of(self, codes: torch.Tensor) -> torch.Tensor:
+        """Bits (n,) that each series takes, arithmetically coded; see ``pack``."""
+        offset, modes, levels = self._split(codes)
+        ratio = self.ratio[modes] - offset[:, None, None]
+        context, shift = tables.contexts(rank_major(ratio))
+        rows = rank_major(levels)
+        cost = tables.level_costs(self.level_frequencies)
+        quantisers = follow(rows)
+        row = (quantisers * (tables.CONTEXTS + 1) + context) * tables.WIDTH
+        spent = (cost.view(-1)[row + (rows.abs() >> shift)] + shift).sum(0)
+        naming = naming_bits(modes, tables.bits_of(self.mode_frequencies))
+        stepping = tables.bits_of(self.step_frequencies)[offset + STEPS // 2] if self.capped else 0
+        return spent + naming + stepping
+
+    # -- coding -------------------------------------------------------------------------------
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Codes (n, tokens) of series ``x`` (n, C, T), of any length T."""
+        x = check_series(x, (self.channels, x.shape[-1]))
+        t = self.windows_of(x.shape[2])
+        parts = [self._encode(part) for part in x.split(max(1, 200_000 // (t * self.ratio.shape[1])))]
+        return torch.cat(parts) if parts else torch.empty(0, len(self.sizes_of(x.shape[2]))).long()
+
+    def _encode(self, x: torch.Tensor) -> torch.Tensor:
+        windows = cut_windows(x, self.window)
+        step = 2.0**self.log2_step
+        modes, z = self._modes.assign(windows, 0.3 * step * step)
+        ratio = self.ratio[modes]
+        n, t, _ = z.shape
+        if not self.capped:
+            weight = torch.full((n,), WEIGHT)
+            path = code_levels(z, ratio, torch.full((n,), step), self._cost, weight)[0]
+            return self._join(torch.zeros(n, dtype=torch.long), modes, path.levels)
+        budget = math.floor(self.bits * x.shape[2] / self.length)
+        offset, levels, fits = self._search(z, ratio, budget - self._naming(modes))
+        if not bool(fits.all()):
+            modes[~fits] = self._cheapest_modes(t)
+            offset[~fits] = self.step_frequencies.argmax() - STEPS // 2
+        return self._join(offset, modes, levels)
+
+    def _naming(self, modes: torch.Tensor) -> torch.Tensor:
+        return naming_bits(modes, tables.bits_of(self.mode_frequencies))
+
+    def _cheapest_modes(self, t: int) -> torch.Tensor:
+        """The modes (t,) that cost least to name one after another."""
+        chosen = [int(self.mode_frequencies[-1].argmax())]
+        while len(chosen) < t:
+            chosen.append(int(self.mode_frequencies[chosen[-1]].argmax()))
+        return torch.tensor(chosen)
+
+    @property
+    def _cost(self) -> torch.Tensor:
+        return tables.level_costs(self.level_frequencies)
+
+    @property
+    def _modes(self) -> Modes:
+        variance = 4.0 ** (self.ratio.double() / tables.UNITS + self.log2_step)
+        return Modes(self.mean, self.basis, variance, self.mode_frequencies)
+
+    def _estimate(self, a: torch.Tensor, ratio: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        """About how many bits the sizes ``a`` (S, n) take at the step ``offset`` (n,)."""
+        context, shift = tables.contexts(ratio - offset)
+        size = (a / (2 * 2.0 ** (self.log2_step + offset / tables.UNITS)) + 0.3).long()
+        size = torch.minimum(size, tables.largest_level(ratio - offset))
+        row = context * tables.WIDTH
+        return (self._cost.view(-1)[row + (size >> shift)] + shift).clamp(max=100).sum(0)
+
+    def _search(
+        self, z: torch.Tensor, ratio: torch.Tensor, budget: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Step offset (n,) and levels (S, n) of least error within ``budget`` (n,) bits.
+
+        An estimate brackets the step; passes of the trellis then move step and weight together,
+        and every pass also offers its path cut off at any place, the rest zero. The last result
+        says which series fit at all.
+        """
+        n, t, d = z.shape
+        a, wide = rank_major(z).abs(), rank_major(ratio)
+        half, grain = STEPS // 2, self._grain
+        stepping = tables.bits_of(self.step_frequencies)
+        low, high = torch.full((n,), -half), torch.full((n,), half - 1)
+        for _ in range(6):
+            middle = (low + high) // 2
+            fits = self._estimate(a, wide, middle) <= budget
+            high = torch.where(fits, middle, high)
+            low = torch.where(fits, low, middle + 1).minimum(high)
+        slope = (self._estimate(a, wide, high - 8) - self._estimate(a, wide, high + 8)).clamp(min=4)
+        aim = high.float()
+        best = torch.full((n,), torch.inf)
+        best_levels = torch.zeros(t * d, n, dtype=torch.long)
+        best_offset = torch.zeros(n, dtype=torch.long)
+        for _ in range(PASSES):
+            offset = (aim / grain).round().long() * grain
+            offset = offset.clamp(-half, half - grain)
+            step = 2.0 ** (self.log2_step + offset / tables.UNITS)
+            weight = WEIGHT * 4.0 ** ((aim - offset) / tables.UNITS).clamp(-1, 1)
+            path, y, context, shift, left_out = code_levels(
+                z, ratio - offset[:, None, None], step, self._cost, weight
+            )
+            S = len(y)
+            nothing = y.new_zeros(1, n)
+            tail = zero_tail(context, shift, self._cost)
+            after = tail[:-1].gather(1, path.states[:, None])[:, 0]
+            spent = torch.cat([nothing, path.bits.cumsum(0)]) + torch.cat([after, nothing])
+            spent += stepping[offset + half]
+            lost = y.square().flip(0).cumsum(0).flip(0)
+            error = torch.cat([nothing, path.error.cumsum(0)]) + torch.cat([lost, nothing])
+            error = error * step.square() + left_out
+            least, place = torch.where(spent <= budget - 0.02, error, torch.inf).min(0)
+            better = least < best
+            best = torch.where(better, least, best)
+            best_offset = torch.where(better, offset, best_offset)
+            kept = torch.where(torch.arange(S)[:, None] < place, path.levels, 0)
+            best_levels[:S] = torch.where(better, kept, best_levels[:S])
+            best_levels[S:, better] = 0
+            change = (spent[-1] - budget - 1).clamp(-60, 60) / slope
+            aim = (aim + tables.UNITS * change).clamp(-half - 8, half + 8)
+        return best_offset, best_levels, best < torch.inf
+
+    def _join(self, offset: torch.Tensor, modes: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+        t, d = modes.shape[1], self.ratio.shape[1]
+        padded = torch.nn.functional.pad(levels, (0, 0, 0, t * d - len(levels)))
+        shifted = padded + self._largest.repeat_interleave(t)[:, None]
+        step = [offset[:, None] + STEPS // 2] if self.capped else []
+        return torch.cat([*step, modes, shifted.T], 1)
+
+    def _split(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Step offset (n,), modes (n, t) and levels (n, t, d) of ``codes``."""
+        n, d = len(codes), self.ratio.shape[1]
+        first = int(self.capped)
+        t, odd = divmod(codes.shape[1] - first, 1 + d)
+        if odd or t < 1:
+            raise TwincodeError(f"this coder makes no codes of {codes.shape[1]} tokens")
+        offset = codes[:, 0] - STEPS // 2 if first else codes.new_zeros(n)
+        levels = codes[:, first + t :].view(n, d, t).transpose(1, 2) - self._largest[:, None].T
+        return offset, codes[:, first : first + t], levels
+
+    def decode(self, codes: torch.Tensor, length: int | None = None) -> torch.Tensor:
+        """Series (n, C, T) of ``codes`` (n, tokens); T is ``length``, else the fitted length where
+        the number of windows agrees with it, else that of all windows."""
+        offset, modes, levels = self._split(codes)
+        n, t, d = levels.shape
+        quantisers = follow(rank_major(levels)).view(d, t, n).permute(2, 1, 0)
+        step = 2.0 ** (self.log2_step + offset / tables.UNITS)
+        z = points(levels, quantisers) * step[:, None, None]
+        windows = self.mean[modes]
+        for mode in modes.unique():
+            here = modes == mode
+            windows[here] += z[here] @ self.basis[mode].T
+        if length is None:
+            length = self.length if t == self.windows_of(self.length) else t * self.window
+        return join_windows(windows, self.channels)[:, :, :length]
+
+    # -- storing ------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything as tensors, for safetensors."""
+        return {field.name: torch.as_tensor(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, torch.Tensor]) -> Self:
+        """The coder whose ``state`` this is."""
+        plain: dict[str, Any] = dict(state)
+        for name in ("channels", "length", "window", "bits", "capped", "log2_step"):
+            plain[name] = state[name].item()
+        return cls(**plain)
+
+
+PASSES = 3
+
+
+def _candidates(n: int, C: int, L: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Windows to try, each with the numbers of modes that its size and the data can carry."""
+    windows = {L} if C * L <= 1024 else set()
+    for rough in (16, 32, 64, 128):
+        if rough < L:
+            windows.add(-(-L // max(1, round(L / rough))))
+    for window in sorted(windows or {min(L, 16)}):
+        rows = n * -(-L // window)
+        counts = [
+            modes
+            for modes in (1, 8, 32, 128)
+            if modes == 1 or (rows >= 10 * modes and modes * (C * window) ** 3 <= 1.2e9)
+        ]
+        yield window, tuple(counts)
+
+
+def _choose(
+    series: torch.Tensor,
+    bits: int,
+    generator: torch.Generator,
+    window: int | None,
+    modes: int | None,
+) -> tuple[int, int]:
+    """The window and number of modes with the least error on a quarter of ``series`` held out."""
+    n, C, L = series.shape
+    series = series[:4000]
+    held = torch.arange(len(series)) % 4 == 0
+    best, least = (window or min(L, 16), modes or 1), math.inf
+    for size, counts in _candidates(n, C, L):
+        if window not in (None, size):
+            continue
+        windows = cut_windows(series, size)
+        t = windows.shape[1]
+        for count in counts:
+            if modes not in (None, count):
+                continue
+            fitted = Modes.fit(windows[~held], count, bits / t, generator)
+            part = HeldOut.of(fitted, windows[held][:1000], bits / t)
+            error = calibrate([part], bits).error / size
+            if error < least:
+                best, least = (size, count), error
+    return best
