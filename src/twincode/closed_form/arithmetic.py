@@ -46,6 +46,14 @@ class Decoder:
         self.width = part * (starts[symbol + 1] - starts[symbol])
         return symbol
 
+    def take_raw(self, bits: int) -> int:
+        """The next whole number of ``bits`` bits that were stored as they are."""
+        part = self.width >> bits
+        number = min(self.rest // part, (1 << bits) - 1)
+        self.rest -= part * number
+        self.width = part
+        return number
+
 
 def running_total(sizes: Iterable[int]) -> list[int]:
     """Starts of shares of ``sizes``, and the end of the last one."""

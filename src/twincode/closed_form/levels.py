@@ -22,15 +22,15 @@ def contexts(ratio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     Beyond the highest bucket the density is flat over neighbouring levels, so low bits are
     stored as they are and the rest is coded at the coarser step.
     """
-    shift = ((ratio - int(HIGHEST * UNITS) + UNITS - 1) // UNITS).clamp(min=0)
-    place = ratio - shift * UNITS - int(LOWEST * UNITS)
-    row = (place + UNITS // PER_OCTAVE // 2) // (UNITS // PER_OCTAVE)
-    return torch.where(ratio < int(LOWEST * UNITS), 0, row + 1), shift
+    lowest, highest = int(LOWEST * UNITS), int(HIGHEST * UNITS)
+    shift = ((ratio - highest + UNITS - 1) >> 4).clamp(min=0)
+    row = (ratio - (shift << 4) - lowest + 2) >> 2
+    return torch.where(ratio < lowest, 0, row + 1), shift
 
 
 def largest_level(ratio: torch.Tensor) -> torch.Tensor:
     """The largest absolute level (odd) a component of ``ratio`` may take: 32 deviations and more."""
-    return 2 * (8 * 2.0 ** (ratio / UNITS)).ceil().long() + 3
+    return 2 * (8 * torch.exp2(ratio / UNITS)).ceil().to(ratio.dtype) + 3
 
 
 def scale_mixture(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import torch
@@ -19,13 +20,23 @@ from twincode.closed_form import levels as tables
 from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
 from twincode.closed_form.modes import Modes, water_level
 from twincode.closed_form.sample import check_series, reservoir
-from twincode.closed_form.trellis import NEXT_STATE, Path, follow, points, quantise, zero_tail
+from twincode.closed_form.trellis import (
+    NEXT_STATE,
+    Path,
+    Price,
+    follow,
+    points,
+    quantise,
+    zero_tail,
+)
 from twincode.errors import TwincodeError
 
 Rate = Literal["capped", "average"]
 WEIGHT = 0.5  # squared error that a bit is worth, in steps squared
 STEPS = 64  # steps a series may choose from, sixteenths of an octave around the common one
 FEWEST_BITS = 8
+PASSES, MOST_PASSES = 3, 8  # of the trellis, where the rate is capped
+SILENT = 32 * tables.UNITS  # the offset of the last step: nothing is coded but modes
 
 
 def cut_windows(x: torch.Tensor, window: int) -> torch.Tensor:
@@ -89,26 +100,42 @@ def naming_bits(labels: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
 
 def rank_major(z: torch.Tensor) -> torch.Tensor:
     """Coding order (d t, n) of (n, t, d): the leading component of every window comes first."""
-    return z.permute(2, 1, 0).reshape(-1, len(z))
+    return z.permute(2, 1, 0).reshape(-1, len(z)).contiguous()
+
+
+@dataclass(frozen=True)
+class Coded:
+    """The levels of components at a step: their path, the values ``y`` (S, n) in steps, their
+    price, and the squared error (n,) of components left out, silent in every series."""
+
+    path: Path
+    y: torch.Tensor
+    price: Price
+    left_out: torch.Tensor
+
+    @property
+    def bits(self) -> torch.Tensor:
+        """Bits (S, n) of each level."""
+        return self.price.of(self.path.levels.abs().int(), self.path.quantisers.int())
+
+    @property
+    def error(self) -> torch.Tensor:
+        """Squared error (S, n) of each level, in steps."""
+        return (self.y - points(self.path.levels, self.path.quantisers)).square()
 
 
 def code_levels(
     z: torch.Tensor, ratio: torch.Tensor, step: torch.Tensor, cost: torch.Tensor, weight: torch.Tensor
-) -> tuple[Path, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Levels of components ``z`` (n, t, d) at ``step`` (n,), with what they were priced by.
-
-    ``ratio`` (n, t, d) is log2 of spread over step, in sixteenths. Returns the path, the values
-    (S, n) in steps, context and shift (S, n), and the squared error (n,) of components that were
-    left out because they are silent in every series.
-    """
+) -> Coded:
+    """Code components ``z`` (n, t, d) at ``step`` (n,); ``ratio`` (n, t, d) is log2 of spread over
+    step in sixteenths, ``weight`` (n,) what a bit is worth in steps squared."""
     loud = (ratio >= int(tables.LOWEST * tables.UNITS)).flatten(0, 1).any(0)
     d = int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1
-    left_out = z[:, :, d:].square().sum((1, 2))
     y = rank_major(z[:, :, :d]) / step
-    eff = rank_major(ratio[:, :, :d])
-    context, shift = tables.contexts(eff)
-    path = quantise(y, context, shift, tables.largest_level(eff), cost, weight)
-    return path, y, context, shift, left_out
+    relative = rank_major(ratio[:, :, :d]).int()
+    price = Price(cost, *tables.contexts(relative))
+    path = quantise(y, price, tables.largest_level(relative), weight)
+    return Coded(path, y, price, z[:, :, d:].square().sum((1, 2)))
 
 
 def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
@@ -131,15 +158,14 @@ def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
         ratio = ((log2_spread - log2_step) * tables.UNITS).round().long()
         step = torch.full((n,), 2.0**log2_step)
         cost = tables.level_costs(frequencies)
-        path, _, context, shift, left_out = code_levels(
-            z, ratio, step, cost, torch.full((n,), WEIGHT)
-        )
-        row = (path.quantisers * (tables.CONTEXTS + 1) + context) * tables.WIDTH
-        size = path.levels.abs() >> shift
-        counts = torch.bincount((row + size).flatten(), minlength=cost.numel()).view(cost.shape)
+        coded = code_levels(z, ratio, step, cost, torch.full((n,), WEIGHT))
+        row = coded.path.quantisers * (tables.CONTEXTS + 1) + coded.price.context
+        size = coded.path.levels.abs() >> coded.price.shift
+        place = row * tables.WIDTH + size
+        counts = torch.bincount(place.flatten(), minlength=cost.numel()).view(cost.shape)
         frequencies = tables.level_frequencies(prior, counts[:, 1:])
-        spent = float((naming + path.bits.sum(0)).mean())
-        error = float((path.error.sum(0) * step.square() + left_out).mean())
+        spent = float((naming + coded.bits.sum(0)).mean())
+        error = float((coded.error.sum(0) * step.square() + coded.left_out).mean())
         log2_error = math.log2(max(error, 1e-30))
         slope = max(1.0, float((ratio > 0).sum()) / n)
         log2_step += max(-2.0, min(2.0, (spent - bits) / slope))
@@ -198,7 +224,22 @@ class MixtureCoder:
             window, modes = window or min(L, 16), modes or 1
         if window is None or modes is None:
             window, modes = _choose(series, bits, generator, window, modes)
-        window = min(window, L)
+        coder = cls._fit(series, bits, generator, rate == "capped", min(window, L), modes)
+        if coder.capped and coder.budget(L) > bits:  # naming modes alone takes more
+            return cls._fit(series, bits, generator, True, L, 1)
+        return coder
+
+    @classmethod
+    def _fit(
+        cls,
+        series: torch.Tensor,
+        bits: int,
+        generator: torch.Generator,
+        capped: bool,
+        window: int,
+        modes: int,
+    ) -> Self:
+        n, C, L = series.shape
         windows = cut_windows(series, window)
         t = windows.shape[1]
         folds = min(3, n)
@@ -211,7 +252,6 @@ class MixtureCoder:
         calibration = calibrate(parts or [HeldOut.of(fitted, windows, bits / t)], bits)
         log2_spread = (fitted.variance * calibration.correction).log2() / 2
         ratio = ((log2_spread - calibration.log2_step) * tables.UNITS).round().long()
-        capped = rate == "capped"
         reach = STEPS // 2 if capped else 0
         loud = (ratio + reach >= int(tables.LOWEST * tables.UNITS)).any(0)
         d = int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1
@@ -238,6 +278,7 @@ class MixtureCoder:
         kernel = 0.7 ** ((places[:, None] - places).abs().double() / self._grain)
         near = kernel @ chosen * (places % self._grain == 0)
         near = near / near.sum() + 0.02 / STEPS
+        near[-1] = near.sum() / self.bits  # few bits must still pay for "nothing but modes"
         return replace(self, step_frequencies=tables.whole_frequencies(near))
 
     # -- what codes cost ----------------------------------------------------------------------
@@ -263,7 +304,7 @@ class MixtureCoder:
         """Number of codes of each token."""
         return self.sizes_of(self.length)
 
-    @property
+    @cached_property
     def _largest(self) -> torch.Tensor:
         reach = STEPS // 2 if self.capped else 0
         return tables.largest_level(self.ratio.amax(0) + reach)
@@ -272,14 +313,13 @@ class MixtureCoder:
         """Bits (n,) that each series takes, arithmetically coded; see ``pack``."""
         offset, modes, levels = self._split(codes)
         ratio = self.ratio[modes] - offset[:, None, None]
-        context, shift = tables.contexts(rank_major(ratio))
+        price = Price(self._cost, *tables.contexts(rank_major(ratio).int()))
         rows = rank_major(levels)
-        cost = tables.level_costs(self.level_frequencies)
-        quantisers = follow(rows)
-        row = (quantisers * (tables.CONTEXTS + 1) + context) * tables.WIDTH
-        spent = (cost.view(-1)[row + (rows.abs() >> shift)] + shift).sum(0)
+        spent = price.of(rows.abs().int(), follow(rows).int()).sum(0)
         naming = naming_bits(modes, tables.bits_of(self.mode_frequencies))
-        stepping = tables.bits_of(self.step_frequencies)[offset + STEPS // 2] if self.capped else 0
+        stepping = 0
+        if self.capped:
+            stepping = tables.bits_of(self.step_frequencies)[codes[:, 0]]
         return spent + naming + stepping
 
     # -- coding -------------------------------------------------------------------------------
@@ -299,13 +339,13 @@ class MixtureCoder:
         n, t, _ = z.shape
         if not self.capped:
             weight = torch.full((n,), WEIGHT)
-            path = code_levels(z, ratio, torch.full((n,), step), self._cost, weight)[0]
-            return self._join(torch.zeros(n, dtype=torch.long), modes, path.levels)
-        budget = math.floor(self.bits * x.shape[2] / self.length)
-        offset, levels, fits = self._search(z, ratio, budget - self._naming(modes))
+            coded = code_levels(z, ratio, torch.full((n,), step), self._cost, weight)
+            return self._join(torch.zeros(n, dtype=torch.long), modes, coded.path.levels)
+        budget = self.budget(x.shape[2]) - self._naming(modes)
+        offset, levels, fits = self._search(z, ratio, budget)
         if not bool(fits.all()):
             modes[~fits] = self._cheapest_modes(t)
-            offset[~fits] = self.step_frequencies.argmax() - STEPS // 2
+            offset[~fits] = SILENT
         return self._join(offset, modes, levels)
 
     def _naming(self, modes: torch.Tensor) -> torch.Tensor:
@@ -318,22 +358,22 @@ class MixtureCoder:
             chosen.append(int(self.mode_frequencies[chosen[-1]].argmax()))
         return torch.tensor(chosen)
 
-    @property
+    @cached_property
     def _cost(self) -> torch.Tensor:
         return tables.level_costs(self.level_frequencies)
 
-    @property
+    @cached_property
     def _modes(self) -> Modes:
         variance = 4.0 ** (self.ratio.double() / tables.UNITS + self.log2_step)
         return Modes(self.mean, self.basis, variance, self.mode_frequencies)
 
     def _estimate(self, a: torch.Tensor, ratio: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
         """About how many bits the sizes ``a`` (S, n) take at the step ``offset`` (n,)."""
-        context, shift = tables.contexts(ratio - offset)
-        size = (a / (2 * 2.0 ** (self.log2_step + offset / tables.UNITS)) + 0.3).long()
-        size = torch.minimum(size, tables.largest_level(ratio - offset))
-        row = context * tables.WIDTH
-        return (self._cost.view(-1)[row + (size >> shift)] + shift).clamp(max=100).sum(0)
+        relative = ratio - offset
+        price = Price(self._cost, *tables.contexts(relative))
+        size = (a / (2 * torch.exp2(self.log2_step + offset / tables.UNITS)) + 0.3).int()
+        size = torch.minimum(size, tables.largest_level(relative))
+        return price.of(size, 0).clamp(max=100).sum(0)
 
     def _search(
         self, z: torch.Tensor, ratio: torch.Tensor, budget: torch.Tensor
@@ -345,10 +385,10 @@ class MixtureCoder:
         says which series fit at all.
         """
         n, t, d = z.shape
-        a, wide = rank_major(z).abs(), rank_major(ratio)
+        a, wide = rank_major(z).abs(), rank_major(ratio).int()
         half, grain = STEPS // 2, self._grain
         stepping = tables.bits_of(self.step_frequencies)
-        low, high = torch.full((n,), -half), torch.full((n,), half - 1)
+        low, high = torch.full((n,), -half).int(), torch.full((n,), half - 2).int()
         for _ in range(6):
             middle = (low + high) // 2
             fits = self._estimate(a, wide, middle) <= budget
@@ -359,31 +399,33 @@ class MixtureCoder:
         best = torch.full((n,), torch.inf)
         best_levels = torch.zeros(t * d, n, dtype=torch.long)
         best_offset = torch.zeros(n, dtype=torch.long)
-        for _ in range(PASSES):
+        for attempt in range(MOST_PASSES):
+            if attempt >= PASSES and bool((best < torch.inf).all()):
+                break
             offset = (aim / grain).round().long() * grain
-            offset = offset.clamp(-half, half - grain)
+            offset = offset.clamp(-half, half - max(2, grain))
             step = 2.0 ** (self.log2_step + offset / tables.UNITS)
             weight = WEIGHT * 4.0 ** ((aim - offset) / tables.UNITS).clamp(-1, 1)
-            path, y, context, shift, left_out = code_levels(
-                z, ratio - offset[:, None, None], step, self._cost, weight
-            )
-            S = len(y)
-            nothing = y.new_zeros(1, n)
-            tail = zero_tail(context, shift, self._cost)
-            after = tail[:-1].gather(1, path.states[:, None])[:, 0]
-            spent = torch.cat([nothing, path.bits.cumsum(0)]) + torch.cat([after, nothing])
+            coded = code_levels(z, ratio - offset[:, None, None], step, self._cost, weight)
+            levels = coded.path.levels
+            S = len(levels)
+            nothing = coded.y.new_zeros(1, n)
+            tail = zero_tail(coded.price)[:-1].gather(1, coded.path.states[:, None])[:, 0]
+            spent = torch.cat([nothing, coded.bits.cumsum(0)]) + torch.cat([tail, nothing])
             spent += stepping[offset + half]
-            lost = y.square().flip(0).cumsum(0).flip(0)
-            error = torch.cat([nothing, path.error.cumsum(0)]) + torch.cat([lost, nothing])
-            error = error * step.square() + left_out
+            lost = coded.y.square().flip(0).cumsum(0).flip(0)
+            error = torch.cat([nothing, coded.error.cumsum(0)]) + torch.cat([lost, nothing])
+            error = error * step.square() + coded.left_out
             least, place = torch.where(spent <= budget - 0.02, error, torch.inf).min(0)
             better = least < best
             best = torch.where(better, least, best)
             best_offset = torch.where(better, offset, best_offset)
-            kept = torch.where(torch.arange(S)[:, None] < place, path.levels, 0)
+            kept = torch.where(torch.arange(S)[:, None] < place, levels, 0)
             best_levels[:S] = torch.where(better, kept, best_levels[:S])
             best_levels[S:, better] = 0
-            change = (spent[-1] - budget - 1).clamp(-60, 60) / slope
+            # Full use of the budget, but further from it where nothing has fitted yet.
+            margin = torch.where(best < torch.inf, -1.0, 4.0 * attempt)
+            change = (spent[-1] - budget + margin).clamp(-60, 60) / slope
             aim = (aim + tables.UNITS * change).clamp(-half - 8, half + 8)
         return best_offset, best_levels, best < torch.inf
 
@@ -391,7 +433,7 @@ class MixtureCoder:
         t, d = modes.shape[1], self.ratio.shape[1]
         padded = torch.nn.functional.pad(levels, (0, 0, 0, t * d - len(levels)))
         shifted = padded + self._largest.repeat_interleave(t)[:, None]
-        step = [offset[:, None] + STEPS // 2] if self.capped else []
+        step = [(offset[:, None] + STEPS // 2).clamp(max=STEPS - 1)] if self.capped else []
         return torch.cat([*step, modes, shifted.T], 1)
 
     def _split(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -402,6 +444,7 @@ class MixtureCoder:
         if odd or t < 1:
             raise TwincodeError(f"this coder makes no codes of {codes.shape[1]} tokens")
         offset = codes[:, 0] - STEPS // 2 if first else codes.new_zeros(n)
+        offset = torch.where(offset == STEPS // 2 - 1, SILENT, offset)
         levels = codes[:, first + t :].view(n, d, t).transpose(1, 2) - self._largest[:, None].T
         return offset, codes[:, first : first + t], levels
 
@@ -421,6 +464,96 @@ class MixtureCoder:
             length = self.length if t == self.windows_of(self.length) else t * self.window
         return join_windows(windows, self.channels)[:, :, :length]
 
+    # -- packing ------------------------------------------------------------------------------
+
+    def budget(self, length: int) -> int:
+        """The most bits a series of ``length`` steps takes at a capped rate: its share of
+        ``bits``, and always enough to name the cheapest modes."""
+        return max(math.floor(self.bits * length / self.length), self._least_bits(length))
+
+    def _least_bits(self, length: int) -> int:
+        cheapest = self._cheapest_modes(self.windows_of(length))
+        silent = float(tables.bits_of(self.step_frequencies)[-1])
+        return math.ceil(silent + float(self._naming(cheapest[None])) + 0.01)
+
+    def pack(self, codes: torch.Tensor, length: int | None = None) -> list[bytes]:
+        """Each series' codes in the bytes they really take, by arithmetic coding.
+
+        At a capped rate every series takes exactly ``budget`` bits, else as many as it needs.
+        ``length`` is that of the series, the fitted one by default.
+        """
+        length = length or self.length
+        offset, modes, levels = self._split(codes)
+        spent = self.bits_of(codes).tolist()
+        packed = []
+        for i in range(len(codes)):
+            needed = -(-math.floor(spent[i] + 1.1) // 8) * 8
+            encoder = Encoder(self.budget(length) if self.capped else needed)
+            if self.capped:
+                _add(encoder, self._starts[0], min(int(offset[i]) + STEPS // 2, STEPS - 1))
+            before = len(self.mean)
+            for mode in modes[i].tolist():
+                _add(encoder, self._starts[1][before], mode)
+                before = mode
+            state = 0
+            row, shift = self._contexts(modes[i], int(offset[i]))
+            for level, c, low in zip(levels[i].T.flatten().tolist(), row, shift, strict=True):
+                size = abs(level)
+                if c:
+                    _add(encoder, self._starts[2][state >> 1][c - 1], size >> low)
+                    if low:
+                        encoder.add(size & ((1 << low) - 1), 1, low)
+                    if size or low:
+                        encoder.add(int(level < 0), 1, 1)
+                state = _NEXT[state][size & 1]
+            number = encoder.close()
+            if number is None:
+                raise TwincodeError("these codes take more bits than the coder's rate allows")
+            packed.append(number.to_bytes(-(-encoder.bits // 8), "big"))
+        return packed
+
+    def unpack(self, packed: list[bytes], length: int | None = None) -> torch.Tensor:
+        """The codes (n, tokens) of series of ``length`` steps that ``pack`` stored."""
+        length = length or self.length
+        t = self.windows_of(length)
+        d = self.ratio.shape[1]
+        rows = []
+        for stored in packed:
+            bits = self.budget(length) if self.capped else 8 * len(stored)
+            decoder = Decoder(int.from_bytes(stored, "big"), bits)
+            offset = _take(decoder, self._starts[0]) - STEPS // 2 if self.capped else 0
+            offset = SILENT if offset == STEPS // 2 - 1 else offset
+            modes = [len(self.mean)]
+            for _ in range(t):
+                modes.append(_take(decoder, self._starts[1][modes[-1]]))
+            levels, state = [], 0
+            for c, low in zip(*self._contexts(torch.tensor(modes[1:]), offset), strict=True):
+                size = 0
+                sign = 1
+                if c:
+                    size = _take(decoder, self._starts[2][state >> 1][c - 1]) << low
+                    if low:
+                        size |= decoder.take_raw(low)
+                    if (size or low) and decoder.take_raw(1):
+                        sign = -1
+                levels.append(sign * size)
+                state = _NEXT[state][size & 1]
+            rows.append((offset, modes[1:], levels))
+        if not rows:
+            return torch.empty(0, len(self.sizes_of(length)), dtype=torch.long)
+        offsets, all_modes, all_levels = (torch.tensor(column) for column in zip(*rows, strict=True))
+        return self._join(offsets, all_modes, all_levels.view(len(rows), t * d).T)
+
+    def _contexts(self, modes: torch.Tensor, offset: int) -> tuple[list[int], list[int]]:
+        row, shift = tables.contexts(rank_major(self.ratio[modes][None] - offset).flatten())
+        return row.tolist(), shift.tolist()
+
+    @cached_property
+    def _starts(self) -> tuple[list[int], list[list[int]], list[list[list[int]]]]:
+        levels = [[running_total(row) for row in rows] for rows in self.level_frequencies.tolist()]
+        modes = [running_total(row) for row in self.mode_frequencies.tolist()]
+        return running_total(self.step_frequencies.tolist()), modes, levels
+
     # -- storing ------------------------------------------------------------------------------
 
     def state(self) -> dict[str, torch.Tensor]:
@@ -436,7 +569,15 @@ class MixtureCoder:
         return cls(**plain)
 
 
-PASSES = 3
+_NEXT: list[list[int]] = NEXT_STATE.tolist()
+
+
+def _add(encoder: Encoder, starts: list[int], symbol: int) -> None:
+    encoder.add(starts[symbol], starts[symbol + 1] - starts[symbol], tables.FREQUENCY_BITS)
+
+
+def _take(decoder: Decoder, starts: list[int]) -> int:
+    return decoder.take(starts, lambda share: bisect_right(starts, share) - 1, tables.FREQUENCY_BITS)
 
 
 def _candidates(n: int, C: int, L: int) -> Iterator[tuple[int, tuple[int, ...]]]:
