@@ -1,7 +1,7 @@
 """Principal components and residual product k-means: the tokenizer ``pca-pq``."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -85,8 +85,10 @@ class ComponentCoder:
             residual[:, group] = points - centres[codes]
             groups.append(group)
             codebooks.append(centres)
+        used, places = torch.cat(groups).unique(return_inverse=True)
+        places = places.split([len(group) for group in groups])
         shape = (int(sample.series.shape[1]), int(sample.series.shape[2]))
-        return cls(shape, mean, components, tuple(groups), tuple(codebooks), beam)
+        return cls(shape, mean, components[used], places, tuple(codebooks), beam)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Codes (n, tokens) of series ``x`` (n, C, L), by a beam search over partial codes."""
@@ -117,3 +119,28 @@ class ComponentCoder:
         for group, book, code in zip(self.groups, self.codebooks, codes.T, strict=True):
             z[:, group] += book[code]
         return (self.mean + z @ self.components).unflatten(1, self.shape)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything as tensors, for safetensors."""
+        return {
+            "shape": torch.tensor(self.shape),
+            "beam": torch.tensor(self.beam),
+            "mean": self.mean,
+            "components": self.components,
+            **{f"group.{i}": group for i, group in enumerate(self.groups)},
+            **{f"codebook.{i}": book for i, book in enumerate(self.codebooks)},
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, torch.Tensor]) -> Self:
+        """The coder whose ``state`` this is."""
+        count = sum(name.startswith("group.") for name in state)
+        C, L = state["shape"].tolist()
+        return cls(
+            (C, L),
+            state["mean"],
+            state["components"],
+            tuple(state[f"group.{i}"] for i in range(count)),
+            tuple(state[f"codebook.{i}"] for i in range(count)),
+            int(state["beam"]),
+        )

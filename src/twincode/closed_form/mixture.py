@@ -35,6 +35,7 @@ Rate = Literal["capped", "average"]
 WEIGHT = 0.5  # squared error that a bit is worth, in steps squared
 STEPS = 64  # steps a series may choose from, sixteenths of an octave around the common one
 FEWEST_BITS = 8
+LEARNING_TURNS = 5  # of level probabilities and the step together
 PASSES, MOST_PASSES = 3, 8  # of the trellis, where the rate is capped
 SILENT = 32 * tables.UNITS  # the offset of the last step: nothing is coded but modes
 
@@ -154,21 +155,32 @@ def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
     log2_step = math.log2(level) / 2 + 0.4
     log2_error = spent = 0.0
     slope = 1.0
-    for _ in range(5):
+    low, high = -math.inf, math.inf
+    for turn in range(LEARNING_TURNS + 10):
         ratio = ((log2_spread - log2_step) * tables.UNITS).round().long()
         step = torch.full((n,), 2.0**log2_step)
         cost = tables.level_costs(frequencies)
         coded = code_levels(z, ratio, step, cost, torch.full((n,), WEIGHT))
-        row = coded.path.quantisers * (tables.CONTEXTS + 1) + coded.price.context
-        size = coded.path.levels.abs() >> coded.price.shift
-        place = row * tables.WIDTH + size
-        counts = torch.bincount(place.flatten(), minlength=cost.numel()).view(cost.shape)
-        frequencies = tables.level_frequencies(prior, counts[:, 1:])
         spent = float((naming + coded.bits.sum(0)).mean())
         error = float((coded.error.sum(0) * step.square() + coded.left_out).mean())
         log2_error = math.log2(max(error, 1e-30))
+        # An octave of the step is worth about a bit for each component that stands above it.
         slope = max(1.0, float((ratio > 0).sum()) / n)
-        log2_step += max(-2.0, min(2.0, (spent - bits) / slope))
+        change = max(-0.5, min(0.5, (spent - bits) / slope))
+        if turn < LEARNING_TURNS:
+            row = coded.path.quantisers * (tables.CONTEXTS + 1) + coded.price.context
+            size = coded.path.levels.abs() >> coded.price.shift
+            place = row * tables.WIDTH + size
+            counts = torch.bincount(place.flatten(), minlength=cost.numel()).view(cost.shape)
+            frequencies = tables.level_frequencies(prior, counts[:, 1:])
+            log2_step += change
+            continue
+        # With the tables settled, the rate falls as the step grows: bracket the step.
+        if abs(spent - bits) < 0.004 * bits:
+            break
+        low, high = (log2_step, high) if spent > bits else (low, log2_step)
+        inside = low < log2_step + change < high
+        log2_step = log2_step + change if inside else (low + high) / 2
     at_bits = log2_error + 2 * (spent - bits) / slope
     return Calibration(correction, log2_step, frequencies, 2.0**at_bits / t)
 
@@ -223,7 +235,7 @@ class MixtureCoder:
         if n < 5:
             window, modes = window or min(L, 16), modes or 1
         if window is None or modes is None:
-            window, modes = _choose(series, bits, generator, window, modes)
+            window, modes = _choose(series, bits, generator, window, modes, rate == "capped")
         coder = cls._fit(series, bits, generator, rate == "capped", min(window, L), modes)
         if coder.capped and coder.budget(L) > bits:  # naming modes alone takes more
             return cls._fit(series, bits, generator, True, L, 1)
@@ -250,16 +262,25 @@ class MixtureCoder:
             parts.append(HeldOut.of(fitted, windows[held][:1000], bits / t))
         fitted = Modes.fit(windows, modes, bits / t, generator)
         calibration = calibrate(parts or [HeldOut.of(fitted, windows, bits / t)], bits)
+        coder = cls._assemble((C, L, window), bits, capped, fitted, calibration)
+        return coder._learn_steps(series[:1000]) if capped else coder
+
+    @classmethod
+    def _assemble(
+        cls,
+        shape: tuple[int, int, int],
+        bits: int,
+        capped: bool,
+        fitted: Modes,
+        calibration: Calibration,
+    ) -> Self:
         log2_spread = (fitted.variance * calibration.correction).log2() / 2
         ratio = ((log2_spread - calibration.log2_step) * tables.UNITS).round().long()
         reach = STEPS // 2 if capped else 0
         loud = (ratio + reach >= int(tables.LOWEST * tables.UNITS)).any(0)
         d = int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1
-        flat = torch.ones(STEPS if capped else 1, dtype=torch.float64)
-        coder = cls(
-            C,
-            L,
-            window,
+        return cls(
+            *shape,
             bits,
             capped,
             calibration.log2_step,
@@ -268,9 +289,8 @@ class MixtureCoder:
             ratio[:, :d].contiguous(),
             tables.whole_frequencies(fitted.transition_prior),
             calibration.frequencies,
-            tables.whole_frequencies(flat),
+            tables.whole_frequencies(torch.ones(STEPS if capped else 1, dtype=torch.float64)),
         )
-        return coder._learn_steps(series[:1000]) if capped else coder
 
     def _learn_steps(self, series: torch.Tensor) -> Self:
         chosen = torch.bincount(self.encode(series)[:, 0], minlength=STEPS).double()
@@ -558,7 +578,9 @@ class MixtureCoder:
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything as tensors, for safetensors."""
-        return {field.name: torch.as_tensor(getattr(self, field.name)) for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["log2_step"] = torch.tensor(self.log2_step, dtype=torch.float64)
+        return {name: torch.as_tensor(value) for name, value in values.items()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, torch.Tensor]) -> Self:
@@ -602,6 +624,7 @@ def _choose(
     generator: torch.Generator,
     window: int | None,
     modes: int | None,
+    capped: bool,
 ) -> tuple[int, int]:
     """The window and number of modes with the least error on a quarter of ``series`` held out."""
     n, C, L = series.shape
@@ -618,7 +641,14 @@ def _choose(
                 continue
             fitted = Modes.fit(windows[~held], count, bits / t, generator)
             part = HeldOut.of(fitted, windows[held][:1000], bits / t)
-            error = calibrate([part], bits).error / size
+            calibration = calibrate([part], bits)
+            error = calibration.error / size
+            if capped:
+                shape = (C, L, size)
+                coder = MixtureCoder._assemble(shape, bits, capped, fitted, calibration)
+                some = series[held][:300]
+                coder = coder._learn_steps(some)
+                error = float((coder.decode(coder.encode(some)) - some).square().sum()) / some.numel()
             if error < least:
                 best, least = (size, count), error
     return best
