@@ -6,6 +6,7 @@ Cover and Thomas, *Elements of Information Theory* (2006): rate distortion of Ga
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -48,9 +49,7 @@ def cross_entropy_bits(codes: Codes, frequencies: Sequence[Floats]) -> Floats:
 
 def _check_codes(codes: Codes, codebook_sizes: Sequence[int]) -> None:
     if codes.ndim != 2 or codes.shape[1] != len(codebook_sizes):
-        raise TwincodeError(
-            f"codes must be (n, {len(codebook_sizes)}), not {tuple(codes.shape)}"
-        )
+        raise TwincodeError(f"codes must be (n, {len(codebook_sizes)}), not {tuple(codes.shape)}")
     if codes.size and (codes.min() < 0 or (codes.max(0) >= np.asarray(codebook_sizes)).any()):
         raise TwincodeError("a code lies outside its codebook")
 
@@ -103,7 +102,7 @@ def histogram_pyramid(codes: Codes, codebook_size: int, levels: int = 3) -> Floa
     parts = []
     for level in range(levels):
         edges = np.linspace(0, codes.shape[1], 2**level + 1).round().astype(int)
-        for start, end in zip(edges[:-1], edges[1:], strict=True):
+        for start, end in pairwise(edges):
             window = codes[:, start:end]
             counts = np.zeros((len(codes), codebook_size))
             np.add.at(counts, (np.arange(len(codes))[:, None], window), 1.0)

@@ -29,7 +29,7 @@ def contexts(ratio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def largest_level(ratio: torch.Tensor) -> torch.Tensor:
-    """The largest absolute level (odd) a component of ``ratio`` may take: 32 deviations and more."""
+    """The largest absolute level (odd) a component of ``ratio`` may take: 32 deviations."""
     return 2 * (8 * torch.exp2(ratio / UNITS)).ceil().to(ratio.dtype) + 3
 
 

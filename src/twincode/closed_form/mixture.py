@@ -126,7 +126,11 @@ class Coded:
 
 
 def code_levels(
-    z: torch.Tensor, ratio: torch.Tensor, step: torch.Tensor, cost: torch.Tensor, weight: torch.Tensor
+    z: torch.Tensor,
+    ratio: torch.Tensor,
+    step: torch.Tensor,
+    cost: torch.Tensor,
+    weight: torch.Tensor,
 ) -> Coded:
     """Code components ``z`` (n, t, d) at ``step`` (n,); ``ratio`` (n, t, d) is log2 of spread over
     step in sixteenths, ``weight`` (n,) what a bit is worth in steps squared."""
@@ -230,7 +234,7 @@ class MixtureCoder:
         if bits < FEWEST_BITS:
             raise TwincodeError(f"a mixture code needs at least {FEWEST_BITS} bits, not {bits}")
         series = reservoir(batches, generator)
-        n, C, L = series.shape
+        n, _, L = series.shape
         series = series[torch.randperm(n, generator=generator)]
         if n < 5:
             window, modes = window or min(L, 16), modes or 1
@@ -337,10 +341,9 @@ class MixtureCoder:
         rows = rank_major(levels)
         spent = price.of(rows.abs().int(), follow(rows).int()).sum(0)
         naming = naming_bits(modes, tables.bits_of(self.mode_frequencies))
-        stepping = 0
-        if self.capped:
-            stepping = tables.bits_of(self.step_frequencies)[codes[:, 0]]
-        return spent + naming + stepping
+        if not self.capped:
+            return spent + naming
+        return spent + naming + tables.bits_of(self.step_frequencies)[codes[:, 0]]
 
     # -- coding -------------------------------------------------------------------------------
 
@@ -348,7 +351,9 @@ class MixtureCoder:
         """Codes (n, tokens) of series ``x`` (n, C, T), of any length T."""
         x = check_series(x, (self.channels, x.shape[-1]))
         t = self.windows_of(x.shape[2])
-        parts = [self._encode(part) for part in x.split(max(1, 200_000 // (t * self.ratio.shape[1])))]
+        parts = [
+            self._encode(part) for part in x.split(max(1, 200_000 // (t * self.ratio.shape[1])))
+        ]
         return torch.cat(parts) if parts else torch.empty(0, len(self.sizes_of(x.shape[2]))).long()
 
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
@@ -449,7 +454,9 @@ class MixtureCoder:
             aim = (aim + tables.UNITS * change).clamp(-half - 8, half + 8)
         return best_offset, best_levels, best < torch.inf
 
-    def _join(self, offset: torch.Tensor, modes: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    def _join(
+        self, offset: torch.Tensor, modes: torch.Tensor, levels: torch.Tensor
+    ) -> torch.Tensor:
         t, d = modes.shape[1], self.ratio.shape[1]
         padded = torch.nn.functional.pad(levels, (0, 0, 0, t * d - len(levels)))
         shifted = padded + self._largest.repeat_interleave(t)[:, None]
@@ -561,7 +568,9 @@ class MixtureCoder:
             rows.append((offset, modes[1:], levels))
         if not rows:
             return torch.empty(0, len(self.sizes_of(length)), dtype=torch.long)
-        offsets, all_modes, all_levels = (torch.tensor(column) for column in zip(*rows, strict=True))
+        offsets, all_modes, all_levels = (
+            torch.tensor(column) for column in zip(*rows, strict=True)
+        )
         return self._join(offsets, all_modes, all_levels.view(len(rows), t * d).T)
 
     def _contexts(self, modes: torch.Tensor, offset: int) -> tuple[list[int], list[int]]:
@@ -599,7 +608,9 @@ def _add(encoder: Encoder, starts: list[int], symbol: int) -> None:
 
 
 def _take(decoder: Decoder, starts: list[int]) -> int:
-    return decoder.take(starts, lambda share: bisect_right(starts, share) - 1, tables.FREQUENCY_BITS)
+    return decoder.take(
+        starts, lambda share: bisect_right(starts, share) - 1, tables.FREQUENCY_BITS
+    )
 
 
 def _candidates(n: int, C: int, L: int) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -648,7 +659,9 @@ def _choose(
                 coder = MixtureCoder._assemble(shape, bits, capped, fitted, calibration)
                 some = series[held][:300]
                 coder = coder._learn_steps(some)
-                error = float((coder.decode(coder.encode(some)) - some).square().sum()) / some.numel()
+                error = (
+                    float((coder.decode(coder.encode(some)) - some).square().sum()) / some.numel()
+                )
             if error < least:
                 best, least = (size, count), error
     return best

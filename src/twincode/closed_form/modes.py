@@ -56,7 +56,9 @@ class Modes:
         return counts / counts.sum(1, keepdim=True)
 
     @classmethod
-    def fit(cls, windows: torch.Tensor, modes: int, bits: float, generator: torch.Generator) -> Self:
+    def fit(
+        cls, windows: torch.Tensor, modes: int, bits: float, generator: torch.Generator
+    ) -> Self:
         """Fit on windows (n, t, D) of n series, for a code of ``bits`` a window.
 
         k-means in the leading components starts the modes, then windows move to the mode that
@@ -99,7 +101,9 @@ class Modes:
         variance = variance.clamp(min=max(1e-9 * float(variance.max()), 1e-12))
         sequence = labels.view(n, t)
         before = torch.cat([torch.full((n, 1), modes), sequence[:, :-1]], 1)
-        transitions = torch.bincount((before * modes + sequence).flatten(), minlength=modes * (modes + 1))
+        transitions = torch.bincount(
+            (before * modes + sequence).flatten(), minlength=modes * (modes + 1)
+        )
         return cls(mean, torch.stack(bases), variance, transitions.view(modes + 1, modes))
 
     def truncate(self, size: int) -> Self:

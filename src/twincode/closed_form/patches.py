@@ -46,15 +46,16 @@ class PatchCoder:
         that share ``bits`` evenly; a rest of fewer bits than there are patches is not spent.
         """
         series = reservoir(batches, generator)
-        n, C, L = series.shape
+        n, _, L = series.shape
         series = series[torch.randperm(n, generator=generator)]
         held = torch.arange(n) % 4 == 0
         best, least = 0, math.inf
         counts = sorted({min(L, bits, max(1, round(L / size))) for size in (4, 8, 16, 32, 64, L)})
         for count in counts if n > 3 else [min(L, bits, max(1, L // COARSEST))]:
             size = -(-L // count)
-            trial = cls._fit_size(series[~held] if n > 3 else series, size, bits, generator,
-                                  bits_per_token, beam)
+            trial = cls._fit_size(
+                series[~held] if n > 3 else series, size, bits, generator, bits_per_token, beam
+            )
             some = series[held][:300]
             error = float((trial.decode(trial.encode(some)) - some).square().mean()) if n > 3 else 0
             if error < least:

@@ -93,9 +93,7 @@ def follow(levels: torch.Tensor) -> torch.Tensor:
     return quantisers
 
 
-def quantise(
-    y: torch.Tensor, price: Price, largest: torch.Tensor, weight: torch.Tensor
-) -> Path:
+def quantise(y: torch.Tensor, price: Price, largest: torch.Tensor, weight: torch.Tensor) -> Path:
     """The best levels for ``y`` (S, n), values in steps.
 
     ``largest`` (S, n) is the largest absolute level allowed, odd; ``weight`` (n,) is the squared
