@@ -129,19 +129,23 @@ class Modes:
             return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
         rows = windows.reshape(n * t, D)
         noisy = (self.variance + level).float()
-        z = torch.einsum("nd,mdk->nmk", rows, self.basis)
-        z -= torch.einsum("md,mdk->mk", self.mean, self.basis)
-        distance = torch.cdist(rows, self.mean).square()  # (n t, M)
-        beyond = (distance - z.square().sum(2)).clamp(min=0) / level
-        spread = torch.einsum("nmk,mk->nm", z.square(), 1 / noisy)
-        price = (spread + beyond + noisy.log().sum(1)) / 2
+        # Of the squared distance over level, a component takes back what its spread explains.
+        explained = self.basis * (1 / level - 1 / noisy).clamp(min=0).sqrt()[:, None]
+        at_mean = torch.einsum("md,mdk->mk", self.mean, explained).flatten()
+        table = explained.transpose(0, 1).reshape(D, M * d)
+        within = torch.addmm(-at_mean, rows, table).view(n * t, M, d)
+        distance = torch.cdist(rows, self.mean).square() / level
+        price = distance - torch.linalg.vector_norm(within, dim=2).square() + noisy.log().sum(1)
+        price = price.view(n, t, M) / 2
         naming = -self.transition_prior.log().float()
-        price = price.view(n, t, M)
         chosen = []
         previous = torch.full((n,), M)
         for place in range(t):
             previous = (price[:, place] + naming[previous]).argmin(1)
             chosen.append(previous)
         modes = torch.stack(chosen, 1)
-        picked = z.view(n, t, M, d).gather(2, modes[:, :, None, None].expand(-1, -1, 1, d))
-        return modes, picked[:, :, 0]
+        z = torch.empty(n * t, d)
+        for mode in modes.unique():
+            here = modes.flatten() == mode
+            z[here] = (rows[here] - self.mean[mode]) @ self.basis[mode]
+        return modes, z.view(n, t, d)
