@@ -33,9 +33,12 @@ from twincode.errors import TwincodeError
 
 Rate = Literal["capped", "average"]
 WEIGHT = 0.5  # squared error that a bit is worth, in steps squared
-STEPS = 64  # steps a series may choose from, sixteenths of an octave around the common one
+# Steps a series may choose from where the rate is capped, in sixteenths of an octave: two octaves
+# finer than the common one, and coarser ones enough for series far larger than any in train.
+FINER, STEPS = 32, 128
 FEWEST_BITS = 8
 LEARNING_TURNS = 5  # of level probabilities and the step together
+SPARE = 0.05  # of its bits a series may leave unused before more passes are made
 PASSES, MOST_PASSES = 3, 8  # of the trellis, where the rate is capped
 SILENT = 32 * tables.UNITS  # the offset of the last step: nothing is coded but modes
 
@@ -190,6 +193,16 @@ def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Levels (S, n) that fit a budget, their error and bits (n,), and the bits before cutting."""
+
+    levels: torch.Tensor
+    error: torch.Tensor
+    used: torch.Tensor
+    uncut: torch.Tensor
+
+
+@dataclass(frozen=True)
 class MixtureCoder:
     """Codes of a mixture of transforms.
 
@@ -280,7 +293,7 @@ class MixtureCoder:
     ) -> Self:
         log2_spread = (fitted.variance * calibration.correction).log2() / 2
         ratio = ((log2_spread - calibration.log2_step) * tables.UNITS).round().long()
-        reach = STEPS // 2 if capped else 0
+        reach = FINER if capped else 0
         loud = (ratio + reach >= int(tables.LOWEST * tables.UNITS)).any(0)
         d = int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1
         return cls(
@@ -330,7 +343,7 @@ class MixtureCoder:
 
     @cached_property
     def _largest(self) -> torch.Tensor:
-        reach = STEPS // 2 if self.capped else 0
+        reach = FINER if self.capped else 0
         return tables.largest_level(self.ratio.amax(0) + reach)
 
     def bits_of(self, codes: torch.Tensor) -> torch.Tensor:
@@ -411,10 +424,9 @@ class MixtureCoder:
         """
         n, t, d = z.shape
         a, wide = rank_major(z).abs(), rank_major(ratio).int()
-        half, grain = STEPS // 2, self._grain
-        stepping = tables.bits_of(self.step_frequencies)
-        low, high = torch.full((n,), -half).int(), torch.full((n,), half - 2).int()
-        for _ in range(6):
+        coarsest, grain = STEPS - FINER - 2, self._grain
+        low, high = torch.full((n,), -FINER).int(), torch.full((n,), coarsest).int()
+        for _ in range(7):
             middle = (low + high) // 2
             fits = self._estimate(a, wide, middle) <= budget
             high = torch.where(fits, middle, high)
@@ -422,37 +434,54 @@ class MixtureCoder:
         slope = (self._estimate(a, wide, high - 8) - self._estimate(a, wide, high + 8)).clamp(min=4)
         aim = high.float()
         best = torch.full((n,), torch.inf)
+        used = torch.zeros(n)
         best_levels = torch.zeros(t * d, n, dtype=torch.long)
         best_offset = torch.zeros(n, dtype=torch.long)
+        todo = torch.arange(n)
         for attempt in range(MOST_PASSES):
-            if attempt >= PASSES and bool((best < torch.inf).all()):
-                break
-            offset = (aim / grain).round().long() * grain
-            offset = offset.clamp(-half, half - max(2, grain))
-            step = 2.0 ** (self.log2_step + offset / tables.UNITS)
-            weight = WEIGHT * 4.0 ** ((aim - offset) / tables.UNITS).clamp(-1, 1)
-            coded = code_levels(z, ratio - offset[:, None, None], step, self._cost, weight)
-            levels = coded.path.levels
-            S = len(levels)
-            nothing = coded.y.new_zeros(1, n)
-            tail = zero_tail(coded.price)[:-1].gather(1, coded.path.states[:, None])[:, 0]
-            spent = torch.cat([nothing, coded.bits.cumsum(0)]) + torch.cat([tail, nothing])
-            spent += stepping[offset + half]
-            lost = coded.y.square().flip(0).cumsum(0).flip(0)
-            error = torch.cat([nothing, coded.error.cumsum(0)]) + torch.cat([lost, nothing])
-            error = error * step.square() + coded.left_out
-            least, place = torch.where(spent <= budget - 0.02, error, torch.inf).min(0)
-            better = least < best
-            best = torch.where(better, least, best)
-            best_offset = torch.where(better, offset, best_offset)
-            kept = torch.where(torch.arange(S)[:, None] < place, levels, 0)
-            best_levels[:S] = torch.where(better, kept, best_levels[:S])
-            best_levels[S:, better] = 0
+            if attempt >= PASSES:  # only series that have not used what they may
+                todo = (used < (1 - SPARE) * budget).nonzero().flatten()
+                if not len(todo):
+                    break
+            offset = (aim[todo] / grain).round().long() * grain
+            offset = offset.clamp(-FINER, coarsest // grain * grain)
+            weight = WEIGHT * 4.0 ** ((aim[todo] - offset) / tables.UNITS).clamp(-1, 1)
+            cut = self._cut(z[todo], ratio[todo], offset, weight, budget[todo])
+            better = cut.error < best[todo]
+            where = todo[better]
+            best[where], used[where] = cut.error[better], cut.used[better]
+            best_offset[where], best_levels[:, where] = offset[better], cut.levels[:, better]
             # Full use of the budget, but further from it where nothing has fitted yet.
-            margin = torch.where(best < torch.inf, -1.0, 4.0 * attempt)
-            change = (spent[-1] - budget + margin).clamp(-60, 60) / slope
-            aim = (aim + tables.UNITS * change).clamp(-half - 8, half + 8)
+            margin = torch.where(best[todo] < torch.inf, -1.0, 4.0 * attempt)
+            change = (cut.uncut - budget[todo] + margin).clamp(-60, 60) / slope[todo]
+            aim[todo] = (aim[todo] + tables.UNITS * change).clamp(-FINER - 8, coarsest + 8)
         return best_offset, best_levels, best < torch.inf
+
+    def _cut(
+        self,
+        z: torch.Tensor,
+        ratio: torch.Tensor,
+        offset: torch.Tensor,
+        weight: torch.Tensor,
+        budget: torch.Tensor,
+    ) -> Cut:
+        """The trellis's path at step ``offset`` (n,), cut off where the error within ``budget`` is
+        least."""
+        n, t, d = z.shape
+        step = 2.0 ** (self.log2_step + offset / tables.UNITS)
+        coded = code_levels(z, ratio - offset[:, None, None], step, self._cost, weight)
+        levels = coded.path.levels
+        nothing = coded.y.new_zeros(1, n)
+        tail = zero_tail(coded.price)[:-1].gather(1, coded.path.states[:, None])[:, 0]
+        spent = torch.cat([nothing, coded.bits.cumsum(0)]) + torch.cat([tail, nothing])
+        spent += tables.bits_of(self.step_frequencies)[offset + FINER]
+        lost = coded.y.square().flip(0).cumsum(0).flip(0)
+        error = torch.cat([nothing, coded.error.cumsum(0)]) + torch.cat([lost, nothing])
+        error = error * step.square() + coded.left_out
+        least, place = torch.where(spent <= budget - 0.02, error, torch.inf).min(0)
+        kept = torch.where(torch.arange(len(levels))[:, None] < place, levels, 0)
+        kept = torch.nn.functional.pad(kept, (0, 0, 0, t * d - len(levels)))
+        return Cut(kept, least, spent.gather(0, place[None])[0], spent[-1])
 
     def _join(
         self, offset: torch.Tensor, modes: torch.Tensor, levels: torch.Tensor
@@ -460,7 +489,7 @@ class MixtureCoder:
         t, d = modes.shape[1], self.ratio.shape[1]
         padded = torch.nn.functional.pad(levels, (0, 0, 0, t * d - len(levels)))
         shifted = padded + self._largest.repeat_interleave(t)[:, None]
-        step = [(offset[:, None] + STEPS // 2).clamp(max=STEPS - 1)] if self.capped else []
+        step = [(offset[:, None] + FINER).clamp(max=STEPS - 1)] if self.capped else []
         return torch.cat([*step, modes, shifted.T], 1)
 
     def _split(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -470,8 +499,8 @@ class MixtureCoder:
         t, odd = divmod(codes.shape[1] - first, 1 + d)
         if odd or t < 1:
             raise TwincodeError(f"this coder makes no codes of {codes.shape[1]} tokens")
-        offset = codes[:, 0] - STEPS // 2 if first else codes.new_zeros(n)
-        offset = torch.where(offset == STEPS // 2 - 1, SILENT, offset)
+        offset = codes[:, 0] - FINER if first else codes.new_zeros(n)
+        offset = torch.where(offset == STEPS - 1 - FINER, SILENT, offset)
         levels = codes[:, first + t :].view(n, d, t).transpose(1, 2) - self._largest[:, None].T
         return offset, codes[:, first : first + t], levels
 
@@ -517,7 +546,7 @@ class MixtureCoder:
             needed = -(-math.floor(spent[i] + 1.1) // 8) * 8
             encoder = Encoder(self.budget(length) if self.capped else needed)
             if self.capped:
-                _add(encoder, self._starts[0], min(int(offset[i]) + STEPS // 2, STEPS - 1))
+                _add(encoder, self._starts[0], min(int(offset[i]) + FINER, STEPS - 1))
             before = len(self.mean)
             for mode in modes[i].tolist():
                 _add(encoder, self._starts[1][before], mode)
@@ -548,8 +577,8 @@ class MixtureCoder:
         for stored in packed:
             bits = self.budget(length) if self.capped else 8 * len(stored)
             decoder = Decoder(int.from_bytes(stored, "big"), bits)
-            offset = _take(decoder, self._starts[0]) - STEPS // 2 if self.capped else 0
-            offset = SILENT if offset == STEPS // 2 - 1 else offset
+            offset = _take(decoder, self._starts[0]) - FINER if self.capped else 0
+            offset = SILENT if offset == STEPS - 1 - FINER else offset
             modes = [len(self.mean)]
             for _ in range(t):
                 modes.append(_take(decoder, self._starts[1][modes[-1]]))
