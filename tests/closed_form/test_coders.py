@@ -27,7 +27,7 @@ def walks(n: int, channels: int, length: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("coder_type", CODERS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     n=st.integers(1, 40),
     channels=st.integers(1, 3),

@@ -7,9 +7,9 @@ from typing import Self
 
 import torch
 
+from twincode.closed_form.calibration import cut_windows, join_windows
 from twincode.closed_form.components import split_bits
 from twincode.closed_form.kmeans import kmeans
-from twincode.closed_form.mixture import cut_windows, join_windows
 from twincode.closed_form.sample import check_series, reservoir
 from twincode.errors import TwincodeError
 
