@@ -19,8 +19,8 @@ import torch
 from twincode.closed_form.components import ComponentCoder
 from twincode.closed_form.mixture import MixtureCoder
 from twincode.closed_form.patches import PatchCoder
-from twincode.kernels import kernels_accuracy
-from twincode.rate import bound_nmse, fixed_rate_bits, nmse
+from twincode.evaluate.kernels import kernels_accuracy
+from twincode.evaluate.rate import bound_nmse, fixed_rate_bits, nmse
 
 SETS = (
     "ECG5000",

@@ -12,7 +12,7 @@ from twincode.closed_form.components import ComponentCoder
 from twincode.closed_form.mixture import MixtureCoder
 from twincode.closed_form.patches import PatchCoder
 from twincode.errors import TwincodeError
-from twincode.rate import fixed_rate_bits
+from twincode.evaluate.rate import fixed_rate_bits
 
 CODERS = (ComponentCoder, PatchCoder, MixtureCoder)
 

@@ -12,7 +12,7 @@ from aeon.datasets import load_italy_power_demand
 from twincode.closed_form.components import ComponentCoder
 from twincode.closed_form.mixture import MixtureCoder
 from twincode.closed_form.patches import PatchCoder
-from twincode.rate import nmse
+from twincode.evaluate.rate import nmse
 
 BITS = 100
 TOLERANCE = 1.33

@@ -16,7 +16,7 @@ from twincode.closed_form.mixture import MixtureCoder
 from twincode.closed_form.modes import water_level
 from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, quantise, zero_tail
 from twincode.errors import TwincodeError
-from twincode.rate import gaussian_bound
+from twincode.evaluate.rate import gaussian_bound
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.errors import TwincodeError
-from twincode.rate import (
+from twincode.evaluate.rate import (
     bound_nmse,
     cross_entropy_bits,
     fixed_rate_bits,

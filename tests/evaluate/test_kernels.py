@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from twincode.errors import TwincodeError
-from twincode.kernels import kernels_accuracy, retained_accuracy
+from twincode.evaluate.kernels import kernels_accuracy, retained_accuracy
 
 
 @pytest.mark.parametrize(("channels", "length"), [(1, 3), (1, 9), (3, 5), (2, 40)])
