@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.augment import AUGMENTATIONS
-from twincode.config import Config, TrainingSettings, groups, setting_names, unread
+from twincode.config import VERSION, Config, TrainingSettings, groups, setting_names, unread
 from twincode.errors import TwincodeError
 from twincode.losses import TWIN_LOSSES
 from twincode.quantize import QUANTIZERS, Identity
@@ -163,6 +163,31 @@ def test_without_gamma_a_taught_model_is_the_augmented_control():
     clean = recipe("bt-vqvae", upper_input="clean", gamma=0, jitter_std=0.2)
     assert clean.digest() == recipe("vqvae").digest()
     assert recipe("bt-vqvae").replace(twin_loss="none") == recipe("bt-vqvae", gamma=0)
+
+
+def test_runs_of_another_version_of_training_are_told_apart(monkeypatch):
+    """Even batches changed the numbers of every run, and no setting."""
+    config = recipe("vqvae")
+    digest, described = config.digest(), config.to_dict()
+    assert described["training"]["version"] == VERSION
+    monkeypatch.setattr("twincode.config.VERSION", VERSION + 1)
+    assert config.digest() != digest
+    before = json.loads(json.dumps(described))
+    del before["training"]["version"]
+    assert Config.from_dict(before) == Config.from_dict(described) == config
+
+
+def test_the_thesis_keeps_its_own_form():
+    """What METHOD prescribes, whatever our defaults are."""
+    for name in ("thesis-vqvae", "thesis-vqvae-augmented", "thesis-bt-vqvae"):
+        config = recipe(name)
+        training, codebook = config.training, config.quantizer
+        assert (training.epochs, training.decay_share, training.held_out) == (1500, 1.0, 0.0)
+        assert (codebook.codebook_init, codebook.continuous_share) == ("data", 0.0)
+        names = [part.name for part in config.augmentations]
+        thesis = ["flip", "jitter", "amplitude_resize", "slope", "phase"]
+        assert names == ([] if name == "thesis-vqvae" else thesis)
+        assert all(part.slope_rate == 0.01 for part in config.augmentations if part.name == "slope")
 
 
 @given(gamma=st.floats(1e-9, 1e6), seed=st.integers(0, 2**40))
