@@ -79,7 +79,7 @@ def page() -> str:
     return environment.get_template(TEMPLATE).render(
         machine=_read_machine("cpu"),
         clocks=CLOCKS,
-        load=ratios.load.iloc[-1],
+        load=ratios.load.iloc[0],
         ratios=list(ratios.itertuples()),
         missed=list(ratios[ratios.ratio < ratios.wanted].itertuples()),
         precision=precision,

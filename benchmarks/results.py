@@ -10,6 +10,7 @@ import csv
 import math
 import re
 from collections.abc import Callable, Mapping
+from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
 
@@ -127,10 +128,8 @@ def write_results(stored: Path, docs: Path) -> None:
         results = load_results(stored / name)
         figure = relative_trade_off(results)
         if figure:
-            content = drawn(figure)
-            write_whole(
-                docs / "figures" / f"{name}-trade-off.svg", lambda p, c=content: p.write_bytes(c)
-            )
+            path = docs / "figures" / f"{name}-trade-off.svg"
+            write_whole(path, methodcaller("write_bytes", drawn(figure)))
         for kind, frame in (("summary", summary_table(results)), ("paired", paired_frame(results))):
             text = frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
             write_text(stored / name / f"{kind}.csv", text)

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from twincode.quantize import QUANTIZERS, Identity
 from twincode.recipes import RECIPES, recipe, title
 from twincode.settings import Settings
 from twincode.tokenizers import TOKENIZERS
+from twincode.upgrade import upgrade_result
 
 LOSSES = "barlow_twins, vicreg, vibcreg, simclr, moco, byol"
 
@@ -45,6 +47,16 @@ def test_a_recipe_survives_json_and_its_own_name(name):
     assert config.recipe == name
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert dataclasses.replace(config, recipe="another").digest() == config.digest()
+
+
+def test_every_kept_configuration_is_read_and_written_alike():
+    kept = [
+        upgrade_result(json.loads(line))["config"]
+        for path in (Path(__file__).parents[1] / "results").glob("*/runs.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    assert kept
+    assert [Config.from_dict(config).to_dict() for config in kept] == kept
 
 
 def test_text_values_are_converted():
@@ -114,9 +126,11 @@ def test_what_can_be_chosen_can_be_set():
     assert not recipe("raw-series").has("quantizer")
 
 
-@pytest.mark.parametrize("registry", [TOKENIZERS, QUANTIZERS, TWIN_LOSSES], ids=str)
-def test_a_part_that_is_chosen_anew_comes_with_its_own_settings(registry):
-    choice = registry.kind.replace(" ", "_")
+REGISTRIES = {"tokenizer": TOKENIZERS, "quantizer": QUANTIZERS, "twin_loss": TWIN_LOSSES}
+
+
+@pytest.mark.parametrize(("choice", "registry"), REGISTRIES.items(), ids=REGISTRIES)
+def test_a_part_that_is_chosen_anew_comes_with_its_own_settings(choice, registry):
     start = recipe("bt-vqvae", latent_channels=8, codebook_size=8, gamma=0.5, epochs=7)
     for name in registry:
         config = start.replace(**{choice: name})

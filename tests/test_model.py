@@ -2,6 +2,7 @@ import json
 import pickle
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -407,3 +408,11 @@ def test_the_public_names_are_there():
     assert dir(twincode) == twincode.__all__
     with pytest.raises(AttributeError, match="no attribute 'fitt'"):
         _ = twincode.fitt
+
+
+def test_a_model_saved_in_format_1_is_read():
+    folder = Path(__file__).parent / "models" / "format-1"
+    model = load_model(folder)
+    expected = np.load(folder / "expected.npz")
+    assert (model.encode(expected["X"]) == expected["codes"]).all()
+    np.testing.assert_allclose(model.reconstruct(expected["X"]), expected["series"], atol=1e-5)

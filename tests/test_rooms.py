@@ -6,7 +6,7 @@ from pathlib import Path
 import twincode
 
 ROOMS = [
-    *("errors", "files", "upgrade", "memory", "settings", "precision"),
+    *("errors", "files", "upgrade", "labels", "memory", "settings", "precision"),
     *("randomness", "distributed", "storage", "devices"),
     *("data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "evaluate"),
     *("config", "recipes", "model", "train", "study", "report", "cli"),
@@ -15,7 +15,8 @@ ROOMS = [
 # the equation of a loss needs no more than tensors.
 ALONE = {
     "upgrade": {"errors"},
-    "report": {"errors", "files", "upgrade"},
+    "labels": {"errors"},
+    "report": {"errors", "files", "upgrade", "labels"},
     "losses": {"settings", "nets"},
 }
 SOURCE = Path(twincode.__file__).parent

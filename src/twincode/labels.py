@@ -25,9 +25,14 @@ def labels(models: Sequence[tuple[str, Mapping[str, Any]]], axes: Iterable[str] 
         group = [each for (other, _), each in zip(models, settings, strict=True) if other == title]
         told[title] = telling(group, axes)
     return [
-        " ".join([title, *(f"{symbol(n)}={text_of(each[n])}" for n in told[title] if n in each)])
+        label(title, {name: each[name] for name in told[title] if name in each})
         for (title, _), each in zip(models, settings, strict=True)
     ]
+
+
+def label(title: str, told: Mapping[str, Any]) -> str:
+    """A title and the settings that tell it from others."""
+    return " ".join([title, *(f"{symbol(name)}={text_of(told[name])}" for name in told)])
 
 
 def flat(config: Mapping[str, Any]) -> Settings:

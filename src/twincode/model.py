@@ -10,7 +10,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from twincode.config import Config
-from twincode.data import Dataset, Scaling, prepare
+from twincode.data import Dataset, Scaling
+from twincode.data.split import prepare
 from twincode.devices import choose_device
 from twincode.errors import TwincodeError
 from twincode.evaluate import Measurement, evaluate_tokenizer, readout_features
@@ -18,6 +19,7 @@ from twincode.files import read_json, write_json
 from twincode.precision import computing_in
 from twincode.storage import file_hash, read_tensors, restore, write_tensors
 from twincode.tokenizers import Tokenizer, batches, build_tokenizer, embed
+from twincode.upgrade import upgrade_config
 
 FORMAT = 2
 TENSORS = "model.safetensors"
@@ -174,7 +176,7 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
     target = choose_device(device)
     folder = Path(folder)
     description = read_json(folder / DESCRIPTION, "model description")
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
+    if not isinstance(description, dict) or description.get("format") not in (1, FORMAT):
         raise TwincodeError(
             f"{folder / DESCRIPTION} is not a model this version of twincode can read"
         )
@@ -193,7 +195,8 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
 
 def _build(description: dict[str, Any]) -> Model:
     """The model a description speaks of, its weights still to be read."""
-    config = Config.from_dict(description["config"])
+    stored = description["config"]
+    config = Config.from_dict(upgrade_config(stored) if description["format"] == 1 else stored)
     source = description["source"]
     scaling = _read_scaling(description["scaling"], description["channels"])
     return Model(

@@ -212,7 +212,13 @@ def upgrade_config(config: Mapping[str, Any], steps: int = 0) -> Json:
 
 
 def upgrade_study(record: Mapping[str, Any]) -> Json:
-    """The content of a ``study.json`` of any format as one of format 2."""
+    """The content of a ``study.json`` of any format as one of format 2.
+
+    A budget of steps, which format 1 kept here alone, stays as ``steps``. Raises TwincodeError for
+    a format this version does not know and for what is no study.
+    """
+    if not isinstance(record, Mapping):
+        raise TwincodeError("this does not describe a study; run the study again")
     if _format_of(record, missing=1) == FORMAT:
         return dict(record)
     return {
@@ -222,6 +228,7 @@ def upgrade_study(record: Mapping[str, Any]) -> Json:
         "datasets": record.get("datasets", []),
         "seeds": record.get("seeds", []),
         "axes": {},
+        "steps": record.get("steps", 0),
         "runs": record.get("runs"),
     }
 

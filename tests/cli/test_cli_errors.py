@@ -202,7 +202,7 @@ def test_studies_that_make_no_sense(fails, tmp_path, words, message):
     [
         ("[settings]\nqueue_size = 8", [], "queue_size is a setting of the twin loss moco"),
         ("[settings]\nqueue_size = 8", ["--recipes", "vqvae"], "queue_size is a setting of"),
-        ("[recipe.vqvae]\nprojector-width = 8", [], "this model has none"),
+        ("[recipe.vqvae]\nprojector-width = 8", [], "recipe vqvae: projector_width is a setting"),
         (
             "[settings]\nprojector_width = 8",
             ["--recipes", "vqvae", "--off-diagonal-weight", "1"],

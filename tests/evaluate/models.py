@@ -3,7 +3,8 @@
 import torch
 from conftest import make_waves, tiny
 
-from twincode.data import Scaling, prepare
+from twincode.data import Scaling
+from twincode.data.split import prepare
 from twincode.evaluate import evaluate_tokenizer
 from twincode.randomness import drawing_weights
 from twincode.tokenizers import build_tokenizer

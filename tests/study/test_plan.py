@@ -224,7 +224,10 @@ def test_recipes_that_the_settings_make_equal_are_one():
         ({"overrides": {"vqva": {}}}, "did you mean 'vqvae'"),
         ({"overrides": {"raw-series": {}}}, "unknown recipe with settings of its own 'raw-series'"),
         ({"overrides": {"vqvae": {"epoch": 1}}}, "did you mean 'epochs'"),
-        ({"overrides": {"vqvae": {"projector_width": 8}}}, "projector_width is a setting of the"),
+        (
+            {"overrides": {"vqvae": {"projector_width": 8}}},
+            "recipe vqvae: projector_width is a set",
+        ),
     ],
 )
 def test_plans_that_make_no_sense_are_errors(changes, message):

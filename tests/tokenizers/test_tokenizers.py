@@ -69,8 +69,8 @@ def test_using_a_tokenizer_changes_nothing_even_in_training_mode(name):
     tokenizer.embed(x)
     if tokenizer.has_decoder:
         tokenizer.reconstruct(x)
-    if tokenizer.layout.grids:
-        tokenizer.decode(tokenizer.encode(x))
+        if tokenizer.layout.grids:
+            tokenizer.decode(tokenizer.encode(x))
     assert all(torch.equal(before[k], v) for k, v in tokenizer.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
     assert tokenizer.training

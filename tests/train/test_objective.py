@@ -4,6 +4,7 @@ from conftest import tiny
 
 from twincode.errors import TwincodeError
 from twincode.losses import TWIN_LOSSES, barlow_twins_loss
+from twincode.precision import computing_in
 from twincode.tokenizers import build_tokenizer
 from twincode.train.objective import Objective
 
@@ -92,6 +93,20 @@ def test_every_twin_loss_teaches_the_encoder_and_not_the_decoder(name):
     weights = [block.convolution.weight for block in tokenizer.encoder.blocks[:1]]
     assert all(weight.grad.norm() > 0 for weight in weights)
     assert all(parameter.grad is None for parameter in tokenizer.decoder.parameters())
+
+
+@pytest.mark.parametrize("name", sorted(TWIN_LOSSES))
+def test_a_twin_loss_compares_in_full_precision(name):
+    tokenizer, objective = build(twin_loss=name)
+    compared = []
+    objective.twin.register_forward_pre_hook(lambda _, given: compared.extend(sum(given, ())))
+    upper, lower = views()
+    with computing_in("bfloat16", torch.device("cpu")):
+        student = tokenizer(upper, lower if objective.encodes_twin else None)
+        targets = [torch.randn(5, 16).bfloat16() for _ in range(2 if objective.encodes_twin else 1)]
+        loss = objective(student, targets if objective.needs_teacher else [])[name]
+    assert student.latents.dtype == torch.bfloat16
+    assert {loss.dtype, *(each.dtype for each in compared)} == {torch.float32}
 
 
 def test_a_batch_of_one_gives_finite_losses_and_gradients():

@@ -15,6 +15,7 @@ from twincode.cli.options import (
     DataDir,
     DatasetArgument,
     Device,
+    FigureFormats,
     Gaps,
     ResultsFolder,
     RunFolder,
@@ -175,12 +176,12 @@ def reconstruct(
 
 
 @command(app)
-def report(folder: ResultsFolder) -> None:
+def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
     """Make the page and the tables again from the stored results alone.
 
-    Example: [bold]twincode report study[/bold]
+    Example: [bold]twincode report study --figures svg[/bold]
     """
-    study.report(folder)
+    study.report(folder, figures)
 
 
 app.add_typer(study.app, name="study")

@@ -24,6 +24,9 @@ RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trai
 SeriesFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="Your series: csv, tsv, npy, npz, parquet or ts.")
 ]
+FigureFormats = Annotated[
+    str | None, typer.Option(help="Write the charts as files too: svg, png, or svg,png.")
+]
 ResultsFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study or a run.")]
 
 

@@ -12,13 +12,20 @@ import typer
 from twincode.cli.command import command
 from twincode.cli.errors import FAILED, complain
 from twincode.cli.health import tell_health
-from twincode.cli.options import Device, ResultsFolder, Source, typed_command
+from twincode.cli.options import (
+    Device,
+    FigureFormats,
+    ResultsFolder,
+    Source,
+    typed_command,
+)
 from twincode.cli.settings import listed, parse_axes, parse_settings
 from twincode.errors import TwincodeError
 
 if TYPE_CHECKING:
-    from twincode.study import Outcome, Study
     from twincode.study.executors.executor import Executor
+    from twincode.study.plan import Study
+    from twincode.study.runner import Outcome
 
 app = typer.Typer(
     help="Compare models over data sets, seeds and any setting.", rich_markup_mode="rich"
@@ -129,14 +136,17 @@ def status(
 
 
 @command(app)
-def report(folder: ResultsFolder) -> None:
+def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
     """Make the page and the tables again from the stored results alone.
 
-    Example: [bold]twincode study report study[/bold]
+    Example: [bold]twincode study report study --figures svg[/bold]
     """
-    from twincode.report import write_report
+    from twincode.report import write_figures, write_report
 
     typer.echo(f"page: {write_report(folder)}")
+    if figures:
+        written = write_figures(folder, listed(figures))
+        typer.echo(f"figures: {len(written)} files in {folder / 'figures'}")
 
 
 def _take_file(words: list[str]) -> tuple[Path | None, list[str]]:

@@ -5,17 +5,14 @@ from twincode.data.files import read_series
 from twincode.data.listing import DatasetInfo, list_datasets
 from twincode.data.policy import Policy, apply_policy
 from twincode.data.series import Dataset, Scaling
-from twincode.data.split import Split, prepare
 
 __all__ = [
     "Dataset",
     "DatasetInfo",
     "Policy",
     "Scaling",
-    "Split",
     "apply_policy",
     "list_datasets",
     "load_dataset",
-    "prepare",
     "read_series",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from twincode.data import Split
+from twincode.data.split import Split
 from twincode.evaluate.metric import METRICS, Features, Judged, Measurement, Metric
 from twincode.evaluate.readout import READOUTS
 from twincode.settings import Settings

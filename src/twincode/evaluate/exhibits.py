@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from twincode.augment import Augmenter
-from twincode.data import Split
+from twincode.data.split import Split
 from twincode.evaluate.codebook import code_counts
 from twincode.evaluate.reconstruction import series_errors
 from twincode.quantize import Layout

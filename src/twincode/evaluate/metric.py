@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twincode.data import Split
+from twincode.data.split import Split
 from twincode.errors import TwincodeError
 from twincode.evaluate.blocks import Points
 from twincode.evaluate.readout import minmax_scale

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from twincode.distributed import processes, total
+from twincode.precision import widen
 
 
 class ViewBatchNorm(_BatchNorm):
@@ -46,7 +47,7 @@ class ViewBatchNorm(_BatchNorm):
         """Normalise this process's share of a batch by the mean and variance of all shares."""
         axes = [axis for axis in range(x.ndim) if axis != 1]
         shape = [1, -1, *[1] * (x.ndim - 2)]
-        values = x.float()
+        values = widen(x)
         count = total(values.new_tensor([values.numel() / x.shape[1]]))
         mean = total(values.sum(axes)) / count
         centred = values - mean.view(shape)

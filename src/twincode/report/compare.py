@@ -6,24 +6,22 @@ both models have. Differences are tested over data sets' means alone, since seed
 are not independent data sets: Wilcoxon (1945), corrected as in Holm (1979).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import stdtrit
+from scipy.stats import PermutationMethod, friedmanchisquare, rankdata, studentized_range, wilcoxon
 
 from twincode.report.metrics import Measure
-from twincode.report.models import AUGMENTED, NAIVE, Model, nearest
+from twincode.report.models import AUGMENTED, NAIVE, Model
 from twincode.report.runs import Results, Summary, summary
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FEWEST = 6  # data sets; with fewer, no two-sided signed-rank test can reach 0.05
 FEWEST_RANKED = 3  # models; two are compared by a signed-rank test
@@ -66,8 +64,6 @@ class Difference:
 
 def half_interval(value: Summary) -> float:
     """Half the 95 % confidence interval of a mean by Student's t; NaN for fewer than 3 numbers."""
-    from scipy.special import stdtrit
-
     if value.n < FEWEST_SEEDS:
         return math.nan
     return float(stdtrit(value.n - 1, 0.975)) * value.std / math.sqrt(value.n)
@@ -78,17 +74,14 @@ def signed_rank(differences: Sequence[float]) -> float:
 
     Exact, with ties too up to 13 differences. NaN for fewer than 6.
     """
-    from scipy.stats import PermutationMethod, wilcoxon
-
     rounded = np.round(differences, _EXACT_DECIMALS)
     count = len(rounded)
     if count < FEWEST:
         return math.nan
     if not rounded.any():
         return 1.0
-    tied = len(np.unique(np.abs(rounded))) < count or not rounded.all()
     method = "exact" if count <= 50 else "auto"
-    if tied:
+    if len(np.unique(np.abs(rounded))) < count or not rounded.all():  # SciPy's exact wants no ties
         method = PermutationMethod(n_resamples=2**count) if count <= 13 else "auto"
     return float(wilcoxon(rounded, zero_method="zsplit", method=method).pvalue)
 
@@ -109,8 +102,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def friedman(values: NDArray) -> float:
     """p of Friedman's test over ``values`` (N, models); 1 where all models are equal."""
-    from scipy.stats import friedmanchisquare
-
     if (values == values[:, :1]).all():
         return 1.0
     return float(friedmanchisquare(*values.T).pvalue)
@@ -122,8 +113,6 @@ def critical_difference(models: int, datasets: int) -> float:
 
     The studentised range statistic divided by the root of 2, times sqrt(k (k + 1) / (6 N)).
     """
-    from scipy.stats import studentized_range
-
     q = float(studentized_range.ppf(0.95, models, math.inf)) / math.sqrt(2)
     return q * math.sqrt(models * (models + 1) / (6 * datasets))
 
@@ -134,8 +123,6 @@ def comparable(results: Results, measure: Measure) -> pd.DataFrame:
     Models with a number on fewer than half of the data sets are left out, then data sets on which
     one of the others has none. Errors of untrained decoders are never compared.
     """
-    import pandas as pd
-
     found: dict[str, list[float]] = {}
     for model in results.models:
         keys = ((dataset, model.label, measure.key) for dataset in results.datasets)
@@ -147,8 +134,6 @@ def comparable(results: Results, measure: Measure) -> pd.DataFrame:
 
 def ranking(results: Results, measure: Measure) -> Ranking | None:
     """Average ranks of comparable models, ties sharing; None where ranks mean nothing."""
-    from scipy.stats import rankdata
-
     table = comparable(results, measure)
     count, models = table.shape
     if not measure.better or count < 2 or models < 2:
@@ -173,16 +158,15 @@ def references(results: Results) -> Iterator[tuple[str, list[tuple[Model, Model]
     naive = [model for model in trained if model.method == NAIVE]
     if not naive or naive == trained:
         naive = trained[:1]
-    groups = [(naive, trained)]
-    twins = [model for model in trained if model.twin]
-    groups += [([model for model in trained if model.method == AUGMENTED], twins)]
+    augmented = [model for model in trained if model.method == AUGMENTED]
+    groups = [(naive, trained), (augmented, [model for model in trained if model.twin])]
     controls = [m for m in results.models if not m.trained and m.settings["quantizer"] != "none"]
     for method in dict.fromkeys(model.method for model in controls):
-        groups += [([model for model in controls if model.method == method], trained)]
+        groups.append(([model for model in controls if model.method == method], trained))
     for bases, models in groups:
-        others = [model for model in models if model not in bases]
-        if bases and others:
-            yield bases[0].title, [(model, nearest(model, bases)) for model in others]
+        pairs = [(m, min(bases, key=m.distance)) for m in models if bases and m not in bases]
+        if pairs:
+            yield bases[0].title, pairs
 
 
 def differences(results: Results) -> list[Difference]:

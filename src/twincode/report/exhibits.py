@@ -1,7 +1,5 @@
 """The examples that runs kept: whose are shown, and series as columns to draw."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,8 +1,7 @@
 """The models among some runs: which runs are one model, and its label, place and colour.
 
 Two runs are the same model where their configurations are equal but for the recipe's name and the
-seed. A label is made for the models that are shown together: the title, and the fewest settings
-that tell those of one title apart.
+seed.
 """
 
 import json
@@ -10,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from twincode.labels import Settings, flat, label, telling, text_of
+
 NAIVE, AUGMENTED = "vqvae", "vqvae-augmented"
 _BUDGET = "thesis-"  # the same method with the authors' budget
-_SYMBOLS = {"gamma": "γ"}
 _INK, _GREY, _PALE = "#222222", "#80868f", "#b0a99f"
 # Hues that colour-blind readers can part (Okabe and Ito; Tol).
 HUES = (
@@ -20,7 +20,6 @@ HUES = (
     *("#999933", "#332288", "#a6761d", "#44aa99", "#aa4499"),
 )
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,11 @@ class Model:
     shape: str
     settings: Settings = field(compare=False)
     axes: Settings = field(compare=False)
+
+    def distance(self, other: "Model") -> int:
+        """In how many settings two models differ."""
+        names = {*self.settings, *other.settings}
+        return sum(self.settings.get(name) != other.settings.get(name) for name in names)
 
 
 def identity(record: Mapping[str, Any]) -> str:
@@ -60,8 +64,9 @@ def models_of(runs: Iterable[Mapping[str, Any]], axes: Sequence[str] = ()) -> di
     told: dict[str, Settings] = {}
     for title in dict.fromkeys(record["title"] for record in first.values()):
         own = {key: settings[key] for key, record in first.items() if record["title"] == title}
-        told |= telling(own, axes)
-    ordered = sorted(first, key=lambda key: (*_place(first[key]), *_sortable(told[key])))
+        names = telling(list(own.values()), axes)
+        told |= {key: {n: each[n] for n in names if n in each} for key, each in own.items()}
+    ordered = sorted(first, key=lambda key: (_place(first[key]), _order(told[key])))
     colours = _colours({key: first[key] for key in ordered})
     return {
         key: Model(
@@ -79,69 +84,9 @@ def models_of(runs: Iterable[Mapping[str, Any]], axes: Sequence[str] = ()) -> di
     }
 
 
-def flat(config: Mapping[str, Any]) -> Settings:
-    """A configuration as one level of settings without the seed, a part under its slot's name.
-
-    No twin loss is a twin loss of weight 0.
-    """
-    found: Settings = {}
-    for slot, content in config.items():
-        if content is None:
-            found |= {"gamma": 0.0} if slot == "twin_loss" else {slot: "none"}
-        elif isinstance(content, list):
-            found[slot] = [part["name"] for part in content]
-        for part in content if isinstance(content, list) else [content]:
-            if isinstance(part, Mapping):
-                names = {name: slot if name == "name" else name for name in part if name != "seed"}
-                named = {names[name]: part[name] for name in names}
-                found |= {**named, slot: found[slot]} if isinstance(content, list) else named
-    return found
-
-
-def telling(settings: Mapping[str, Settings], axes: Sequence[str] = ()) -> dict[str, Settings]:
-    """The fewest settings that tell models apart, tried in order, ``axes`` and gamma first."""
-    names = [*axes, "gamma", *(name for each in settings.values() for name in each)]
-    groups, chosen = [list(settings)], list[str]()
-    for name in dict.fromkeys(names):
-        parts: dict[tuple[int, str], list[str]] = {}
-        for place, group in enumerate(groups):
-            for key in group:
-                parts.setdefault((place, json.dumps(settings[key].get(name))), []).append(key)
-        if len(parts) > len(groups):
-            groups, chosen = list(parts.values()), [*chosen, name]
-    return {key: {n: each[n] for n in chosen if n in each} for key, each in settings.items()}
-
-
-def label(title: str, axes: Mapping[str, Any]) -> str:
-    """A title and the settings that tell it from others."""
-    return " ".join([title, *(f"{symbol(name)}={text_of(axes[name])}" for name in axes)])
-
-
-def symbol(setting: str) -> str:
-    """A setting's name as labels and charts write it."""
-    return _SYMBOLS.get(setting, setting)
-
-
-def text_of(value: Any) -> str:
-    """A setting's value as it is written."""
-    if isinstance(value, list):
-        return "+".join(map(text_of, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def is_number(value: Any) -> bool:
     """Whether a setting can be laid along an axis."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def nearest(model: Model, candidates: Iterable[Model]) -> Model:
-    """The candidate that differs from ``model`` in the fewest settings, the first of equals."""
-
-    def distance(other: Model) -> int:
-        names = {*model.settings, *other.settings}
-        return sum(model.settings.get(name) != other.settings.get(name) for name in names)
-
-    return min(candidates, key=distance)
 
 
 def _place(record: Mapping[str, Any]) -> tuple[int, str]:
@@ -152,8 +97,8 @@ def _place(record: Mapping[str, Any]) -> tuple[int, str]:
     return {NAIVE: 0, AUGMENTED: 1}.get(method, 3 if twin else 2), record["title"]
 
 
-def _sortable(axes: Mapping[str, Any]) -> list[tuple[float, str]]:
-    return [(v if is_number(v) else 0.0, text_of(v)) for v in axes.values()]
+def _order(axes: Settings) -> list[tuple[float, str]]:
+    return [(value if is_number(value) else 0.0, text_of(value)) for value in axes.values()]
 
 
 def _colours(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

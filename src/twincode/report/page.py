@@ -1,7 +1,5 @@
 """From stored results to one page and the tables beside it."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -10,10 +8,14 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
+import vl_convert
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from twincode.errors import TwincodeError
 from twincode.files import write_text, write_whole
 from twincode.report import tables
 from twincode.report.blocks import Figure, Section
+from twincode.report.figures.theme import CONFIG, PANEL, packed, whole
 from twincode.report.pages import PAGES, provenance
 from twincode.report.runs import RECORDS_FILE, Results, load_results, records_text
 
@@ -58,10 +60,6 @@ def write_figures(folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]
 
 def drawn(figure: Figure, kind: str = "svg", choice: dict[str, str] | None = None) -> bytes:
     """A figure as the bytes of an ``svg`` or ``png`` file."""
-    import vl_convert
-
-    from twincode.report.figures.theme import whole
-
     if kind == "png":
         return bytes(vl_convert.vegalite_to_png(whole(figure, choice), scale=2))
     return str(vl_convert.vegalite_to_svg(whole(figure, choice))).encode()
@@ -90,14 +88,12 @@ def _write_tables(results: Results) -> None:
         results.folder / "results.csv", results.table.to_csv(index=False, lineterminator="\n")
     )
     write_whole(results.folder / "results.parquet", partial(results.table.to_parquet, index=False))
-    write_text(results.folder / RECORDS_FILE, records_text(results))
+    if any(run.folder != results.folder for run in results.runs):
+        # Where the records are all there is, they stay as they are.
+        write_text(results.folder / RECORDS_FILE, records_text(results))
 
 
 def _render(results: Results, sections: Sequence[Section]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from twincode.report.figures.theme import CONFIG, PANEL, packed
-
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -124,8 +120,6 @@ def _render(results: Results, sections: Sequence[Section]) -> str:
 @cache
 def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script that may stand inside a page."""
-    import vl_convert
-
     script = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]
     return str(script).replace("</script", "<\\/script")
 

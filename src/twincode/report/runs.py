@@ -1,7 +1,5 @@
 """From stored files to runs, models and one tidy table."""
 
-from __future__ import annotations
-
 import json
 import math
 import shlex
@@ -11,26 +9,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from twincode.errors import TwincodeError
 from twincode.files import read_json
+from twincode.labels import text_of
 from twincode.report.metrics import Measure, key_of
-from twincode.report.models import Model, identity, models_of, text_of
+from twincode.report.models import Model, identity, models_of
 from twincode.upgrade import upgrade_result, upgrade_study
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RECORDS_FILE = "runs.jsonl"
 _SECONDS = {"name": "seconds", "title": "Seconds", "better": ""}
 _NUMBERS = ("epochs", "seconds", "parameters", "threads")
-_NEEDED = ("command", "device", "commit", "started", "health")
-_OF_DATA = ("origin", "checksum", "n_train", "n_test", "channels", "length", "classes")
+_NEEDED = ("run", "command", "device", "commit", "started", "health")
+_OF_DATA = ("name", "origin", "checksum", "n_train", "n_test", "channels", "length", "classes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,17 +165,15 @@ class Results:
     @cached_property
     def table(self) -> pd.DataFrame:
         """Tidy: one row per run, epoch, readout and metric, with the settings that labels tell."""
-        import pandas as pd
-
         axes = list(dict.fromkeys(axis for model in self.models for axis in model.axes))
         rows = []
         for run in self.runs:
             model, record = self.model_of(run), run.record
+            told = [self.name, record["run"], run.dataset, record["recipe"], model.label]
             values = [model.settings.get(axis) for axis in axes]
-            told = (self.name, record["run"], run.dataset, record["recipe"], model.label)
-            plain = [text_of(v) if isinstance(v, list) else v for v in values]
+            told += [text_of(value) if isinstance(value, list) else value for value in values]
             made = (record["device"], record["commit"], run.versions, float(record["seconds"]))
-            rows += [(*told, *plain, run.seed, *entry, *made) for entry in run.evaluations()]
+            rows += [(*told, run.seed, *entry, *made) for entry in run.evaluations()]
         names = [
             *("study", "run", "dataset", "recipe", "model", *axes, "seed", "epoch", "readout"),
             *("metric", "value", "device", "commit", "versions", "seconds"),
@@ -211,16 +206,13 @@ def load_results(folder: Path) -> Results:
     Raises TwincodeError where there is no finished run, and names the file where one is damaged.
     """
     folder = Path(folder)
-    study, steps, path = {}, 0, folder / "study.json"
+    study, path = {}, folder / "study.json"
     if path.exists():
-        stored = read_json(path, "description of a study")
         try:
-            study, steps = upgrade_study(stored), int(stored.get("steps") or 0)
+            study = upgrade_study(read_json(path, "description of a study"))
         except TwincodeError as error:
             raise TwincodeError(f"{path}: {error}") from None
-        except (AttributeError, TypeError, ValueError):
-            raise TwincodeError(f"{path} does not describe a study; run the study again") from None
-    planned = study.get("runs")
+    planned, steps = study.get("runs"), study.get("steps") or 0
     read, left_out = _read_records(folder, planned)
     runs = [_checked(*each, steps) for each in read]
     if not runs:
@@ -250,11 +242,11 @@ def records_text(results: Results) -> str:
 
     A folder with ``study.json`` and this text as ``runs.jsonl`` gives the same final numbers.
     """
-    lines = []
+    text = ""
     for run in results.runs:
         last = [each for each in run.record["evaluations"] if each["epoch"] == run.last_epoch]
-        lines.append(json.dumps({**run.record, "history": [], "evaluations": last}) + "\n")
-    return "".join(lines)
+        text += json.dumps({**run.record, "history": [], "evaluations": last}) + "\n"
+    return text
 
 
 def command_line(words: Iterable[str] | str) -> str:
@@ -267,23 +259,24 @@ def _read_records(folder: Path, planned: Any) -> tuple[list[tuple[Path, Any, str
 
     A study that names its runs owns those alone; without names every run in the folder counts.
     """
-    present, single = sorted(folder.glob("runs/*/result.json")), folder / "result.json"
-    owned = [
-        path for path in present if not isinstance(planned, list) or path.parent.name in planned
-    ]
-    if single.exists() and not isinstance(planned, list):
-        owned = [single]
-    left_out, records = len(present) - len(owned), folder / RECORDS_FILE
+    present, left_out = sorted(folder.glob("runs/*/result.json")), 0
+    if isinstance(planned, list):
+        left_out = sum(path.parent.name not in planned for path in present)
+        present = [path for path in present if path.parent.name in planned]
+    elif (folder / "result.json").exists():
+        present = [folder / "result.json"]
     # Beside a folder of runs kept records are an earlier report's, and may be out of date.
-    if owned or (folder / "runs").exists() or not records.exists():
-        read = [(path.parent, read_json(path, "result of a run"), str(path)) for path in owned]
-        return read, max(0, left_out)
+    if present or (folder / "runs").exists() or not (folder / RECORDS_FILE).exists():
+        read = [(path.parent, read_json(path, "result of a run"), str(path)) for path in present]
+        return read, left_out
     found = []
-    for place, line in enumerate(records.read_text(encoding="utf-8").splitlines(), start=1):
+    lines = (folder / RECORDS_FILE).read_text(encoding="utf-8").splitlines()
+    for place, line in enumerate(lines, start=1):
+        origin = f"line {place} of {folder / RECORDS_FILE}"
         try:
-            found.append((folder, json.loads(line), f"line {place} of {records}"))
+            found.append((folder, json.loads(line), origin))
         except json.JSONDecodeError as error:
-            raise TwincodeError(f"line {place} of {records} is not JSON: {error}") from None
+            raise TwincodeError(f"{origin} is not JSON: {error}") from None
     return found, 0
 
 
@@ -292,23 +285,19 @@ def _checked(folder: Path, record: Any, origin: str, steps: int) -> Run:
     try:
         run = Run(folder, upgrade_result(record, steps))
         models_of([run.record])
-        _ = (run.dataset, run.seed, run.last_epoch, run.versions, list(run.history()))
-        _ = (run.record["run"], run.record["config"]["evaluation"]["readouts"])
+        _ = (run.seed, run.last_epoch, run.versions, list(run.history()))
         _ = [float(run.record[name]) for name in _NUMBERS]
         _ = [run.record[name] for name in _NEEDED]
         _ = [run.record["dataset"][name] for name in _OF_DATA]
-        described = {
-            (each["name"], each["title"], each["better"])[0] for each in run.record["metrics"]
-        }
-        unknown = {metric for _, _, metric, _ in run.evaluations()} - described
+        _ = run.record["config"]["evaluation"]["readouts"]
+        told = {each["name"]: (each["title"], each["better"]) for each in run.record["metrics"]}
+        _ = [told[metric] for _, _, metric, _ in run.evaluations()]
     except TwincodeError as error:
         raise TwincodeError(f"{origin}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TwincodeError(
             f"{origin} is not the result of a finished run (problem: {error!r}); run that run again"
         ) from error
-    if unknown:
-        raise TwincodeError(f"{origin} does not describe its metrics {', '.join(sorted(unknown))}")
     return run
 
 

@@ -1,17 +1,13 @@
 """Tables: cells for the page, frames for files, a summary for the terminal."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from twincode.report.blocks import Cell
 from twincode.report.compare import differences, half_interval
 from twincode.report.metrics import MISSING, Measure, decimals_for, number
 from twincode.report.runs import Results, Summary
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def cells(results: Results, dataset: str, measure: Measure) -> dict[str, Cell]:
@@ -45,8 +41,6 @@ def summary_table(results: Results) -> pd.DataFrame:
     Columns: data set, model, seeds, then ``mean ± spread`` of up to four measures of the codes
     under the main readout, the first error, and the first number without a better direction.
     """
-    import pandas as pd
-
     whole = [m for m in results.measures.values() if not m.readout and m.metric != "seconds"]
     shown = [m for m in results.main_measures if m.readout][:4]
     shown += [m for m in whole if m.better][:1] + [m for m in whole if not m.better][:1]
@@ -62,8 +56,6 @@ def summary_table(results: Results) -> pd.DataFrame:
 
 def final_frame(results: Results, dataset: str) -> pd.DataFrame:
     """Every final number of a data set over seeds, with 95 % intervals."""
-    import pandas as pd
-
     rows = [
         (dataset, name, m.metric, m.readout, *value, value.mean - half, value.mean + half)
         for name in (model.label for model in results.models)
@@ -77,8 +69,6 @@ def final_frame(results: Results, dataset: str) -> pd.DataFrame:
 
 def paired_frame(results: Results) -> pd.DataFrame:
     """Paired differences: a row for each data set, and one over all (data set empty) with p."""
-    import pandas as pd
-
     rows: list[tuple[object, ...]] = []
     for d in differences(results):
         told = (d.model.label, d.base.label, d.measure.metric, d.measure.readout, d.measure.better)

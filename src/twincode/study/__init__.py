@@ -8,36 +8,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from twincode.study.board import Board, Row
     from twincode.study.events import read_status
     from twincode.study.executors.inline import Inline
     from twincode.study.executors.processes import Processes
     from twincode.study.executors.ray_cluster import RayCluster
     from twincode.study.plan import Study
-    from twincode.study.runner import Outcome, run_study
-    from twincode.study.runs import PlannedRun
+    from twincode.study.runner import run_study
 
 _HOMES = {
-    "Board": "board",
     "Inline": "executors.inline",
-    "Outcome": "runner",
-    "PlannedRun": "runs",
     "Processes": "executors.processes",
     "RayCluster": "executors.ray_cluster",
-    "Row": "board",
     "Study": "plan",
     "read_status": "events",
     "run_study": "runner",
 }
 
 __all__ = [
-    "Board",
     "Inline",
-    "Outcome",
-    "PlannedRun",
     "Processes",
     "RayCluster",
-    "Row",
     "Study",
     "read_status",
     "run_study",

@@ -84,7 +84,7 @@ class Study:
             for name in settings:
                 if name not in read[recipe_name]:
                     own = [config for config in configs if config.recipe == recipe_name]
-                    raise _unread(name, own)
+                    raise TwincodeError(f"recipe {recipe_name}: {_unread(name, own)}")
         distinct: dict[str, Config] = {}
         for config in configs:
             distinct.setdefault(config.digest(), config)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from twincode import distributed
 from twincode.augment import Augmenter
 from twincode.config import Config
-from twincode.data import Dataset, Scaling, prepare
+from twincode.data import Dataset, Scaling
+from twincode.data.split import prepare
 from twincode.errors import TwincodeError
 from twincode.evaluate import (
     augmentation_exhibit,

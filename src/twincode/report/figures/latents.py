@@ -1,7 +1,5 @@
 """The latents of test series in the plane of their first two principal axes."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

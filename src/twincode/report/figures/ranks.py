@@ -1,7 +1,5 @@
 """Average ranks over data sets with Nemenyi's critical difference."""
 
-from __future__ import annotations
-
 import math
 
 import altair as alt

@@ -1,7 +1,5 @@
 """Series beside what becomes of them: reconstructions and augmented views."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

@@ -1,20 +1,16 @@
 """What all figures share: how charts look, models by colour, panels, and data for Vega-Lite."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
 import numpy as np
+import pandas as pd
 
 from twincode.report.blocks import Figure
 from twincode.report.metrics import Measure
 from twincode.report.models import Model
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 INK, SOFT, PALE, BLUE = "#1f2430", "#5b616d", "#b4bac6", "#0072b2"
 PANEL = 270  # pixels: the least width of one panel of several
@@ -64,8 +60,6 @@ def options(measures: Iterable[Measure]) -> dict[str, str]:
 
 def stacked(parts: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Tables as mappings of columns, one under another; one value stands for a whole column."""
-    import pandas as pd
-
     parts = list(parts)
     counts = [max(np.size(values) for values in part.values()) for part in parts]
     columns = {}

@@ -1,14 +1,14 @@
 """What the codes carry against what it costs: one number of every model against another."""
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from typing import Any
 
 import altair as alt
 import numpy as np
+import pandas as pd
 
+from twincode.labels import label
 from twincode.report.blocks import Control, Figure
 from twincode.report.compare import comparable
 from twincode.report.figures import theme
@@ -19,9 +19,7 @@ from twincode.report.runs import Results, Summary
 
 def trade_off(results: Results, dataset: str) -> Figure | None:
     """Every model on one data set; bars are one standard deviation over seeds."""
-    values = {
-        (label, key): value for (of, label, key), value in results.final.items() if of == dataset
-    }
+    values = {key[1:]: value for key, value in results.final.items() if key[0] == dataset}
     return _figure(
         results, f"{dataset}-trade-off", "Codes against cost", "Means over seeds, bars of one "
         "standard deviation.", values, ("", ""),
@@ -42,7 +40,7 @@ def relative_trade_off(results: Results) -> Figure | None:
             means = np.exp(table.div(table[naive], axis=0).map(math.log).mean())
         else:
             means = table.sub(table[naive], axis=0).mean()
-        values |= {(label, measure.key): Summary(v, math.nan, 1) for label, v in means.items()}
+        values |= {(name, measure.key): Summary(v, math.nan, 1) for name, v in means.items()}
     return _figure(
         results, "trade-off", "Codes against cost, over all data sets", f"Relative to {naive}: "
         "errors as multiples of its errors (geometric mean), the rest as differences (mean), over "
@@ -59,19 +57,17 @@ def _figure(
     results: Results, name: str, title: str, caption: str,
     values: dict[tuple[str, str], Summary], units: tuple[str, str],
 ) -> Figure | None:  # fmt: skip
-    import pandas as pd
-
     present = {key for _, key in values}
     costs = [m for m in results.main_measures if _is_cost(m) and m.key in present]
     gains = [m for m in results.main_measures if not _is_cost(m) and m.key in present]
-    shown = [m for m in results.models if any(label == m.label for label, _ in values)]
+    shown = [m for m in results.models if any(name == m.label for name, _ in values)]
     placed = [m for m in shown if m.trained and any((m.label, c.key) in values for c in costs)]
     if not gains or not placed:
         return None
     rows = []
     for model in shown:
         axis = next((each for each, value in model.axes.items() if is_number(value)), "")
-        kind = " ".join([model.title, *(f"{n}={v}" for n, v in model.axes.items() if n != axis)])
+        kind = label(model.title, {n: v for n, v in model.axes.items() if n != axis})
         row: dict[str, Any] = {"model": model.label, "kind": kind, "trained": model.trained}
         row["along"] = model.axes.get(axis, math.nan)
         for measure in (*costs, *gains):

@@ -1,18 +1,15 @@
 """How probes, codebooks and losses move during training."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 
 import altair as alt
-import numpy as np
 
 from twincode.report.blocks import Control, Figure
 from twincode.report.figures import theme
 from twincode.report.metrics import key_of
 from twincode.report.models import Model
-from twincode.report.runs import Results
+from twincode.report.runs import Results, summary
 
 _EPOCHS_SHOWN = 40
 
@@ -38,13 +35,12 @@ def training(results: Results, dataset: str) -> Figure | None:
     shown = {titles[key]: key for key in titles if len(epochs.get(key, ())) > 1}
     if not shown:
         return None
-    rows = [
-        {"quantity": quantity, "model": label, "epoch": epoch, "mean": np.mean(own),
-         "low": np.mean(own) - np.std(own, ddof=len(own) > 1),
-         "high": np.mean(own) + np.std(own, ddof=len(own) > 1)}
-        for (quantity, label, epoch), own in values.items()
-        if quantity in shown.values()
-    ]  # fmt: skip
+    rows = []
+    for (quantity, name, epoch), own in values.items():
+        if quantity in shown.values():
+            mean, std, _ = summary(own)
+            row = {"quantity": quantity, "model": name, "epoch": epoch, "mean": mean}
+            rows.append({**row, "low": mean - std, "high": mean + std})
     frame = theme.stacked(rows)
     present = set(frame.model)
     return Figure(

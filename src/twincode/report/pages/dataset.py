@@ -1,12 +1,9 @@
 """One data set: a table a readout, and the figures."""
 
-from __future__ import annotations
-
 from twincode.report.blocks import Block, Cell, Choice, Row, Section, Table, Text
-from twincode.report.figures.codebook import codebook_use
+from twincode.report.figures.codes import codebook_use, tokens
 from twincode.report.figures.latents import latent_plane
 from twincode.report.figures.series import augmentations, reconstructions
-from twincode.report.figures.tokens import tokens
 from twincode.report.figures.trade_off import trade_off
 from twincode.report.figures.training import training
 from twincode.report.metrics import MISSING
@@ -38,9 +35,9 @@ def _facts(results: Results, dataset: str) -> str:
     data = results.of_dataset(dataset)[0].record["dataset"]
     classes = f"{len(data['classes'])} classes" if data["classes"] else "no labels"
     return (
-        f"{data['n_train']} training and {data['n_test']} test series, {data['channels']} channels "
-        f"of length {data['length']}, {classes}. Means over seeds ± one sample standard deviation; "
-        "the best trained model is underlined, controls are grey."
+        f"{data['n_train']} training and {data['n_test']} test series of length {data['length']}, "
+        f"channels: {data['channels']}, {classes}. Means over seeds ± one sample standard "
+        "deviation; the best trained model is underlined, controls are grey."
     )
 
 

@@ -1,7 +1,5 @@
 """All data sets at once: every measure in a table, ranks, and codes against cost."""
 
-from __future__ import annotations
-
 import math
 
 from twincode.report.blocks import Block, Cell, Choice, Row, Section, Table

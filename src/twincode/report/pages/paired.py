@@ -1,7 +1,5 @@
 """Paired differences between models, with their test."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from twincode.report.blocks import Cell, Choice, Row, Section, Table, Text

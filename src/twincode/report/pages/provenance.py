@@ -1,14 +1,12 @@
 """How the results were made, and what a reader should be warned of."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from twincode.labels import symbol, text_of
 from twincode.report.blocks import Block, Cell, Row, Section, Table, Text
 from twincode.report.metrics import MISSING
-from twincode.report.models import symbol, text_of
 from twincode.report.runs import Results, Run, command_line
 
 _COLLAPSED = 0.1  # of its codes; a codebook whose perplexity is no more is called collapsed
@@ -17,8 +15,9 @@ _HASH = 12  # characters, enough to tell two checksums apart by eye
 
 def sections(results: Results) -> list[Section]:
     """Commands, circumstances, data, and settings: those that differ, those all share."""
-    own = [command_line(run.record["command"]) for run in results.runs]
-    commands = [results.command] if results.command else dict.fromkeys(own)
+    commands = [results.command] if results.command else dict.fromkeys(
+        command_line(run.record["command"]) for run in results.runs
+    )  # fmt: skip
     blocks: tuple[Block, ...] = (
         *(Text(command, "command") for command in commands),
         Table("Runs", ("", ""), tuple(Row(name, (Cell(text),)) for name, text in _facts(results))),
@@ -73,12 +72,7 @@ def _facts(results: Results) -> Iterator[tuple[str, str]]:
     yield "Devices", _distinct(f"{run['device']} ({run['threads']} threads)" for run in runs)
     yield "Commit", _distinct(run["commit"] or "not recorded" for run in runs)
     yield "Versions", _distinct(run.versions for run in results.runs)
-    yield (
-        "Computing time",
-        f"{hours:.1f} hours over all runs"
-        if hours > 1
-        else f"{hours * 60:.1f} minutes over all runs",
-    )
+    yield "Computing time", f"{hours:.2f} hours over all runs"
     yield "Started", " to ".join(dict.fromkeys((started[0], started[-1])))
 
 

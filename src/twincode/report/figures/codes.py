@@ -1,6 +1,4 @@
-"""Series above their grids of codes."""
-
-from __future__ import annotations
+"""What the codes look like: series above their grids, and how often each code is used."""
 
 import colorsys
 from collections.abc import Iterator
@@ -36,6 +34,43 @@ def tokens(results: Results, dataset: str) -> Figure | None:
         f"each under the whole series. {seeds_text(kept)}",
         _chart(tuple(each.model.label for each in kept), int(frame.code.max()) + 1), frame,
         (Control("series", "Series", {f"{k + 1}{name}": str(k) for k, name in enumerate(named)}),),
+    )  # fmt: skip
+
+
+def codebook_use(results: Results, dataset: str) -> Figure | None:
+    """A panel a codebook: the share of tokens each code takes, most used first."""
+    kept = exhibits_of(results, dataset, "code_counts")
+    if not kept:
+        return None
+    parts = []
+    for each in kept:
+        ends = np.cumsum(each.codebook_sizes)[:-1]
+        books = np.split(each.arrays["code_counts"], ends)
+        for name, counts in zip(_names(each), books, strict=True):
+            order = np.argsort(-counts, kind="stable")
+            share = counts[order] / max(1, counts.sum())
+            perplexity = float(np.exp(-(share * np.log(np.where(share > 0, share, 1))).sum()))
+            title = f"{each.model.label}{name}: {perplexity:.1f} of {len(counts)}"
+            place = np.arange(1, len(counts) + 1)
+            parts.append({"panel": title, "place": place, "code": order, "share": share,
+                          "even": 1 / len(counts)})  # fmt: skip
+    bars = (
+        alt.Chart()
+        .mark_bar(color=theme.BLUE)
+        .encode(
+            x=alt.X("place:O", title=None, axis=None),
+            y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%")),
+            tooltip=["code:O", alt.Tooltip("share:Q", format=".2%")],
+        )
+    )
+    even = alt.Chart().mark_rule(color=theme.SOFT, strokeDash=[4, 3]).encode(y="max(even):Q")
+    return Figure(
+        f"{dataset}-codebook", "Codebook use",
+        "The share of tokens that each code takes, most used first; the dashed level is even use. "
+        "Above each panel its perplexity: how many codes would do the same work evenly. "
+        f"{seeds_text(kept)}",
+        theme.panels([part["panel"] for part in parts], 100, bars, even, x="independent"),
+        theme.stacked(parts),
     )  # fmt: skip
 
 
@@ -92,3 +127,12 @@ def _grids(exhibit: Exhibit, codes: NDArray[Any]) -> list[NDArray[Any]]:
     # Runs that did not store widths: a new grid begins where codes come from the next codebook.
     owners = np.searchsorted(np.cumsum(exhibit.codebook_sizes), codes[0], side="right")
     return np.split(codes, np.flatnonzero(np.diff(owners)) + 1, axis=1)
+
+
+def _names(exhibit: Exhibit) -> list[str]:
+    """What is added to the model's label for each codebook: nothing for a single one."""
+    count = len(exhibit.codebook_sizes)
+    grids = [f", {name}" for name in exhibit.arrays.get("grid_names", [])]
+    if len(grids) == count > 1:
+        return grids
+    return [f", codebook {place + 1}" for place in range(count)] if count > 1 else [""]
