@@ -26,6 +26,7 @@ from twincode.tokenizers import TOKENIZERS, TokenizerSettings
 # Raised when the same settings come to give other numbers, so that runs made before and after are
 # told apart. 1, which is not written: a short last batch, statistics settled once.
 VERSION = 2
+FEWEST_HELD_OUT = 16
 UPPER_INPUTS = ("clean", "view")
 NONE = "none"
 
@@ -76,7 +77,13 @@ class TrainingSettings(Settings):
         """The number of epochs on ``n_train`` series: that nearest to ``steps``, at least one."""
         if not self.steps:
             return self.epochs
-        return max(1, round(self.steps / math.ceil(n_train / self.batch_size)))
+        learnt = n_train - self.held_out_of(n_train)
+        return max(1, round(self.steps / math.ceil(learnt / self.batch_size)))
+
+    def held_out_of(self, n_train: int) -> int:
+        """How many of ``n_train`` series are held out: none where chance would decide by them."""
+        held = round(self.held_out * n_train)
+        return held if held >= FEWEST_HELD_OUT else 0
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,9 @@ def test_an_untrained_model_is_judged_with_statistics_of_the_codes_it_has(name):
 
 def test_the_first_batch_is_spread_over_the_bottom_codes():
     """Placed by statistics from before there were top codes, it fell on two of 32."""
-    changes = {"latent_channels": 16, "codebook_size": 32, "continuous_share": 0}
-    task = make_task(tiny("vqvae2", **changes), make_waves(16, length=140).X_train)
+    sizes = {"latent_channels": 64, "residual_blocks": 4, "codebook_size": 32}
+    config = tiny("vqvae2", **sizes, continuous_share=0)
+    task = make_task(config, make_waves(16, length=140).X_train)
     codes = task.tokenizer.encode(task.split.x_train)
     bottom = task.tokenizer.quantizer.split_codes(codes)[1]
     assert perplexity(code_counts(bottom, 32)) > 20

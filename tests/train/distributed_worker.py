@@ -25,14 +25,13 @@ TRAINED = [
 ]
 CASES = {
     **{name: (name, {}) for name in TRAINED},
-    "gradient": ("bt-vqvae", {"codebook_update": "gradient"}),
+    # k-means, in single precision before the first step, has ties in so narrow a band.
+    "bands": ("bands", {"codebook_init": "data"}),
+    "gradient": ("bt-vqvae", {"codebook_update": "gradient", "continuous_share": 0}),
     "revived": ("bt-vqvae", {"quantizer": "residual", "revive_below": 0.12}),
     "gaussian": ("bt-vqvae", {"quantizer": "gaussian"}),
-    "first without codes": ("vqvae", {"continuous_share": 0.25, "learning_rate": 1e-4}),
     "contrastive codes": ("contrastive-vae", {"quantizer": "vq", "codebook_update": "gradient"}),
 }
-# What blows up differences in rounding least.
-PLAIN = {"continuous_share": 0, "codebook_init": "data", "decay_share": 1, "teacher_span": 0}
 # So few series are not background that some shares of a batch hold none.
 FEW = 5
 
@@ -42,9 +41,7 @@ def config_of(case):
     name, changes = CASES[case]
     if name == "contrastive-vae":
         changes = {**changes, "background_classes": "True"}
-    config = tiny(name, batch_size=16, **changes)
-    plain = {key: value for key, value in PLAIN.items() if key not in changes}
-    return config.replace(**{key: value for key, value in plain.items() if config.has(key)})
+    return tiny(name, batch_size=16, **changes)
 
 
 def train_two_epochs(case):
@@ -53,7 +50,7 @@ def train_two_epochs(case):
     # In double precision no rounding decides which of two codes is nearer.
     for module in learner.modules.values():
         module.double()
-    learner.split = learner.split._replace(x_train=learner.split.x_train.double())
+    learner.x = learner.x.double()
     named = {
         n: p for part in (learner.tokenizer, learner.objective) for n, p in part.named_parameters()
     }
@@ -63,7 +60,7 @@ def train_two_epochs(case):
     def remember():
         if not gradients:
             seen = {n: p.grad for n, p in named.items() if p.grad is not None}  # codes come later
-            gradients.update({f"gradient.{n}": grad.clone() for n, grad in seen.items()})
+            gradients.update({f"gradient.{n}": gradient.clone() for n, gradient in seen.items()})
         step()
 
     learner.optimizer.step = remember

@@ -1,6 +1,7 @@
 """First steps without codes, and the state that is best on held-out series."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,11 +9,14 @@ import torch
 from conftest import make_task, make_waves, tiny
 from test_run import Killed, killer, numbers, same, train, weights
 
+from twincode.config import TrainingSettings
 from twincode.errors import TwincodeError
 from twincode.evaluate import reconstruction_errors
-from twincode.train.held_out import FEWEST, hold_out
+from twincode.train.held_out import hold_out
 from twincode.train.loop import train_epoch
 
+# At so large a rate the last state is not the best.
+WORSENING = {"held_out": 0.25, "learning_rate": 0.4, "epochs": 6, "decay_share": 0.0}
 CODED = ["vqvae", "residual-vqvae", "product-vqvae", "cosine-vqvae", "vqvae2", "bands"]
 
 
@@ -75,21 +79,22 @@ def test_a_run_killed_around_the_first_codes_resumes_to_the_same_numbers(
 
 
 def test_rows_are_held_out_by_the_seed_and_only_where_they_are_enough_to_judge_by():
-    for n, share in ((1000, 0.1), (FEWEST, 0.5), (1000, 0.0)):
-        kept, held = hold_out(n, share, seed=3)
+    for n, share, expected in ((1000, 0.1, 100), (30, 0.5, 0), (1000, 0.0, 0)):
+        training = TrainingSettings(held_out=share, steps=90, batch_size=10)
+        assert training.held_out_of(n) == expected
+        assert training.epochs_for(n) == max(1, round(90 / math.ceil((n - expected) / 10)))
+        kept, held = hold_out(n, expected, seed=3)
         assert torch.cat([kept, held]).sort().values.tolist() == list(range(n))
-        assert len(held) == (round(share * n) if round(share * n) >= FEWEST else 0)
-    assert not torch.equal(hold_out(1000, 0.1, 0)[1], hold_out(1000, 0.1, 1)[1])
+        assert len(held) == expected
+    assert not torch.equal(hold_out(1000, 100, 0)[1], hold_out(1000, 100, 1)[1])
 
 
 def test_the_state_that_is_kept_is_the_best_one_on_held_out_series(tmp_path):
-    """A rate that makes training worse and worse, so that the last state is not the best."""
     waves = make_waves(80)
-    settings = {"held_out": 0.25, "learning_rate": 0.4, "epochs": 6, "decay_share": 0.0}
-    model = train(tmp_path, waves, name="vqvae", **settings)
+    model = train(tmp_path, waves, name="vqvae", **WORSENING)
     history = json.loads((tmp_path / "result.json").read_text())["history"]
     errors = [record["held_out"] for record in history if "held_out" in record]
-    _, held = hold_out(80, 0.25, 0)
+    _, held = hold_out(80, 20, 0)
     x = torch.from_numpy(model.scaling.apply(waves.X_train[held.numpy()]))
     kept = reconstruction_errors(model.tokenizer, x)["reconstruction_time"]
     assert kept == pytest.approx(min(errors), rel=1e-6)
@@ -98,7 +103,7 @@ def test_the_state_that_is_kept_is_the_best_one_on_held_out_series(tmp_path):
 
 def test_held_out_series_are_never_learnt_from():
     waves = make_waves(80)
-    _, held = hold_out(80, 0.25, 0)
+    _, held = hold_out(80, 20, 0)
     other = waves.X_train.copy()
     other[held.numpy()] = other[held.numpy()][:, :, ::-1]  # the same scaling
     found = []
@@ -109,14 +114,12 @@ def test_held_out_series_are_never_learnt_from():
     assert all(torch.equal(a, b) for a, b in zip(*map(dict.values, found), strict=True))
 
 
-@pytest.mark.parametrize("killed", [3, 4])
-def test_a_run_with_held_out_series_resumes_to_the_same_numbers(tmp_path, killed):
+def test_a_run_resumes_to_a_best_state_from_before_it_was_killed(tmp_path):
     waves = make_waves(80)
-    settings = {"held_out": 0.25, "learning_rate": 0.03}
-    undisturbed = train(tmp_path / "a", waves, **settings)
+    undisturbed = train(tmp_path / "a", waves, name="vqvae", **WORSENING)
     with pytest.raises(Killed):
-        train(tmp_path / "b", waves, killer(killed), **settings)
-    resumed = train(tmp_path / "b", waves, **settings)
+        train(tmp_path / "b", waves, killer(6), name="vqvae", **WORSENING)
+    resumed = train(tmp_path / "b", waves, name="vqvae", **WORSENING)
     assert same(weights(undisturbed), weights(resumed))
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
 

@@ -55,15 +55,14 @@ class TokenizerTask:
     """
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
-        training = config.training
-        rows, held_out = hold_out(len(dataset.X_train), training.held_out, training.seed)
-        n = len(rows)
+        training, n = config.training, len(dataset.X_train)
+        rows, held_out = hold_out(n, training.held_out_of(n), training.seed)
         self.settings = config
         self.config = config.to_dict()
         self.checksum = dataset.checksum
         self.device = device
         self.schedule = Schedule(
-            n,
+            len(rows),
             training.epochs_for(n),
             training.batch_size,
             training.learning_rate,
@@ -94,10 +93,9 @@ class TokenizerTask:
         self.teacher: Teacher | None = None
         if self.objective.projector is not None and self.objective.needs_teacher:
             self.teacher = Teacher(self.tokenizer, self.objective.projector)
-        self.held_out: Tensor | None = None
+        self.best: BestState | None = None
         if len(held_out):
-            self.held_out = self.split.x_train[held_out.to(device)]
-            self.best = BestState(self.tokenizer)
+            self.best = BestState(self.tokenizer, self.split.x_train[held_out.to(device)])
         self.optimizer = build_optimizer(
             device, training.learning_rate, training.weight_decay, self.tokenizer, self.objective
         )
@@ -115,7 +113,7 @@ class TokenizerTask:
         parts: dict[str, nn.Module] = {"tokenizer": self.tokenizer, "objective": self.objective}
         if self.teacher is not None:
             parts["teacher"] = self.teacher
-        return parts if self.held_out is None else {**parts, "best": self.best}
+        return parts if self.best is None else {**parts, "best": self.best}
 
     @property
     def model(self) -> Model:
@@ -155,9 +153,9 @@ class TokenizerTask:
         """
         distributed.sum_in_place([self._counts])
         told = code_use(self._counts.cpu(), self.tokenizer.layout)
-        if self.held_out is None or not self._has_codes:
+        if self.best is None or not self._has_codes:
             return told
-        told["held_out"] = self.best.judge(self.tokenizer, self.held_out)
+        told["held_out"] = self.best.judge(self.tokenizer)
         if self._epoch == self.schedule.epochs:
             self.best.give_back(self.tokenizer)
         return told
