@@ -84,7 +84,8 @@ def our_task(
     """
     data = Dataset.from_arrays(series(length, n).numpy(), np.arange(n) % 2)
     config = recipe(name)
-    wanted = {"epochs": 1000, "precision": precision, "background_classes": "1", **settings}
+    wanted = {"epochs": 1000, "continuous_share": 0, "precision": precision}
+    wanted |= {"background_classes": "1", **settings}
     config = config.replace(**{key: value for key, value in wanted.items() if config.has(key)})
     return TokenizerTask(config, data, torch.device(device))
 
@@ -187,7 +188,7 @@ def augmentation(ours: bool, length: int = 140, device: str = "cpu") -> Work:
     """Five augmentations, two views of a batch."""
     x = series(length, device=device)
     if ours:
-        augmenter = Augmenter(recipe("bt-vqvae").augmentations, STFT(length).to(device))
+        augmenter = Augmenter(recipe("thesis-bt-vqvae").augmentations, STFT(length).to(device))
         torch_generator = torch.Generator(device)
         return lambda: augmenter(torch.cat([x, x]), torch_generator)
     generator = np.random.default_rng(0)

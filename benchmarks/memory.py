@@ -102,7 +102,9 @@ def _stages(sizes: Sizes, settings: dict[str, object]) -> list[int]:
     found = [peak()]
     x = series(sizes.length, sizes.train + sizes.test).numpy()
     data = Dataset.from_arrays(x[: sizes.train], test=(x[sizes.train :], None))
-    task = TokenizerTask(recipe("bt-vqvae", **settings), data, torch.device("cpu"))
+    task = TokenizerTask(
+        recipe("bt-vqvae", continuous_share=0, **settings), data, torch.device("cpu")
+    )
     rows = torch.arange(min(sizes.train, BATCH))
     for steps in (STEPS, LATER_STEPS):
         task.begin_epoch(1)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode import augment
-from twincode.augment import AUGMENTATIONS, Augmenter, with_strengths
+from twincode.augment import AUGMENTATIONS, USUAL_AUGMENTATIONS, Augmenter, with_strengths
 from twincode.errors import TwincodeError
 from twincode.settings import Settings
 from twincode.spectral import STFT
@@ -89,6 +89,34 @@ def test_slope_adds_a_straight_line_within_the_rate():
     assert rate.abs().max() <= 0.01 + 1e-6
     assert rate.min() < -0.009
     assert rate.max() > 0.009
+
+
+@pytest.mark.parametrize("length", [50, 500])
+def test_trend_is_centred_and_as_strong_on_long_series_as_on_short_ones(length):
+    x = noise(1000, 1, length)
+    line = augment.trend(x, seeded(), 1.0) - x
+    rise = line[..., -1:] - line[..., :1]
+    torch.testing.assert_close(line, rise * torch.linspace(-0.5, 0.5, length), atol=1e-5, rtol=0)
+    assert rise.abs().max() <= 1 + 1e-5
+    assert (rise.min(), rise.max()) == pytest.approx((-1, 1), abs=0.01)
+
+
+def test_the_usual_views_of_long_series_are_not_mostly_trend():
+    """With a slope of 0.01 per step trends had 0.73 of the power of FordA's views, L = 500."""
+    x = noise(500, 1, 500)
+    view = augmenter(500, *USUAL_AUGMENTATIONS)(x, seeded())
+    time = torch.linspace(-1, 1, 500)
+    level = view.mean(dim=-1, keepdim=True)
+    trend = level + (view * time).mean(dim=-1, keepdim=True) / time.square().mean() * time
+    assert trend.square().mean() < 0.1 * view.square().mean()
+
+
+@pytest.mark.parametrize("frequency", [0.0, 0.02, 0.1, 0.2])
+def test_phase_takes_a_tenth_of_the_amplitude_at_every_frequency(frequency):
+    wave = torch.cos(2 * np.pi * frequency * torch.arange(400.0)).expand(64, 1, 400)
+    view = augment.phase(wave, seeded(), STFT(400))
+    gain = (view * wave).mean() / (wave * wave).mean()
+    assert gain.item() == pytest.approx(np.sin(np.pi / 4) / (np.pi / 4), abs=0.01)
 
 
 def test_phase_moves_phases_within_range_and_keeps_magnitudes():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.augment import AUGMENTATIONS
-from twincode.config import Config, TrainingSettings, groups, setting_names, unread
+from twincode.config import VERSION, Config, TrainingSettings, groups, setting_names, unread
 from twincode.errors import TwincodeError
 from twincode.losses import TWIN_LOSSES
 from twincode.quantize import QUANTIZERS, Identity
@@ -49,6 +49,15 @@ def test_a_recipe_survives_json_and_its_own_name(name):
     assert dataclasses.replace(config, recipe="another").digest() == config.digest()
 
 
+def holds(written, kept):
+    """Whether all that was kept is written again, beside settings that came later."""
+    if isinstance(kept, dict):
+        return all(name in written and holds(written[name], kept[name]) for name in kept)
+    if isinstance(kept, list):
+        return len(written) == len(kept) and all(map(holds, written, kept))
+    return bool(written == kept)
+
+
 def test_every_kept_configuration_is_read_and_written_alike():
     kept = [
         upgrade_result(json.loads(line))["config"]
@@ -56,7 +65,15 @@ def test_every_kept_configuration_is_read_and_written_alike():
         for line in path.read_text().splitlines()
     ]
     assert kept
-    assert [Config.from_dict(config).to_dict() for config in kept] == kept
+    for config in kept:
+        written = Config.from_dict(config).to_dict()
+        assert holds(written, config)
+        assert Config.from_dict(written) == Config.from_dict(config)
+        # What it had no setting for was done as it was done then.
+        assert written["training"]["decay_share"] == 1
+        assert (config["quantizer"] or {}).get("codebook_size", 0) == 0 or (
+            written["quantizer"]["continuous_share"] == 0
+        )
 
 
 def test_text_values_are_converted():
@@ -177,6 +194,31 @@ def test_without_gamma_a_taught_model_is_the_augmented_control():
     clean = recipe("bt-vqvae", upper_input="clean", gamma=0, jitter_std=0.2)
     assert clean.digest() == recipe("vqvae").digest()
     assert recipe("bt-vqvae").replace(twin_loss="none") == recipe("bt-vqvae", gamma=0)
+
+
+def test_runs_of_another_version_of_training_are_told_apart(monkeypatch):
+    """Even batches changed the numbers of every run, and no setting."""
+    config = recipe("vqvae")
+    digest, described = config.digest(), config.to_dict()
+    assert described["training"]["version"] == VERSION
+    monkeypatch.setattr("twincode.config.VERSION", VERSION + 1)
+    assert config.digest() != digest
+    before = json.loads(json.dumps(described))
+    del before["training"]["version"]
+    assert Config.from_dict(before) == Config.from_dict(described) == config
+
+
+def test_the_thesis_keeps_its_own_form():
+    """What METHOD prescribes, whatever our defaults are."""
+    for name in ("thesis-vqvae", "thesis-vqvae-augmented", "thesis-bt-vqvae"):
+        config = recipe(name)
+        training, codebook = config.training, config.quantizer
+        assert (training.epochs, training.decay_share, training.held_out) == (1500, 1.0, 0.0)
+        assert (codebook.codebook_init, codebook.continuous_share) == ("data", 0.0)
+        names = [part.name for part in config.augmentations]
+        thesis = ["flip", "jitter", "amplitude_resize", "slope", "phase"]
+        assert names == ([] if name == "thesis-vqvae" else thesis)
+        assert all(part.slope_rate == 0.01 for part in config.augmentations if part.name == "slope")
 
 
 @given(gamma=st.floats(1e-9, 1e6), seed=st.integers(0, 2**40))

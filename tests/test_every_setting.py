@@ -20,7 +20,9 @@ from twincode.tokenizers import TOKENIZERS
 
 CPU = torch.device("cpu")
 # What the training loop and the objective read of a part, which have tests of their own.
-READ_ELSEWHERE = {"background_classes", "gamma", "teacher_momentum"}
+READ_ELSEWHERE = {
+    "background_classes", "continuous_share", "gamma", "teacher_momentum", "teacher_span"
+}  # fmt: skip
 SMALL_LOSS = {"projector_width": 8, "predictor_width": 5, "queue_size": 6, "whitening_width": 4}
 
 

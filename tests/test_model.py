@@ -74,12 +74,27 @@ def test_decoding_the_codes_is_the_reconstruction(model, waves):
 
 
 def test_series_come_and_go_in_their_own_units(model, waves):
-    plain = Model(model.tokenizer, Scaling(0, 1), model.config, model.source)
-    scaled = Model(model.tokenizer, Scaling(500, 20), model.config, model.source)
+    plain = Model(model.tokenizer, Scaling((0,), (1,)), model.config, model.source)
+    scaled = Model(model.tokenizer, Scaling((500,), (20,)), model.config, model.source)
     X = waves.X_test * 20 + 500
     assert (plain.encode(waves.X_test) == scaled.encode(X)).mean() > 0.99
     expected = plain.reconstruct(waves.X_test) * 20 + 500
     np.testing.assert_allclose(scaled.reconstruct(X), expected, rtol=1e-3)
+
+
+def test_a_model_with_one_number_for_all_channels_still_loads(tmp_path):
+    waves = make_waves(channels=2)
+    model = fit(tiny("vqvae", **QUICK), waves)
+    plain = Model(model.tokenizer, Scaling((0.1,), (2.0,)), model.config, model.source)
+    plain.save(tmp_path)
+    description = json.loads((tmp_path / "model.json").read_text())
+    assert description["scaling"] == {"mean": [0.1], "std": [2.0]}
+    description["scaling"] = {"mean": 0.1, "std": 2.0}
+    del description["config"]["training"]["version"]
+    (tmp_path / "model.json").write_text(json.dumps(description))
+    old = load_model(tmp_path)
+    np.testing.assert_array_equal(old.encode(waves.X_test), plain.encode(waves.X_test))
+    np.testing.assert_array_equal(old.reconstruct(waves.X_test), plain.reconstruct(waves.X_test))
 
 
 def test_no_batch_shows_in_the_numbers(model):
@@ -109,7 +124,7 @@ def test_features_of_every_readout(model, continuous, waves):
         flat.reshape(20, D, -1).mean(-1), model.transform(waves.X_test, "mean"), atol=1e-5
     )
     assert model.transform(waves.X_test, "histogram").shape == (20, H * 6)
-    scaled = (waves.X_test[:, 0] - continuous.scaling.mean) / continuous.scaling.std
+    scaled = (waves.X_test[:, 0] - continuous.scaling.mean[0]) / continuous.scaling.std[0]
     np.testing.assert_allclose(continuous.transform(waves.X_test), scaled, atol=1e-6)
     with pytest.raises(TwincodeError, match="did you mean 'flatten'"):
         model.transform(waves.X_test, "flat")

@@ -14,7 +14,7 @@ def probe(
     Z_train: NDArray, y_train: NDArray, Z_test: NDArray, y_test: NDArray, fits: int = 15
 ) -> dict[str, float]:
     """The metrics of twincode's ``probe``, under the same names."""
-    scaler = MinMaxScaler((-1, 1)).fit(Z_train)
+    scaler = MinMaxScaler((-1, 1), clip=True).fit(Z_train)
     train, test = scaler.transform(Z_train), scaler.transform(Z_test)
     both = np.concatenate([train, test])
     metrics = {"svm_accuracy": SVC(kernel="linear", C=1).fit(train, y_train).score(test, y_test)}

@@ -1,8 +1,9 @@
 """Augmentations: pure functions on a whole batch, on its device, seeded through a generator.
 
 Each takes x (B, C, L) and a ``torch.Generator`` on the same device and returns a new tensor of the
-same shape; the input is left alone. The first five are the thesis's (section 4.4.3), the others
-come from follow-up work by the same authors. A generator in the same state gives the same views.
+same shape; the input is left alone. Flip, jitter, amplitude, slope and phase are the
+thesis's (section 4.4.3), ``trend`` is our form of ``slope``, the others come from follow-up work by
+the same authors. A generator in the same state gives the same views.
 A new one is a function, its settings and a line at the end.
 """
 
@@ -40,8 +41,20 @@ def amplitude_resize(x: Tensor, generator: Generator, std: float = 0.1) -> Tenso
     return x * (1 + std * _normal(x, (*x.shape[:2], 1), generator))
 
 
+def trend(x: Tensor, generator: Generator, rise: float = 1.0) -> Tensor:
+    """Add a linear trend about 0 to each channel, its rise over the series uniform in +-``rise``.
+
+    In the units of the scaled series, standard deviations, whatever their length.
+    """
+    rises = rise * (2 * _uniform(x, (*x.shape[:2], 1), generator) - 1)
+    return x + rises * torch.linspace(-0.5, 0.5, x.shape[-1], device=x.device, dtype=x.dtype)
+
+
 def slope(x: Tensor, generator: Generator, rate: float = 0.01) -> Tensor:
-    """Add a linear trend to each channel, its rate per step uniform in +-``rate``."""
+    """Add a linear trend to each channel, its rate per step uniform in +-``rate``.
+
+    The thesis's form of ``trend``: it begins at 0 and grows with length.
+    """
     rates = rate * (2 * _uniform(x, (*x.shape[:2], 1), generator) - 1)
     return x + rates * torch.arange(x.shape[-1], device=x.device, dtype=x.dtype)
 
@@ -165,6 +178,16 @@ class AmplitudeSettings(Settings):
 
 
 @dataclass(frozen=True)
+class TrendSettings(Settings):
+    """The largest rise over a series, in standard deviations of the train set."""
+
+    trend_rise: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "trend_rise")
+
+
+@dataclass(frozen=True)
 class SlopeSettings(Settings):
     """The steepest trend, per step."""
 
@@ -245,6 +268,7 @@ AUGMENTATIONS: Registry[Augmentation, Settings] = Registry("augmentation", Setti
 AUGMENTATIONS.register("flip", with_strengths(flip), FlipSettings)
 AUGMENTATIONS.register("jitter", with_strengths(jitter), JitterSettings)
 AUGMENTATIONS.register("amplitude_resize", with_strengths(amplitude_resize), AmplitudeSettings)
+AUGMENTATIONS.register("trend", with_strengths(trend), TrendSettings)
 AUGMENTATIONS.register("slope", with_strengths(slope), SlopeSettings)
 AUGMENTATIONS.register(
     "phase", lambda own, stft: lambda x, g: phase(x, g, stft, own.phase_range), PhaseSettings
@@ -253,7 +277,7 @@ AUGMENTATIONS.register("window_warp", with_strengths(window_warp), WarpSettings)
 AUGMENTATIONS.register("slice_and_shuffle", with_strengths(slice_and_shuffle), ShuffleSettings)
 AUGMENTATIONS.register("window_crop", with_strengths(window_crop), CropSettings)
 AUGMENTATIONS.register("gaussian_noise", with_strengths(gaussian_noise), NoiseSettings)
-USUAL_AUGMENTATIONS = ("flip", "jitter", "amplitude_resize", "slope", "phase")
+USUAL_AUGMENTATIONS = ("flip", "jitter", "amplitude_resize", "trend", "phase")
 
 
 class Augmenter:

@@ -20,9 +20,13 @@ from twincode.evaluate import METRICS, READOUTS, USUAL_METRICS
 from twincode.losses import TWIN_LOSSES, TwinSettings
 from twincode.precision import PRECISIONS
 from twincode.quantize import QUANTIZERS
-from twincode.settings import Registry, Settings, convert, field_types
+from twincode.settings import Registry, Settings, added, convert, field_types
 from twincode.tokenizers import TOKENIZERS, TokenizerSettings
 
+# Raised when the same settings come to give other numbers, so that runs made before and after are
+# told apart. 1, which is not written: a short last batch, statistics settled once.
+VERSION = 2
+FEWEST_HELD_OUT = 16
 UPPER_INPUTS = ("clean", "view")
 NONE = "none"
 
@@ -41,8 +45,11 @@ _LISTS = ("augmentations", "metrics")
 class TrainingSettings(Settings):
     """Optimiser, budget, seed, and what the reconstructing branch sees.
 
-    The budget is ``epochs``, or ``steps`` where that is not 0. ``upper_input`` is ``clean`` for the
-    series themselves or ``view`` for an augmented view.
+    The budget is ``epochs``, or ``steps`` where that is not 0. The learning rate falls to 0 over
+    the last ``decay_share`` of the steps. ``upper_input`` is ``clean`` for the series themselves or
+    ``view`` for an augmented view. The state that is kept is the one with the smallest error on the
+    ``held_out`` share of the train series, which nothing is learnt from, or the last one where that
+    is 0.
     """
 
     epochs: int = 200
@@ -53,9 +60,14 @@ class TrainingSettings(Settings):
     upper_input: str = "clean"
     precision: str = "float32"
     seed: int = 0
+    decay_share: float = added(0.2, before=1.0)
+    held_out: float = added(0.0, before=0.0)
 
     def __post_init__(self) -> None:
         self.check_at_least(0, "epochs", "steps", "weight_decay", "seed")
+        self.check_fraction("decay_share")
+        if not 0 <= self.held_out < 1:
+            raise TwincodeError(f"held_out must be at least 0 and below 1, not {self.held_out}")
         self.check_at_least(1, "batch_size")
         self.check_choice("upper_input", UPPER_INPUTS)
         self.check_choice("precision", PRECISIONS)
@@ -65,7 +77,13 @@ class TrainingSettings(Settings):
         """The number of epochs on ``n_train`` series: that nearest to ``steps``, at least one."""
         if not self.steps:
             return self.epochs
-        return max(1, round(self.steps / math.ceil(n_train / self.batch_size)))
+        learnt = n_train - self.held_out_of(n_train)
+        return max(1, round(self.steps / math.ceil(learnt / self.batch_size)))
+
+    def held_out_of(self, n_train: int) -> int:
+        """How many of ``n_train`` series are held out: none where chance would decide by them."""
+        held = round(self.held_out * n_train)
+        return held if held >= FEWEST_HELD_OUT else 0
 
 
 @dataclass(frozen=True)
@@ -171,13 +189,14 @@ class Config:
                 if name not in ("recipe", *_FIELDS):
                     raise unknown_name("group of settings", name, _FIELDS)
             quantizer, twin_loss = values["quantizer"], values["twin_loss"]
+            training = {k: v for k, v in values["training"].items() if k != "version"}
             return cls(
                 str(values["recipe"]),
                 TOKENIZERS.read(values["tokenizer"]),
                 None if quantizer is None else QUANTIZERS.read(quantizer),
                 None if twin_loss is None else TWIN_LOSSES.read(twin_loss),
                 tuple(map(AUGMENTATIONS.read, values["augmentations"])),
-                TrainingSettings.from_dict(values["training"]),
+                TrainingSettings.from_dict(training),
                 EvaluationSettings.from_dict(values["evaluation"]),
                 tuple(map(METRICS.read, values["metrics"])),
             )
@@ -189,7 +208,7 @@ class Config:
         return Config.from_dict, (self.to_dict(),)
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the numbers: the chosen parts and their settings, without the recipe."""
+        """All that decides the numbers: the parts and their settings, and the version."""
         return self._described(Settings.identity)
 
     def digest(self) -> str:
@@ -209,6 +228,7 @@ class Config:
         for name in _FIELDS:
             found = [describe(part) for part in self._held(name)]
             described[name] = found if name in _LISTS else found[0] if found else None
+        described["training"]["version"] = VERSION
         return described
 
     def _choosing(self, choice: str, name: Any) -> "Config":

@@ -1,6 +1,5 @@
 """A trained tokenizer with all that is needed to use it: NumPy in, NumPy out."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -199,9 +198,7 @@ def _build(description: dict[str, Any]) -> Model:
     stored = description["config"]
     config = Config.from_dict(upgrade_config(stored) if description["format"] == 1 else stored)
     source = description["source"]
-    scaling = Scaling(**description["scaling"])
-    if not (math.isfinite(scaling.mean) and 0 < scaling.std < math.inf):
-        raise ValueError(f"{scaling} cannot be undone")
+    scaling = _read_scaling(description["scaling"], description["channels"])
     return Model(
         build_tokenizer(
             config.tokenizer, config.quantizer, description["channels"], description["length"]
@@ -210,6 +207,16 @@ def _build(description: dict[str, Any]) -> Model:
         config,
         Source(**{**source, "classes": tuple(source["classes"])}),
     )
+
+
+def _read_scaling(stored: dict[str, Any], channels: int) -> Scaling:
+    """The scaling of a model, in older ones one number for all channels."""
+    mean, std = (np.atleast_1d(stored[name]).astype(float) for name in ("mean", "std"))
+    scaling = Scaling(tuple(mean.tolist()), tuple(std.tolist()))
+    fits = mean.shape == std.shape and mean.shape in ((1,), (channels,))
+    if not (fits and np.isfinite([mean, std]).all() and (std > 0).all()):
+        raise ValueError(f"{scaling} cannot be undone")
+    return scaling
 
 
 def _whole_array(codes: ArrayLike) -> NDArray:

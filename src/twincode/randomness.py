@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from twincode.errors import TwincodeError
 
-PURPOSES = ("weights", "codebook", "order", "views", "exhibit", "noise")
+PURPOSES = ("weights", "codebook", "order", "views", "exhibit", "noise", "held_out")
 
 _noise: ContextVar[Generator | None] = ContextVar("noise", default=None)
 

@@ -12,6 +12,7 @@ from twincode.config import Config
 from twincode.errors import unknown_name
 
 THESIS_EPOCHS = 1500
+THESIS_AUGMENTATIONS = ("flip", "jitter", "amplitude_resize", "slope", "phase")
 _WITHOUT_CODES = ("gaussian", "identity")  # quantisers
 
 
@@ -131,8 +132,14 @@ def is_continuous(config: Config) -> bool:
 
 
 def thesis(config: Config) -> Config:
-    """The authors' budget: 1500 epochs. Hours on a CPU; meant for a GPU."""
-    return config.replace(epochs=THESIS_EPOCHS)
+    """The authors' form, where our defaults differ: hours on a CPU; meant for a GPU.
+
+    1500 epochs, a cosine over all steps, codes from the first step, a slope per step.
+    """
+    exact = config.replace(
+        epochs=THESIS_EPOCHS, decay_share=1, continuous_share=0, codebook_init="data"
+    )
+    return exact.replace(augmentations=THESIS_AUGMENTATIONS) if exact.makes_views else exact
 
 
 def random_encoder() -> Config:

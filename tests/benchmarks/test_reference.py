@@ -117,7 +117,7 @@ def test_the_twin_losses_agree_to_five_digits_where_features_outnumber_series(na
 def test_augmentations_have_the_same_strength():
     """Not the same draws, but the same spread of what they change."""
     x = torch.randn(1, 1, 64, generator=stream(0, "exhibit")).expand(2000, 1, 64)
-    augmenter = Augmenter(recipe("bt-vqvae").augmentations, STFT(64))
+    augmenter = Augmenter(recipe("thesis-bt-vqvae").augmentations, STFT(64))
     ours = augmenter(x, stream(0, "views")) - x
     plainly = plain_augment.augment_batch(x.numpy(), np.random.default_rng(0)) - x.numpy()
     assert ours.std().item() == pytest.approx(plainly.std(), rel=0.03)

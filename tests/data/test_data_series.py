@@ -30,24 +30,41 @@ def test_checksum_follows_values_and_labels_only(dataset):
 
 def test_scaling_standardises_and_inverts():
     X = np.random.default_rng(0).normal(1e5, 3, (50, 2, 30)).astype(np.float32)
+    X[:, 1] = (X[:, 1] - 1e5) * 1000
     scaling = Scaling.fit(X)
     scaled = scaling.apply(X)
     assert scaled.dtype == np.float32
-    assert abs(scaled.mean(dtype=np.float64)) < 1e-6
-    assert scaled.std(dtype=np.float64) == pytest.approx(1, abs=1e-6)
-    np.testing.assert_allclose(scaling.invert(scaled), X, rtol=1e-6)
+    np.testing.assert_allclose(scaled.mean(axis=(0, 2), dtype=np.float64), 0, atol=1e-6)
+    np.testing.assert_allclose(scaled.std(axis=(0, 2), dtype=np.float64), 1, atol=1e-6)
+    np.testing.assert_allclose(scaling.invert(scaled), X, rtol=1e-6, atol=1e-3)
+
+
+def test_one_channel_is_scaled_as_ever():
+    X = np.random.default_rng(0).normal(7, 3, (501, 1, 33)).astype(np.float32)
+    scaling, x = Scaling.fit(X), X.astype(np.float64)
+    mean, std = float(X.mean(dtype=np.float64)), float(X.std(dtype=np.float64))
+    assert (scaling.mean, scaling.std) == ((mean,), (std,))
+    np.testing.assert_array_equal(scaling.apply(X), ((x - mean) / std).astype(np.float32))
+    np.testing.assert_array_equal(scaling.invert(X), (x * std + mean).astype(np.float32))
+
+
+def test_a_loud_channel_does_not_drown_a_quiet_one():
+    """A thousand times larger, it left the other a thousandth of the loss."""
+    X = np.random.default_rng(0).normal(size=(50, 2, 30)).astype(np.float32)
+    X[:, 1] *= 1000
+    assert Scaling.fit(X).apply(X).std(axis=(0, 2)) == pytest.approx([1, 1], abs=1e-5)
 
 
 @pytest.mark.parametrize("value", (0.0, 0.1, -1e6, 3e38))
 def test_constant_set_becomes_zero(value):
     X = np.full((7, 3, 11), value, dtype=np.float32)
     scaling = Scaling.fit(X)
-    assert scaling.std == 1
+    assert scaling.std == (1, 1, 1)
     np.testing.assert_allclose(scaling.apply(X), 0, atol=1e-6 * max(1, abs(value)))
 
 
 def test_values_far_beyond_the_train_set_are_refused_not_made_infinite():
-    scaling = Scaling(mean=0.0, std=1e-3)
+    scaling = Scaling(mean=(0.0,), std=(1e-3,))
     with pytest.raises(TwincodeError, match="far beyond those of the train set"):
         scaling.apply(np.full((1, 1, 3), 3e38, dtype=np.float32))
 

@@ -44,6 +44,20 @@ def test_reconstruction_error_is_equation_4_12_over_the_whole_set(n):
     )
 
 
+def test_nmse_is_the_first_error_told_and_free_of_units():
+    """Predicting the mean scores 1, whatever the units; constant series have none."""
+    tokenizer, split, config = untrained()
+    declared = [each for each in declared_metrics(config.metrics, tokenizer) if each.better]
+    errors = [each.title for each in declared if each.better == "lower"]
+    assert errors == ["NMSE"]
+    found = judge(tokenizer, split, config)
+    x, x_hat = (each.double() for each in tokenizer.reconstruct(split.x_test)["time"])
+    expected = (x_hat - x).square().mean() / (x - x.mean()).square().mean()
+    assert found["", "nmse"] == pytest.approx(expected.item(), rel=1e-6)
+    constant = split._replace(x_test=torch.ones_like(split.x_test))
+    assert ("", "nmse") not in judge(tokenizer, constant, config)
+
+
 def test_measurements_are_those_of_the_parts():
     tokenizer, split, config = untrained()
     found = judge(tokenizer, split, config)

@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler
 
 from twincode.errors import TwincodeError
+from twincode.evaluate.clusters import Clusters, ClustersSettings
+from twincode.evaluate.dimension import Dimension, DimensionSettings
+from twincode.evaluate.metric import Features
 from twincode.evaluate.readout import READOUTS, histogram, minmax_scale, readout_features
 from twincode.quantize import Grid, Layout
 
@@ -90,9 +93,22 @@ def test_scaling_is_scikit_learns_in_double_precision():
     before = train.copy()
     scaled = minmax_scale(train, test)
     scaled_train, scaled_test = scaled[:9], scaled[9:]
-    scaler = MinMaxScaler((-1, 1)).fit(train.astype(np.float64))
+    scaler = MinMaxScaler((-1, 1), clip=True).fit(train.astype(np.float64))
     np.testing.assert_array_equal(scaled_train, scaler.transform(train.astype(np.float64)))
     np.testing.assert_array_equal(scaled_test, scaler.transform(test.astype(np.float64)))
     assert scaled_train.dtype == scaled_test.dtype == np.float64
     np.testing.assert_array_equal(scaled_train[:, 1], -1.0)
     np.testing.assert_array_equal(train, before)
+
+
+def test_a_code_that_train_lacks_at_a_place_does_not_decide_every_distance():
+    """Train has two codes there, one channel of which differs by 0.001; test has a third one."""
+    random = np.random.default_rng(0)
+    train, test = random.normal(size=(2, 200, 50))
+    train[:, 0] = random.choice([0.5, 0.501], 200)
+    test[:, 0] = random.choice([0.5, 0.501, 2.0], 200, p=[0.48, 0.48, 0.04])
+    points = minmax_scale(train, test)
+    assert np.abs(points).max() <= 1
+    features = Features(train, test, None, None, 2)
+    assert Dimension(DimensionSettings()).probe(features)["intrinsic_dimension"] > 40
+    assert Clusters(ClustersSettings()).probe(features)["silhouette"] < 0.2

@@ -16,7 +16,7 @@ from twincode.evaluate.separability import nearest_neighbours
 
 def plain_separability(features, C, neighbours):
     """scikit-learn, called plainly."""
-    scaler = MinMaxScaler((-1, 1)).fit(features.train.astype(np.float64))
+    scaler = MinMaxScaler((-1, 1), clip=True).fit(features.train.astype(np.float64))
     train, test = (
         scaler.transform(rows.astype(np.float64)) for rows in (features.train, features.test)
     )

@@ -11,8 +11,8 @@ def latents(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def regions(widths, name="vq"):
-    parts = [seeded_quantizer(name, codebook_size=5) for _ in widths]
+def regions(widths, name="vq", **fields):
+    parts = [seeded_quantizer(name, codebook_size=5, **fields) for _ in widths]
     return Regions(parts, {f"region{i}": width for i, width in enumerate(widths)})
 
 
@@ -34,7 +34,7 @@ def test_each_region_is_quantised_by_its_part_alone(widths, name, batch):
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_part_moves_and_starts_on_its_own_region(place):
-    together, z = regions([2, 3]), latents(4, 4, 2, 5)
+    together, z = regions([2, 3], codebook_init="data"), latents(4, 4, 2, 5)
     alone = seeded_quantizer("vq", codebook_size=5)
     alone.load_state_dict(together.part(place).state_dict())
     region = together.split(z)[place]

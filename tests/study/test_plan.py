@@ -184,12 +184,13 @@ def test_models_that_only_their_settings_tell_apart_are_told_apart():
         "BT-VQVAE",
     ]
     assert called(recipes=("vqvae", "thesis-vqvae"), seeds=1)[2:] == [
-        "VQ-VAE epochs=200", "VQ-VAE epochs=1500",
+        "VQ-VAE codebook_init=kmeans", "VQ-VAE codebook_init=data",
     ]  # fmt: skip
 
 
 def test_recipes_that_the_settings_make_equal_are_one():
-    configs = planned(recipes=("vqvae", "thesis-vqvae"), settings={"epochs": 3}, seeds=1)
+    form = {"epochs": 3, "decay_share": 0.5, "continuous_share": 0.5, "codebook_init": "data"}
+    configs = planned(recipes=("vqvae", "thesis-vqvae"), settings=form, seeds=1)
     assert [config.recipe for config in configs] == ["raw-series", "random-encoder", "vqvae"]
 
 

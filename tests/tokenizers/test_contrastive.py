@@ -44,7 +44,7 @@ def test_salient_latents_of_background_series_change_nothing():
 
 
 def test_the_loss_is_both_kl_terms_of_targets_and_one_of_background_series():
-    tokenizer, x = build().double(), noise(5, 1, 40).double()
+    tokenizer, x = build(kl_weight=1).double(), noise(5, 1, 40).double()
     output = tokenizer(x, None, BACKGROUND)
     terms = []
     for part, z in zip(

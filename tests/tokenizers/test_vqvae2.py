@@ -3,6 +3,7 @@ import torch
 from conftest import make_task, make_waves, seeded_tokenizer, tiny
 
 from twincode.errors import TwincodeError
+from twincode.evaluate.codebook import code_counts, perplexity
 from twincode.train.loop import train_epoch
 
 
@@ -58,7 +59,8 @@ def test_series_too_short_for_two_levels_are_an_error():
 
 
 def test_bottom_codes_start_at_latents_that_know_the_placed_top_codes():
-    task = make_task(tiny("vqvae2"), make_waves(12).X_train)
+    config = tiny("vqvae2", codebook_init="data", continuous_share=0)
+    task = make_task(config, make_waves(12).X_train)
     tokenizer, x = task.tokenizer.eval(), task.split.x_train
     for part, region in zip(
         tokenizer.quantizer.parts, tokenizer.quantizer.split(tokenizer.latents(x)), strict=True
@@ -66,6 +68,32 @@ def test_bottom_codes_start_at_latents_that_know_the_placed_top_codes():
         vectors = region.permute(0, 2, 3, 1).flatten(0, 2)
         distance = (part.codebook[:, None] - vectors).norm(dim=2).min(dim=1).values
         torch.testing.assert_close(distance, torch.zeros(6), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["vqvae2", "vqvae"])
+def test_an_untrained_model_is_judged_with_statistics_of_the_codes_it_has(name):
+    """Bottom latents were 10 long in evaluation and 3 in training, and a decoder's error 164."""
+    task = make_task(tiny(name, latent_channels=16), make_waves(16, length=140).X_train)
+    x = task.split.x_train
+    errors = {}
+    for mode in (True, False):
+        output = task.tokenizer.train(mode)(x)
+        errors[mode] = [
+            output.latents.norm(dim=1).mean(),
+            *((a - b).square().mean() for a, b in output.pairs.values()),
+        ]
+    for judged, trained in zip(errors[False], errors[True], strict=True):
+        assert judged.item() == pytest.approx(trained.item(), rel=0.05)
+
+
+def test_the_first_batch_is_spread_over_the_bottom_codes():
+    """Placed by statistics from before there were top codes, it fell on two of 32."""
+    sizes = {"latent_channels": 64, "residual_blocks": 4, "codebook_size": 32}
+    config = tiny("vqvae2", **sizes, continuous_share=0)
+    task = make_task(config, make_waves(16, length=140).X_train)
+    codes = task.tokenizer.encode(task.split.x_train)
+    bottom = task.tokenizer.quantizer.split_codes(codes)[1]
+    assert perplexity(code_counts(bottom, 32)) > 20
 
 
 def test_the_bottom_level_is_told_what_the_top_level_says():

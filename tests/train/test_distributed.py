@@ -59,8 +59,9 @@ def test_two_halves_equal_one_whole_in_value_gradient_and_state(together, case):
         if name.startswith("state") and name.endswith(erased):
             continue
         torch.testing.assert_close(ours[0][name], ours[1][name], msg=lambda m, n=name: f"{n}: {m}")
-        # Running means follow those biases, by at most the learning rate a step.
-        atol = 6e-3 if name.endswith("running_mean") else 1e-6
+        # Running means follow those biases, by at most the learning rate a step. All running
+        # statistics begin in single precision.
+        atol = 6e-3 if name.endswith("running_mean") else 1e-5 if "running_" in name else 1e-6
         torch.testing.assert_close(
             ours[0][name], tensor, atol=atol, rtol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
         )

@@ -56,8 +56,7 @@ def test_a_collapse_is_told_when_it_is_certain_and_again_at_the_end():
     assert last["collapsed"]
     assert first["message"] == (
         "only 9 of 32 codes are in use (perplexity 1.8) after 8 epochs: the codebook has "
-        "collapsed; try revive_below=0.0078, a smaller ema_decay, codebook_init=kmeans, "
-        "another seed"
+        "collapsed; try revive_below=0.0078, a smaller ema_decay, another seed"
     )
     assert last["message"].startswith("to the end: only 9 of 32 codes are in use")
 
@@ -85,12 +84,57 @@ def test_one_collapsed_codebook_of_several_is_enough_and_is_named():
     ("changes", "remedies"),
     [
         ({"revive_below": 0.01, "codebook_init": "kmeans"}, "a smaller ema_decay, another seed"),
-        ({"codebook_update": "gradient"}, "revive_below=0.0078, codebook_init=kmeans, another"),
+        (
+            {"codebook_update": "gradient", "codebook_init": "data"},
+            "revive_below=0.0078, codebook_init=kmeans, another",
+        ),
         ({"quantizer": "fsq"}, "a smaller learning_rate, another seed"),
     ],
 )
 def test_only_what_is_not_done_yet_is_advised(changes, remedies):
     assert f"; try {remedies}" in follow([1.8] * 9, **changes)[0]["message"]
+
+
+def follow_both(epochs, name="vqvae-augmented"):
+    """The notices where epochs have pairs of perplexities, of training and of an evaluation."""
+    log, config = RunLog(None, None), tiny(name)
+    for epoch, (trained, evaluated) in enumerate(epochs, start=1):
+        log.write("epoch", epoch=epoch, codebooks=[codebook(trained)])
+        if evaluated is not None:
+            rows = [{"readout": "", "metric": "perplexity", "value": evaluated}]
+            log.write("evaluation", epoch=epoch, measurements=rows)
+        if found := find_notice(log, config, {}, last=epoch == len(epochs)):
+            log.write("health", **found)
+    return log.of("health")
+
+
+def test_a_collapse_on_clean_series_is_told_at_once():
+    """FordA, augmented: perplexity 9.8 on views, 2.6 on the series, in four epochs."""
+    first, last = follow_both([(9.8, None), (9.8, 2.6), (9.8, None), (9.8, 2.6)])
+    assert (first["epoch"], last["epoch"]) == (2, 4)
+    assert first["message"].startswith(
+        "codes of train and test series have perplexity 2.6 of 32 after 2 epochs: the codebook "
+        "has collapsed; try weaker augmentations, revive_below"
+    )
+    assert "weaker" not in follow_both([(9.8, 2.6)], "vqvae")[0]["message"]
+
+
+def test_a_collapse_on_clean_series_lasts_until_an_evaluation_says_otherwise():
+    notices = follow_both([(9.8, 2.6), *[(9.8, None)] * 9, (9.8, 12.0), *[(9.8, None)] * 9])
+    assert [(each["epoch"], each["collapsed"]) for each in notices] == [(1, True), (11, False)]
+
+
+def test_a_healthy_evaluation_does_not_hide_a_collapse_in_training():
+    notices = follow_both([(1.8, 12.0)] * (PATIENCE + 1))
+    assert (notices[0]["epoch"], notices[0]["collapsed"]) == (PATIENCE, True)
+    assert follow_both([(9.8, 12.0)] * 9) == []
+
+
+def test_epochs_without_codes_are_no_collapse():
+    log, config = RunLog(None, None), tiny("vqvae")
+    for epoch in range(1, 9):
+        log.write("epoch", epoch=epoch, codebooks=[codebook(1.0, 0, tokens=0)])
+        assert find_notice(log, config, {}, last=epoch == 8) is None
 
 
 def follow_posterior(active, units=None):
@@ -113,7 +157,7 @@ def test_posterior_collapse_is_told_likewise():
     first, second = follow_posterior([0, 9, 9, 10])
     assert first["message"] == (
         "only 9 of 1000 latent values still depend on the series after 1 epochs: the posterior "
-        "has collapsed; try a smaller kl_weight"
+        "has collapsed, and its probes read scaled-up remains; try a smaller kl_weight"
     )
     assert second["message"] == (
         "10 of 1000 latent values depend on the series again after 3 epochs"
@@ -129,7 +173,7 @@ def test_a_part_of_the_latents_can_collapse_alone():
     found, last = follow_posterior([counts] * 3, units)
     assert found["message"] == (
         "only 0 of 500 salient latent values still depend on the series after 1 epochs: the "
-        "posterior has collapsed; try a smaller kl_weight"
+        "posterior has collapsed, and its probes read scaled-up remains; try a smaller kl_weight"
     )
     assert last["collapsed"]
 
@@ -146,10 +190,10 @@ def test_continuous_models_without_a_posterior_are_told_nothing(waves):
 def test_a_collapse_stands_in_the_log_and_in_the_result(waves, tmp_path, monkeypatch):
     # No codebook is used so evenly that this would not count as collapsed.
     monkeypatch.setattr("twincode.train.health.COLLAPSED_SHARE", 1.0)
-    fit(tiny("vqvae", epochs=7), waves, tmp_path, "cpu")
+    fit(tiny("vqvae", epochs=7, continuous_share=0), waves, tmp_path, "cpu")
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     told = [line for line in lines if line["event"] == "health"]
-    assert [each["epoch"] for each in told] == [PATIENCE, 7]
+    assert [each["epoch"] for each in told] == [4, 7]  # when it is evaluated
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["health"] == [{k: v for k, v in each.items() if k != "event"} for each in told]
 

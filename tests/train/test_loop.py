@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from twincode.errors import TwincodeError
 from twincode.randomness import PURPOSES, stream, stream_seed
-from twincode.train.loop import cosine_rate, train_epoch
+from twincode.train.loop import batches_of, learning_rate_at, train_epoch
 from twincode.train.task import Schedule
 
 
@@ -55,7 +55,9 @@ def test_one_epoch_moves_every_parameter():
 def test_a_step_is_adamw_on_the_gradient_of_the_total():
     """The first step, done by hand with the same views, ends where the loop ends."""
     x = series(8)
-    ours, plain = (learner(x=x, batch_size=8, codebook_update="gradient") for _ in range(2))
+    ours, plain = (
+        learner(x=x, batch_size=8, codebook_update="gradient", continuous_share=0) for _ in range(2)
+    )
     record = train_epoch(ours, 1)
     order = torch.randperm(8, generator=stream(0, "order", 1))
     scaled = plain.split.x_train[order]
@@ -121,8 +123,8 @@ def test_tiny_batches_and_constant_series_train_without_nan(n, batch, channels, 
 
 
 def test_losses_are_means_over_series_not_over_batches(monkeypatch):
-    """Batches of 5 and 1 whose losses are known: the larger one counts five times."""
-    one = learner("vqvae", series(6), batch_size=5)
+    """Batches of 4 and 3 whose losses are known."""
+    one = learner("vqvae", series(7), batch_size=4, continuous_share=0)
     sizes = []
 
     def known(output, _targets):
@@ -133,20 +135,39 @@ def test_losses_are_means_over_series_not_over_batches(monkeypatch):
 
     monkeypatch.setattr(one.objective, "forward", known)
     record = train_epoch(one, 1)
-    assert sizes == [5, 1]
-    assert record["losses"]["total"] == pytest.approx((5 * 7 + 1) / 6)
+    assert sizes == [4, 3]
+    assert record["losses"]["total"] == pytest.approx((4 * 7 + 3) / 7)
     assert 1 <= record["perplexity"] <= 6
 
 
-def test_learning_rate_follows_a_cosine_over_all_steps():
-    schedule = Schedule(n=20, epochs=5, batch_size=10, learning_rate=1e-3, seed=0)
-    assert cosine_rate(schedule, 0) == 1e-3
-    assert cosine_rate(schedule, 5) == pytest.approx(5e-4)
-    assert cosine_rate(schedule, 10) == pytest.approx(0, abs=1e-12)
+def test_the_learning_rate_holds_and_falls_along_a_cosine_at_the_end():
+    schedule = Schedule(20, 5, 10, 1e-3, seed=0, decay_share=0.4)  # 10 steps
+    assert [learning_rate_at(schedule, step) for step in range(7)] == [1e-3] * 7
+    assert learning_rate_at(schedule, 8) == pytest.approx(5e-4)
+    assert learning_rate_at(schedule, 10) == pytest.approx(0, abs=1e-12)
+    held = Schedule(20, 5, 10, 1e-3, seed=0, decay_share=0.0)
+    assert learning_rate_at(held, 9) == 1e-3
     one = learner(epochs=4, batch_size=8)  # 3 steps an epoch, 12 in all
     for epoch in range(1, 5):
         train_epoch(one, epoch)
-    assert one.optimizer.param_groups[0]["lr"] == pytest.approx(cosine_rate(one.schedule, 11))
+    assert one.optimizer.param_groups[0]["lr"] == learning_rate_at(one.schedule, 11) < 1e-3
+
+
+def test_with_a_share_of_one_the_learning_rate_is_the_cosine_of_the_thesis():
+    schedule = Schedule(7, 13, 3, 1e-3, seed=0, decay_share=1.0)
+    for step in range(schedule.steps):
+        cosine = 1e-3 * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
+        assert learning_rate_at(schedule, step) == cosine
+
+
+@given(n=st.integers(1, 300), size=st.integers(1, 140))
+def test_batches_of_an_epoch_are_even(n, size):
+    """129 series in batches of 128 were one batch of 128 and one of a single series."""
+    batches = [rows for _, rows in batches_of(Schedule(n, 1, size, 1e-3, seed=0), 1)]
+    assert len(batches) == math.ceil(n / size)
+    assert max(map(len, batches)) - min(map(len, batches)) <= 1
+    assert max(map(len, batches)) <= size
+    assert torch.cat(batches).sort().values.tolist() == list(range(n))
 
 
 def test_a_loss_that_is_no_number_is_an_error_not_a_result():
@@ -191,4 +212,4 @@ def test_the_number_of_threads_changes_no_more_than_rounding():
 def test_a_batch_too_small_to_share_is_an_error(monkeypatch):
     monkeypatch.setattr("twincode.distributed.processes", lambda: 3)
     with pytest.raises(TwincodeError, match="a batch of 2 series cannot be shared by 3 processes"):
-        learner(batch_size=6)
+        learner(batch_size=2)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from twincode.quantize import CodebookSettings
 from twincode.recipes import RECIPES
 from twincode.train.loop import train_epoch
 from twincode.train.recording import WARM_UP, RecordedStep, capturable, recorded
@@ -87,7 +88,9 @@ class Again:
 
 
 def learner(name, recorder, **changes):
-    """It learns from batches of 16, 16 and 8."""
+    """It learns from batches of 14, 13 and 13, with codes from the first step."""
+    if isinstance(tiny(name).quantizer, CodebookSettings):
+        changes["continuous_share"] = 0
     if name == "contrastive-vae":
         changes["background_classes"] = "0"
     one = make_task(tiny(name, **changes), make_waves(40).X_train, np.arange(40) % 2)
@@ -113,8 +116,8 @@ def test_a_recipe_is_recorded_with_the_same_numbers_or_not_at_all(name):
     records, state = train(learner(name, None))
     assert records == again
     assert all(torch.equal(a, b) for a, b in zip(state, other, strict=True))
-    # Six full batches in three epochs; the three smaller ones run as they are.
-    assert (recorder.warmed, recorder.recorded, recorder.played) == (WARM_UP, 1, 6 - WARM_UP)
+    # Over three epochs there are three larger batches and six smaller ones.
+    assert (recorder.warmed, recorder.recorded, recorder.played) == (2 * WARM_UP, 1, 6 - WARM_UP)
 
 
 class Fetched(torch.autograd.Function):
@@ -182,14 +185,24 @@ def test_a_recording_reads_its_own_memory():
     assert not places & {batch.data_ptr() for batch in batches}
 
 
-def test_another_shape_or_share_runs_as_it_is():
+def test_both_sizes_of_even_batches_are_recorded():
+    recorder = Again()
+    recorded_step = RecordedStep(lambda upper, _lower: upper.sum(), recorder)
+    for _ in range(WARM_UP + 2):
+        assert recorded_step(torch.ones(4), None) == 4
+        assert recorded_step(torch.ones(3), None) == 3
+    assert (recorder.recorded, recorder.played) == (2, 4)
+
+
+def test_a_third_shape_or_share_runs_as_it_is():
     recorder = Again()
     recorded_step = RecordedStep(lambda upper, _lower, share: upper.sum() * share, recorder)
-    for _ in range(WARM_UP + 2):
-        recorded_step(torch.ones(4), None, 1.0)
-    assert recorded_step(torch.ones(3), None, 1.0) == 3
+    for size in (4, 3):
+        for _ in range(WARM_UP + 2):
+            recorded_step(torch.ones(size), None, 1.0)
+    assert recorded_step(torch.ones(2), None, 1.0) == 2
     assert recorded_step(torch.ones(4), None, 0.5) == 2
-    assert (recorder.recorded, recorder.played) == (1, 2)
+    assert (recorder.recorded, recorder.played) == (2, 4)
 
 
 def test_only_accelerators_record_when_asked_and_only_what_can_be_recorded(monkeypatch):

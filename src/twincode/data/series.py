@@ -84,35 +84,51 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Scaling:
-    """One mean and one standard deviation, taken over the whole train part."""
+    """A mean and a standard deviation for each channel, taken over the whole train part.
 
-    mean: float
-    std: float
+    One number of each stands for all channels.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
     @classmethod
     def fit(cls, X: FloatArray) -> "Scaling":
-        """Mean and standard deviation of every value in ``X``; a constant set keeps scale 1."""
-        # Rounding in the mean would give a constant set a tiny deviation instead of none.
-        constant = bool(X.min() == X.max())
-        std = 1.0 if constant else float(X.std(dtype=np.float64))
-        return cls(mean=float(X.mean(dtype=np.float64)), std=std)
+        """Those of the channels of ``X`` (n, C, L); a constant channel keeps scale 1."""
+        channels = [X[:, channel] for channel in range(X.shape[1])]
+        return cls(
+            mean=tuple(float(each.mean(dtype=np.float64)) for each in channels),
+            # Rounding in the mean would give a constant channel a tiny deviation instead of none.
+            std=tuple(
+                1.0 if each.min() == each.max() else float(each.std(dtype=np.float64))
+                for each in channels
+            ),
+        )
 
     def apply(self, X: FloatArray) -> FloatArray:
-        """Scaled copy of ``X``, computed in float64 so that a large mean costs no digits.
+        """Scaled copy of ``X`` (n, C, L), computed in float64 so that a large mean costs no digits.
 
         Raises TwincodeError for values so far from the train set's that float32 cannot hold them.
         """
-        scaled = (X.astype(np.float64) - self.mean) / self.std
+        mean, std = self._columns
+        scaled = (X.astype(np.float64) - mean) / std
         if (np.abs(scaled) > np.finfo(np.float32).max).any():
             raise TwincodeError(
                 "series hold values far beyond those of the train set "
-                f"(mean {self.mean:.3g}, standard deviation {self.std:.3g}); check their units"
+                f"(mean {_listed(self.mean)}, standard deviation {_listed(self.std)}); "
+                "check their units"
             )
         return scaled.astype(np.float32)
 
     def invert(self, X: FloatArray) -> FloatArray:
         """The series in their original units."""
-        return (X.astype(np.float64) * self.std + self.mean).astype(np.float32)
+        mean, std = self._columns
+        return (X.astype(np.float64) * std + mean).astype(np.float32)
+
+    @property
+    def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Both as (C, 1)."""
+        return np.array(self.mean)[:, None], np.array(self.std)[:, None]
 
 
 def sorted_classes(labels: set[str]) -> tuple[str, ...]:
@@ -129,6 +145,10 @@ def class_indices(labels: Sequence[str] | None, classes: Sequence[str]) -> Label
         return None
     index = {label: position for position, label in enumerate(classes)}
     return np.array([index[label] for label in labels], dtype=np.int64)
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
 
 
 def _series(X: ArrayLike | Sequence[ArrayLike], what: str) -> list[NDArray[np.float64]]:

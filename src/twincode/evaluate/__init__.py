@@ -8,7 +8,7 @@ from twincode.evaluate.exhibits import augmentation_exhibit, make_exhibits
 from twincode.evaluate.metric import METRICS, Evaluator, Features, Judged, Measurement, Metric
 from twincode.evaluate.posterior import Posterior
 from twincode.evaluate.readout import READOUTS, readout_features
-from twincode.evaluate.reconstruction import Reconstruction
+from twincode.evaluate.reconstruction import Reconstruction, reconstruction_errors
 from twincode.evaluate.separability import Separability, SeparabilitySettings
 
 METRICS.register("separability", Separability, SeparabilitySettings)
@@ -36,4 +36,5 @@ __all__ = [
     "evaluate_tokenizer",
     "make_exhibits",
     "readout_features",
+    "reconstruction_errors",
 ]

@@ -22,8 +22,8 @@ Labels = NDArray[np.int64]
 class Metric:
     """One measured quantity, as it is called in results, tables and charts.
 
-    ``better`` is ``higher``, ``lower``, or empty where neither is better in itself; ``labels``
-    says that it cannot be measured without labels.
+    ``better`` is ``higher``, ``lower``, or empty where neither is better in itself and for a detail
+    of another one; ``labels`` says that it cannot be measured without labels.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Features:
 
     @cached_property
     def points(self) -> Points:
-        """Train, then test (n, features), scaled to [-1, 1] by the ranges of train."""
+        """Train, then test (n, features), scaled into [-1, 1] by the ranges of train."""
         return minmax_scale(self.train, self.test)
 
     def centred(self) -> Points:

@@ -69,14 +69,16 @@ def readout_features(name: str, latents: Tensor, codes: Tensor | None, layout: L
 
 
 def minmax_scale(train: NDArray[np.floating], test: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Scale features (n, features) to [-1, 1] on train; test may fall outside.
+    """Scale features (n, features) to [-1, 1] by their ranges on train, and test no further.
 
-    scikit-learn's MinMaxScaler, in double precision whatever comes in; a constant becomes -1. Both
-    parts come back in one array, train first, so that they are in memory once.
+    What lies beyond the range on train is moved to its end: where train hardly varies, a few test
+    series would otherwise lie thousands of ranges away and decide every distance. scikit-learn's
+    MinMaxScaler, in double precision whatever comes in; a constant becomes -1. Both parts come back
+    in one array, train first, so that they are in memory once.
     """
     from sklearn.preprocessing import MinMaxScaler
 
-    scaler = MinMaxScaler(SCALED_RANGE, copy=False).fit(train.astype(np.float64))
+    scaler = MinMaxScaler(SCALED_RANGE, copy=False, clip=True).fit(train.astype(np.float64))
     scaled = np.concatenate([train, test], dtype=np.float64)
     return np.asarray(scaler.transform(scaled))
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from twincode.nets import Projector, ShallowProjector
-from twincode.settings import Settings
+from twincode.settings import Settings, added
 
 SCHEDULES = ("constant", "cosine")
 
@@ -29,15 +29,20 @@ class TwinSettings(Settings):
 
 @dataclass(frozen=True)
 class TeacherSettings(TwinSettings):
-    """Those of a twin loss with a teacher: its momentum, ``constant`` or rising by a ``cosine``."""
+    """Those of a twin loss with a teacher: its momentum, ``constant`` or rising by a ``cosine``.
+
+    The teacher forgets at least so fast that its memory, 1 / (1 - momentum) steps, is no more than
+    ``teacher_span`` of the run; 0 sets no limit.
+    """
 
     teacher_momentum: float = 0.996
     teacher_schedule: str = "constant"
+    teacher_span: float = added(0.1, before=0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_choice("teacher_schedule", SCHEDULES)
-        self.check_fraction("teacher_momentum")
+        self.check_fraction("teacher_momentum", "teacher_span")
 
 
 class TwinObjective(nn.Module):

@@ -20,7 +20,7 @@ def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
 class GaussianSettings(Settings):
     """The weight of the KL term."""
 
-    kl_weight: float = 1.0
+    kl_weight: float = 0.01
 
     def __post_init__(self) -> None:
         self.check_at_least(0, "kl_weight")

@@ -49,6 +49,12 @@ class Quantizer(nn.Module):
         """Each learnt codebook as vectors (K_i, D_i); none where codes have no vectors to learn."""
         return ()
 
+    def use_codes(self, wanted: bool) -> None:
+        """Whether latents that could have learnt codes get them, or are handed on as they are.
+
+        Without, ``codes`` is None and the loss 0. What has no codebook to learn does not notice.
+        """
+
     def initialise(self, z: Tensor, generator: Generator) -> None:
         """Place the codes with the help of latents z (B, D, H, W), once, before training."""
 

@@ -66,9 +66,10 @@ class Regions(Quantizer):
 
     def join(self, quantized: Sequence[Quantized]) -> Quantized:
         """One grid of the regions, each quantised by its part."""
+        grids = list(self._grids(quantized))
         return Quantized(
             torch.cat([each.latents for each in quantized], dim=-1),
-            self._layout.join(self._grids(quantized)) if self._layout.grids else None,
+            self._layout.join(grids) if grids else None,
             torch.stack([each.loss for each in quantized]).sum(),
         )
 
@@ -76,6 +77,11 @@ class Regions(Quantizer):
         """Each region by its own part."""
         regions = zip(self._parts, self.split(z), strict=True)
         return self.join([part(region) for part, region in regions])
+
+    def use_codes(self, wanted: bool) -> None:
+        """Whether the parts quantise."""
+        for part in self._parts:
+            part.use_codes(wanted)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """The latents (B, D, H, W) of codes in ``layout``."""

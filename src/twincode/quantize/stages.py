@@ -36,9 +36,14 @@ class SeveralCodebooks(Quantizer):
     def _parts(self) -> list[VectorQuantizer]:
         return cast(list[VectorQuantizer], list(self.parts))
 
-    def _join(self, found: Sequence[Quantized]) -> Tensor:
+    def use_codes(self, wanted: bool) -> None:
+        """Whether any of them quantises."""
+        for part in self._parts:
+            part.use_codes(wanted)
+
+    def _join(self, found: Sequence[Quantized]) -> Tensor | None:
         codes = [each.codes for each in found if each.codes is not None]
-        return self.layout(codes[0].shape[2]).join(codes)
+        return self.layout(codes[0].shape[2]).join(codes) if codes else None
 
     def _split(self, codes: Tensor) -> tuple[Tensor, ...]:
         return self.layout(codes.shape[2] // len(self.parts)).split(codes)

@@ -27,17 +27,19 @@ class CodebookSettings(Settings):
     """The codebook and how it moves (eq. 4.13).
 
     ``codebook_update`` is ``ema`` or ``gradient``, ``codebook_init`` ``data``, ``kmeans`` or
-    ``uniform``, ``distance`` ``euclidean`` or ``cosine``.
+    ``uniform``, ``distance`` ``euclidean`` or ``cosine``. In the first ``continuous_share`` of the
+    steps latents are not quantised; then the codes are placed among those of many series.
     """
 
     codebook_size: int = 32
     codebook_update: str = "ema"
-    codebook_init: str = "data"
+    codebook_init: str = "kmeans"
     commitment_weight: float = 1.0
     ema_decay: float = 0.8
     ema_epsilon: float = 1e-5
     distance: str = added("euclidean", before="euclidean")
     revive_below: float = added(0.0, before=0.0)
+    continuous_share: float = added(0.25, before=0.0)
 
     def __post_init__(self) -> None:
         self.check_at_least(1, "codebook_size")
@@ -48,6 +50,10 @@ class CodebookSettings(Settings):
         self.check_above(0, "ema_epsilon")
         if not 0 <= self.ema_decay < 1:
             raise TwincodeError(f"ema_decay must lie between 0 and 1, not {self.ema_decay}")
+        if not 0 <= self.continuous_share < 1:
+            raise TwincodeError(
+                f"continuous_share must be at least 0 and below 1, not {self.continuous_share}"
+            )
         if not 0 <= self.revive_below < 1 / self.codebook_size:
             raise TwincodeError(
                 "revive_below must be at least 0 and below an even share, 1 / codebook_size = "
@@ -86,6 +92,7 @@ class VectorQuantizer(Quantizer):
         super().__init__()
         self.settings = settings
         self.codebook_size = settings.codebook_size
+        self._quantises = True
         self.capturable = not settings.revive_below
         # Uniform within the square root of 6 / D: as long as typical activations.
         codebook = torch.empty(settings.codebook_size, latent_channels)
@@ -114,6 +121,8 @@ class VectorQuantizer(Quantizer):
     def forward(self, z: Tensor) -> Quantized:
         """Snap each latent vector of z (B, D, H, W) to its nearest code."""
         z = self._scaled(z)
+        if not self._quantises:
+            return Quantized(z, None, z.new_zeros(()))
         codes = nearest_codes(z.detach().permute(0, 2, 3, 1), self._codes())
         z_q = self.lookup(codes)
         loss = self.settings.commitment_weight * commitment_loss(z, z_q)
@@ -121,6 +130,10 @@ class VectorQuantizer(Quantizer):
             loss = loss + codebook_loss(z, z_q)
         # z - sg[z] is exactly zero, so the value is exactly the code and the gradient is z's.
         return Quantized(z_q.detach() + (z - z.detach()), codes, loss)
+
+    def use_codes(self, wanted: bool) -> None:
+        """Whether to quantise."""
+        self._quantises = wanted
 
     def lookup(self, codes: Tensor) -> Tensor:
         """The latents (B, D, H, W) of codes (B, H, W)."""

@@ -13,7 +13,7 @@ from twincode.settings import field_types
 
 # The untrained controls of every table, and the settings that make each what it is. Of those of
 # training an untrained encoder knows only the batch that its codes are placed in.
-_TRAINING = frozenset(field_types(TrainingSettings))
+_TRAINING = frozenset(field_types(TrainingSettings)) | {"continuous_share"}
 _CONTROLS = {
     "raw-series": _TRAINING | {"readouts", "tokenizer"},
     "random-encoder": _TRAINING - {"batch_size"},

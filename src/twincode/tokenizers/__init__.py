@@ -20,6 +20,7 @@ from twincode.tokenizers.tokenizer import (
     batches,
     embed,
     frozen,
+    settle,
 )
 from twincode.tokenizers.vqvae import (
     VQVAE,
@@ -73,4 +74,5 @@ __all__ = [
     "build_tokenizer",
     "embed",
     "frozen",
+    "settle",
 ]

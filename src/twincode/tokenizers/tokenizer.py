@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
+from twincode.distributed import share
 from twincode.errors import TwincodeError, unknown_name
 from twincode.quantize import Layout, Quantized, Quantizer, Regions
 from twincode.settings import Settings
@@ -137,10 +138,16 @@ class Tokenizer(nn.Module):
             return self(x).pairs
 
     def initialise(self, x: Tensor, generator: Generator) -> None:
-        """Place the codes with the help of series x (B, C, L), once, before training."""
+        """Place the codes with the help of series x (n, C, L), once, before they are used.
+
+        Running statistics are those of training on x; ``settle`` makes them so.
+        """
+        self.quantizer.initialise(self.all_latents(x), generator)
+
+    def all_latents(self, x: Tensor) -> Tensor:
+        """Continuous latents (n, D, H, W) of all of x (n, C, L), batch by batch."""
         with frozen(self):
-            z = self.latents(x)
-        self.quantizer.initialise(z, generator)
+            return torch.cat([self.latents(batch) for batch in batches(x)])
 
     def update(self, z: Tensor, codes: Tensor, background: Tensor | None = None) -> None:
         """Move codebooks after an optimiser step on latents z (B, D, H, W) and their codes.
@@ -167,6 +174,21 @@ def embed(tokenizer: Tokenizer, x: Tensor) -> Embedded:
     return Embedded(
         torch.cat([part.latents.cpu() for part in parts]), torch.cat(codes) if codes else None
     )
+
+
+def settle(tokenizer: Tokenizer, x: Tensor) -> None:
+    """Let all running statistics be those of one training pass over x, a batch of it at most."""
+    norms = [m for m in tokenizer.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    modes = [(module, module.training) for module in tokenizer.modules()]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        tokenizer.train()(share(x[:BATCH]))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    for module, training in modes:
+        module.training = training
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from twincode.nets import Decoder, Encoder, Merge, count_downsamplings, grid_wid
 from twincode.quantize import Quantized, Quantizer, Regions
 from twincode.spectral import STFT
 from twincode.tokenizers.plane import PlaneParts, PlaneTokenizer
-from twincode.tokenizers.tokenizer import frozen
+from twincode.tokenizers.tokenizer import settle
 from twincode.tokenizers.vqvae import VQVAESettings
 
 
@@ -60,11 +60,11 @@ class VQVAE2(PlaneTokenizer):
         self.decoder = decoder
 
     def initialise(self, x: Tensor, generator: Generator) -> None:
-        """Place the top codes first, since the bottom latents depend on them."""
-        with frozen(self):
-            for level in range(len(self.quantizer.widths)):
-                z = self.quantizer.split(self.latents(x))[level]
-                self.quantizer.part(level).initialise(z, generator)
+        """Place the top codes first, since the bottom latents and their statistics follow them."""
+        for level in range(len(self.quantizer.widths)):
+            z = self.quantizer.split(self.all_latents(x))[level]
+            self.quantizer.part(level).initialise(z, generator)
+            settle(self, x)
 
     def _encode(self, u: Tensor, views: int) -> Tensor:
         return self._levels(u, views)[0]

@@ -1,5 +1,7 @@
 """Whether a codebook, or a posterior, has collapsed: found in the log and said in plain words.
 
+A codebook is judged by the codes of training, which are those of views where the model is trained
+on views, and by those of train and test series whenever it is evaluated.
 A notice is a record of the log, written when a collapse is found, when it is over, and at the end
 of a run that it lasted to. Nothing is kept beside the log, so a resumed run says what an
 undisturbed one says.
@@ -62,11 +64,21 @@ def codebook_collapsed(codebook: Record) -> bool:
 
 
 def _find(log: RunLog, config: Config, units: Mapping[str, int]) -> _Finding | None:
-    epochs = log.of("epoch")[-PATIENCE:]
-    if epochs and epochs[-1]["codebooks"]:
-        return _of_codebooks(epochs, config)
+    epochs = [each for each in log.of("epoch") if _has_codes(each)][-PATIENCE:]
     evaluations = [each for each in log.of("evaluation") if each["epoch"] > 0]
-    return _of_posterior(evaluations[-1], units) if evaluations else None
+    if not epochs:
+        return _of_posterior(evaluations[-1], units) if evaluations else None
+    in_training = _of_codebooks(epochs, config)
+    evaluated = _of_evaluation(evaluations[-1], epochs[-1], config) if evaluations else None
+    if evaluated is None or in_training.collapsed:
+        return in_training
+    undecided = in_training.collapsed is None and evaluated.epoch == in_training.epoch
+    return evaluated if evaluated.collapsed or undecided else in_training
+
+
+def _has_codes(epoch: Record) -> bool:
+    """Whether any were used in an epoch: there are none in first steps without."""
+    return any(each["tokens"] for each in epoch["codebooks"])
 
 
 def _of_codebooks(epochs: list[Record], config: Config) -> _Finding:
@@ -85,6 +97,27 @@ def _of_codebooks(epochs: list[Record], config: Config) -> _Finding:
         verdicts.pop() if decided else None,
         f"only {use}: {name} has collapsed; try {_remedies(config, books[worst]['size'])}",
         f"{use}: {name} has recovered",
+    )
+
+
+def _of_evaluation(evaluation: Record, epoch: Record, config: Config) -> _Finding | None:
+    """By the perplexity of train and test series, a mean over codebooks; None if not measured."""
+    rows = evaluation["measurements"]
+    measured = [row["value"] for row in rows if row["metric"] == "perplexity"]
+    if not measured:
+        return None
+    # The codebook with the most to use: what would be a collapse of all is one of the mean.
+    largest = max(epoch["codebooks"], key=lambda each: float(each["size"]))
+    use = (
+        f"codes of train and test series have perplexity {measured[0]:.1f} of {largest['size']} "
+        f"after {evaluation['epoch']} epochs"
+    )
+    weaker = "weaker augmentations, " if config.training.upper_input == "view" else ""
+    return _Finding(
+        evaluation["epoch"],
+        codebook_collapsed({**largest, "perplexity": measured[0]}),
+        f"{use}: the codebook has collapsed; try {weaker}{_remedies(config, largest['size'])}",
+        f"{use}: the codebook has recovered",
     )
 
 
@@ -113,6 +146,6 @@ def _of_posterior(evaluation: Record, units: Mapping[str, int]) -> _Finding | No
         epoch,
         active[worst] < COLLAPSED_UNITS_SHARE * units[worst],
         f"only {share} still depend on the series after {epoch} epochs: the posterior has "
-        "collapsed; try a smaller kl_weight",
+        "collapsed, and its probes read scaled-up remains; try a smaller kl_weight",
         f"{share} depend on the series again after {epoch} epochs",
     )

@@ -25,7 +25,7 @@ def train_epoch(task: Task, epoch: int) -> Record:
     task.begin_epoch(epoch)
     with noise_stream(schedule.seed, epoch, task.device):
         for step, rows in batches_of(schedule, epoch):
-            set_learning_rate(task.optimizer, cosine_rate(schedule, step))
+            set_learning_rate(task.optimizer, learning_rate_at(schedule, step))
             losses = task.step(rows.to(task.device), step)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0) + value * len(rows)
@@ -41,15 +41,26 @@ def train_epoch(task: Task, epoch: int) -> Record:
 
 
 def batches_of(schedule: Schedule, epoch: int) -> Iterator[tuple[int, Tensor]]:
-    """The optimiser steps of an epoch, counted over the whole run, and the rows of each."""
+    """The optimiser steps of an epoch, counted over the whole run, and the rows of each.
+
+    Batches are even: their sizes differ by one at most. A last one of few series would count as
+    much as a full one, and its statistics would spoil those that evaluation uses.
+    """
     order = torch.randperm(schedule.n, generator=stream(schedule.seed, "order", epoch))
     first = (epoch - 1) * schedule.steps_per_epoch
-    return enumerate(order.split(schedule.batch_size), start=first)
+    return enumerate(order.tensor_split(schedule.steps_per_epoch), start=first)
 
 
-def cosine_rate(schedule: Schedule, step: int) -> float:
-    """Cosine decay from the learning rate to 0 over the run (Loshchilov and Hutter, 2017)."""
-    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
+def learning_rate_at(schedule: Schedule, step: int) -> float:
+    """The learning rate, over the last ``decay_share`` of the steps falling to 0 along a cosine.
+
+    With a share of 1 that is the cosine decay of Loshchilov and Hutter (2017).
+    """
+    falling = schedule.decay_share * schedule.steps
+    fallen = step - (schedule.steps - falling)
+    if fallen <= 0:
+        return schedule.learning_rate
+    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * fallen / falling))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

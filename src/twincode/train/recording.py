@@ -21,6 +21,8 @@ ON = "1"
 
 # Steps taken as they come before one is recorded: libraries settle on their kernels in these.
 WARM_UP = 3
+# Of batches that differ in size by one at most.
+SIZES = 2
 
 # Takes tensors and plain values, and returns tensors in any structure.
 Step = Callable[..., Any]
@@ -55,26 +57,37 @@ class CudaRecorder:
 
 
 class RecordedStep:
-    """``step``, recorded at the shapes of its first batch.
+    """``step``, recorded at the shapes of its batches: an epoch's even batches have two at most.
 
-    Batches of these shapes are copied to where the recording reads them and the recording is
-    played; others, such as a smaller last one, run as they are. Results are overwritten by the next
-    call.
+    A batch is copied to where the recording of its shapes reads it and the recording is played;
+    one of yet other shapes runs as it is. Results are overwritten by the next call.
     """
 
     def __init__(self, step: Step, recorder: Any) -> None:
         self._step = step
         self._recorder = recorder
-        self._shapes: list[Any] = []
+        self._recordings: dict[tuple[Any, ...], _Recording] = {}
+
+    def __call__(self, *batch: Any) -> Any:
+        """One step on a batch, recorded or not. What is no tensor has to be equal to be played."""
+        shapes = tuple(getattr(part, "shape", part) for part in batch)
+        if shapes not in self._recordings:
+            if len(self._recordings) == SIZES:
+                return self._step(*batch)
+            self._recordings[shapes] = _Recording(self._step, self._recorder)
+        return self._recordings[shapes](*batch)
+
+
+class _Recording:
+    """A step at one shape: taken as it comes at first, then recorded, then played."""
+
+    def __init__(self, step: Step, recorder: Any) -> None:
+        self._step = step
+        self._recorder = recorder
         self._taken = 0
         self._replay: Callable[[], Any] | None = None
 
     def __call__(self, *batch: Any) -> Any:
-        """One step on a batch, recorded or not. What is no tensor has to be equal to be played."""
-        shapes = [getattr(part, "shape", part) for part in batch]
-        self._shapes = self._shapes or shapes
-        if shapes != self._shapes:
-            return self._step(*batch)
         if self._taken < WARM_UP:
             self._taken += 1
             return self._recorder.warm_up(lambda: self._step(*batch))

@@ -12,7 +12,10 @@ from twincode.train.log import Record, RunLog
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long a task trains on ``n`` rows, in which batches, and how often it is evaluated."""
+    """How long a task trains on ``n`` rows, in which batches, and how often it is evaluated.
+
+    ``decay_share`` is the part of the steps, the last, in which the learning rate falls.
+    """
 
     n: int
     epochs: int
@@ -20,6 +23,7 @@ class Schedule:
     learning_rate: float
     seed: int
     evaluations: int = 0
+    decay_share: float = 1.0
 
     @property
     def steps_per_epoch(self) -> int:

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from twincode.losses import Projections, TeacherSettings
 from twincode.tokenizers import Tokenizer
 
+# Where momentum is scaled down, the student's part of a step: with 0.1 BYOL still learns, and with
+# 1 it collapses (Grill et al., 2020, section 5).
+QUICKEST = 0.1
+
 
 class Teacher(nn.Module):
     """An exponential moving average of a tokenizer and a projector (He et al., 2020).
@@ -46,9 +50,13 @@ class Teacher(nn.Module):
 def momentum_at(settings: TeacherSettings, step: int, steps: int) -> float:
     """The teacher's momentum after a step: ``constant``, or rising to 1 along a ``cosine``.
 
-    The second is 1 - (1 - m) (cos(pi step / steps) + 1) / 2 (Grill et al., 2020).
+    The second is 1 - (1 - m) (cos(pi step / steps) + 1) / 2 (Grill et al., 2020). m is the
+    ``teacher_momentum``, but never one that remembers more than ``teacher_span`` of the steps:
+    published values are for runs of many thousands.
     """
     rest = 1 - settings.teacher_momentum
+    if settings.teacher_span:
+        rest = max(rest, min(QUICKEST, 1 / (settings.teacher_span * steps)))
     if settings.teacher_schedule == "cosine":
         rest *= (math.cos(math.pi * step / steps) + 1) / 2
     return 1 - rest

@@ -25,14 +25,15 @@ from twincode.files import write_whole
 from twincode.losses import Projections, TeacherSettings
 from twincode.model import Model, Source
 from twincode.precision import computing_in
-from twincode.quantize import Layout
+from twincode.quantize import CodebookSettings, Layout
 from twincode.randomness import drawing_weights, noise_stream, stream
 from twincode.recipes import title
 from twincode.spectral import STFT
-from twincode.tokenizers import Tokenizer, build_tokenizer
+from twincode.tokenizers import Tokenizer, build_tokenizer, settle
 from twincode.tokenizers.contrastive import ContrastiveSettings
 from twincode.train.background import background_rows
 from twincode.train.health import find_notice
+from twincode.train.held_out import BestState, hold_out
 from twincode.train.log import Record, RunLog
 from twincode.train.objective import Objective
 from twincode.train.optimizer import build_optimizer
@@ -41,31 +42,38 @@ from twincode.train.result import EXHIBITS, describe_data
 from twincode.train.task import Schedule
 from twincode.train.teacher import Teacher, momentum_at
 
+# In the latents of so many series, or of all, codes are placed after first steps without them.
+PLACING_SERIES = 1024
+
 
 class TokenizerTask:
     """A configuration's tokenizer, objective and, where that needs one, teacher, on a data set.
 
-    The same seed gives the same weights on every device; the codebook is placed in the latents of
-    a first batch. Raises TwincodeError for settings that make no model of such series.
+    The same seed gives the same weights on every device. The codebook is placed in the latents of
+    a first batch, and again, in those of many series, after first steps without codes. Raises
+    TwincodeError for settings that make no model of such series.
     """
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
         training, n = config.training, len(dataset.X_train)
+        rows, held_out = hold_out(n, training.held_out_of(n), training.seed)
         self.settings = config
         self.config = config.to_dict()
         self.checksum = dataset.checksum
         self.device = device
         self.schedule = Schedule(
-            n,
+            len(rows),
             training.epochs_for(n),
             training.batch_size,
             training.learning_rate,
             training.seed,
             config.evaluation.evaluations,
+            training.decay_share,
         )
         self.dataset = dataset
         self.scaling = Scaling.fit(dataset.X_train)
         self.split = prepare(dataset, self.scaling, device)
+        self.x = self.split.x_train[rows.to(device)] if len(held_out) else self.split.x_train
         with drawing_weights(training.seed):
             self.tokenizer = build_tokenizer(
                 config.tokenizer, config.quantizer, dataset.channels, dataset.length
@@ -78,10 +86,16 @@ class TokenizerTask:
                 self.tokenizer.quantizer.loss_name,
             ).to(device)
         self._check()
-        place_codebook(self.tokenizer, self.split.x_train, training.batch_size, training.seed)
+        place_codebook(self.tokenizer, self.x, training.batch_size, training.seed)
+        self.continuous_steps = 0
+        if isinstance(config.quantizer, CodebookSettings):
+            self.continuous_steps = round(config.quantizer.continuous_share * self.schedule.steps)
         self.teacher: Teacher | None = None
         if self.objective.projector is not None and self.objective.needs_teacher:
             self.teacher = Teacher(self.tokenizer, self.objective.projector)
+        self.best: BestState | None = None
+        if len(held_out):
+            self.best = BestState(self.tokenizer, self.split.x_train[held_out.to(device)])
         self.optimizer = build_optimizer(
             device, training.learning_rate, training.weight_decay, self.tokenizer, self.objective
         )
@@ -89,14 +103,17 @@ class TokenizerTask:
         self.augmenter = Augmenter(config.augmentations, stft)
         self.background: Tensor | None = None
         if isinstance(config.tokenizer, ContrastiveSettings):
-            self.background = background_rows(config.tokenizer, dataset, device)
-        self._recorded = recorded(self._optimise, device, self.modules.values())
+            background = background_rows(config.tokenizer, dataset, device)
+            self.background = background[rows.to(device)]
+        self._use_codes(not self.continuous_steps)
 
     @property
     def modules(self) -> dict[str, nn.Module]:
         """The parts a checkpoint holds."""
         parts: dict[str, nn.Module] = {"tokenizer": self.tokenizer, "objective": self.objective}
-        return parts if self.teacher is None else {**parts, "teacher": self.teacher}
+        if self.teacher is not None:
+            parts["teacher"] = self.teacher
+        return parts if self.best is None else {**parts, "best": self.best}
 
     @property
     def model(self) -> Model:
@@ -106,31 +123,48 @@ class TokenizerTask:
     def begin_epoch(self, epoch: int) -> None:
         """Views are drawn from the epoch's own stream, and codes are counted anew."""
         self.tokenizer.train()
+        self._epoch = epoch
+        done = (epoch - 1) * self.schedule.steps_per_epoch
+        if not self._has_codes and done >= self.continuous_steps:
+            self._use_codes(True)
         self._views_stream = stream(self.schedule.seed, "views", epoch, self.device)
         self._counts = torch.zeros(self.tokenizer.layout.codebook_size, device=self.device)
 
     def step(self, rows: Tensor, step: int) -> dict[str, Tensor]:
         """One optimiser step on this process's share of these series and of their views."""
-        upper, lower = self._views(self.split.x_train[rows])
+        upper, lower = self._views(self.x[rows])
         share = len(upper) / len(rows)
         background = None if self.background is None else self.background[rows]
         take_step = self._recorded or self._optimise
         losses, codes = take_step(
             upper, lower, None if background is None else distributed.share(background), share
         )
-        self._lead_teacher(step)
         if codes is not None:
             self._counts += code_counts(codes, len(self._counts))
+        if step + 1 == self.continuous_steps:
+            self._begin_codes()
+        self._lead_teacher(step)
         return dict(losses)
 
     def end_epoch(self) -> Record:
-        """How the codebooks were used over the epoch."""
+        """How the codebooks were used over the epoch, and the error on held-out series.
+
+        After the last epoch the tokenizer is in the state that was best on these.
+        """
         distributed.sum_in_place([self._counts])
-        return code_use(self._counts.cpu(), self.tokenizer.layout)
+        told = code_use(self._counts.cpu(), self.tokenizer.layout)
+        if self.best is None or not self._has_codes:
+            return told
+        told["held_out"] = self.best.judge(self.tokenizer)
+        if self._epoch == self.schedule.epochs:
+            self.best.give_back(self.tokenizer)
+        return told
 
     def evaluate(self) -> list[dict[str, Any]]:
-        """Every metric, of the tokenizer as it stands; none without a test part."""
+        """Every metric, of the tokenizer as it stands; none without a test part, or codes yet."""
         config = self.settings
+        if not self._has_codes:
+            return []
         found = evaluate_tokenizer(
             self.tokenizer, self.split, config.metrics, config.evaluation.readouts
         )
@@ -188,6 +222,21 @@ class TokenizerTask:
         self.objective.update(targets)
         return {name: value.detach() for name, value in losses.items()}, output.codes
 
+    def _use_codes(self, wanted: bool) -> None:
+        """Let latents be quantised from now on, or not yet; a step is recorded anew."""
+        self._has_codes = wanted
+        for tokenizer in (self.tokenizer, *([self.teacher.tokenizer] if self.teacher else [])):
+            tokenizer.quantizer.use_codes(wanted)
+        self._recorded = recorded(self._optimise, self.device, self.modules.values())
+
+    def _begin_codes(self) -> None:
+        """Place the codes in latents that have been learnt without them, and use them."""
+        self._use_codes(True)
+        generator = stream(self.schedule.seed, "codebook", epoch=1)
+        order = torch.randperm(self.schedule.n, generator=generator)[:PLACING_SERIES]
+        self.tokenizer.initialise(self.x[order.to(self.device)], generator)
+        self.tokenizer.train()
+
     def _lead_teacher(self, step: int) -> None:
         """Let the teacher follow what an optimiser step has changed."""
         own, projector = self.settings.twin_loss, self.objective.projector
@@ -227,7 +276,11 @@ class TokenizerTask:
             raise TwincodeError(
                 "an encoder alone learns from its twin loss only; use --twin-loss barlow_twins"
             )
-        smallest = schedule.n % schedule.batch_size or min(schedule.n, schedule.batch_size)
+        if self.settings.training.held_out and not tokenizer.has_decoder:
+            raise TwincodeError(
+                "held_out judges by reconstruction, and an encoder alone has none; use --held-out 0"
+            )
+        smallest = schedule.n // schedule.steps_per_epoch
         if smallest < distributed.processes():
             raise TwincodeError(
                 f"a batch of {smallest} series cannot be shared by {distributed.processes()} "
@@ -236,22 +289,18 @@ class TokenizerTask:
 
 
 def place_codebook(tokenizer: Tokenizer, x: Tensor, batch_size: int, seed: int) -> None:
-    """Let the running statistics be those of a first batch, then place codes in its latents.
+    """Let the running statistics be those of a first batch, and place codes in its latents.
 
-    Without the first, an untrained encoder would be judged on activations it never trains with.
+    Without the first, an untrained encoder would be judged on activations it never trains with,
+    and its decoder too, which sees the codes: so the statistics are settled once more.
     """
     generator = stream(seed, "codebook")
     chosen = torch.randperm(len(x), generator=generator)[:batch_size]
     batch = x[chosen.to(x.device)]
-    norms = [m for m in tokenizer.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    with torch.no_grad(), noise_stream(seed, 0, x.device):
-        tokenizer.train()(distributed.share(batch))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    tokenizer.initialise(batch, generator)
+    with noise_stream(seed, 0, x.device):
+        settle(tokenizer, batch)
+        tokenizer.initialise(batch, generator)
+        settle(tokenizer, batch)
 
 
 def code_use(counts: Tensor, layout: Layout) -> Record:

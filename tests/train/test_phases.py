@@ -1,0 +1,129 @@
+"""First steps without codes, and the state that is best on held-out series."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_task, make_waves, tiny
+from test_run import Killed, killer, numbers, same, train, weights
+
+from twincode.config import TrainingSettings
+from twincode.errors import TwincodeError
+from twincode.evaluate import reconstruction_errors
+from twincode.train.held_out import hold_out
+from twincode.train.loop import train_epoch
+
+# At so large a rate the last state is not the best.
+WORSENING = {"held_out": 0.25, "learning_rate": 0.4, "epochs": 6, "decay_share": 0.0}
+CODED = ["vqvae", "residual-vqvae", "product-vqvae", "cosine-vqvae", "vqvae2", "bands"]
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_first_steps_have_no_codes_and_later_ones_have(name):
+    """Of 12 steps, 3 an epoch, 6 are continuous."""
+    task = make_task(tiny(name, continuous_share=0.5), make_waves(40).X_train)
+    assert task.continuous_steps == 6
+    epochs = [train_epoch(task, epoch) for epoch in range(1, 5)]
+    for record in epochs[:2]:
+        assert record["losses"]["codebook"] == 0
+        assert {codebook["tokens"] for codebook in record["codebooks"]} == {0}
+    for record in epochs[2:]:
+        assert record["losses"]["codebook"] > 0
+        assert all(codebook["tokens"] > 0 for codebook in record["codebooks"])
+
+
+def test_a_model_without_codes_yet_is_not_evaluated(waves):
+    task = make_task(tiny("vqvae", continuous_share=0.5), waves.X_train)
+    task.split = task.split._replace(x_test=task.split.x_train[:5])
+    train_epoch(task, 1)
+    assert task.evaluate() == []
+    train_epoch(task, 2)
+    assert task.evaluate()
+
+
+def test_codes_are_placed_by_kmeans_in_latents_of_the_trained_encoder():
+    """Not in one batch: a code stands at the mean of what it wins among all series."""
+    task = make_task(tiny("vqvae", continuous_share=0.5, codebook_size=3), make_waves(40).X_train)
+    for epoch in (1, 2):
+        train_epoch(task, epoch)
+    z = task.tokenizer.all_latents(task.split.x_train)
+    vectors = z.permute(0, 2, 3, 1).flatten(0, 2)
+    codebook = task.tokenizer.quantizer.codebook
+    won = torch.cdist(vectors, codebook).argmin(dim=1)
+    means = torch.stack([vectors[won == code].mean(0) for code in range(3)])
+    torch.testing.assert_close(codebook, means, atol=0.1, rtol=0)
+
+
+def test_a_share_of_nothing_is_codes_from_the_first_step():
+    task = make_task(tiny("vqvae", continuous_share=0.0))
+    assert train_epoch(task, 1)["losses"]["codebook"] > 0
+    with pytest.raises(TwincodeError, match="continuous_share must be at least 0 and below 1"):
+        tiny("vqvae", continuous_share=1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "killed"), [("vqvae", 1), ("vqvae", 2), ("vqvae2", 2), ("moco-vqvae", 2)]
+)
+def test_a_run_killed_around_the_first_codes_resumes_to_the_same_numbers(
+    tmp_path, waves, name, killed
+):
+    changes = {"name": name, "continuous_share": 0.5}
+    undisturbed = train(tmp_path / "a", waves, **changes)
+    with pytest.raises(Killed):
+        train(tmp_path / "b", waves, killer(killed), **changes)
+    resumed = train(tmp_path / "b", waves, **changes)
+    assert same(weights(undisturbed), weights(resumed))
+    assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
+
+
+def test_rows_are_held_out_by_the_seed_and_only_where_they_are_enough_to_judge_by():
+    for n, share, expected in ((1000, 0.1, 100), (30, 0.5, 0), (1000, 0.0, 0)):
+        training = TrainingSettings(held_out=share, steps=90, batch_size=10)
+        assert training.held_out_of(n) == expected
+        assert training.epochs_for(n) == max(1, round(90 / math.ceil((n - expected) / 10)))
+        kept, held = hold_out(n, expected, seed=3)
+        assert torch.cat([kept, held]).sort().values.tolist() == list(range(n))
+        assert len(held) == expected
+    assert not torch.equal(hold_out(1000, 100, 0)[1], hold_out(1000, 100, 1)[1])
+
+
+def test_the_state_that_is_kept_is_the_best_one_on_held_out_series(tmp_path):
+    waves = make_waves(80)
+    model = train(tmp_path, waves, name="vqvae", **WORSENING)
+    history = json.loads((tmp_path / "result.json").read_text())["history"]
+    errors = [record["held_out"] for record in history if "held_out" in record]
+    _, held = hold_out(80, 20, 0)
+    x = torch.from_numpy(model.scaling.apply(waves.X_train[held.numpy()]))
+    kept = reconstruction_errors(model.tokenizer, x)["reconstruction_time"]
+    assert kept == pytest.approx(min(errors), rel=1e-6)
+    assert min(errors) < errors[-1]
+
+
+def test_held_out_series_are_never_learnt_from():
+    waves = make_waves(80)
+    _, held = hold_out(80, 20, 0)
+    other = waves.X_train.copy()
+    other[held.numpy()] = other[held.numpy()][:, :, ::-1]  # the same scaling
+    found = []
+    for X in (waves.X_train, other):
+        task = make_task(tiny("bt-vqvae", held_out=0.25), X)
+        train_epoch(task, 1)
+        found.append(task.tokenizer.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(*map(dict.values, found), strict=True))
+
+
+def test_a_run_resumes_to_a_best_state_from_before_it_was_killed(tmp_path):
+    waves = make_waves(80)
+    undisturbed = train(tmp_path / "a", waves, name="vqvae", **WORSENING)
+    with pytest.raises(Killed):
+        train(tmp_path / "b", waves, killer(6), name="vqvae", **WORSENING)
+    resumed = train(tmp_path / "b", waves, name="vqvae", **WORSENING)
+    assert same(weights(undisturbed), weights(resumed))
+    assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
+
+
+def test_an_encoder_alone_has_nothing_to_judge_held_out_series_by():
+    with pytest.raises(TwincodeError, match="held_out judges by reconstruction"):
+        make_task(tiny("barlow-twins", held_out=0.5), np.asarray(make_waves(40).X_train))
