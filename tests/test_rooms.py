@@ -8,6 +8,7 @@ import twincode
 ROOMS = [
     *("errors", "files", "upgrade", "labels", "memory", "settings", "precision"),
     *("randomness", "distributed", "storage", "devices"),
+    "closed_form",
     *("data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "evaluate"),
     *("config", "recipes", "model", "train", "study", "report", "cli"),
 ]

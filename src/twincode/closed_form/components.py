@@ -1,0 +1,146 @@
+"""Principal components and residual product k-means: the tokenizer ``pca-pq``."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+
+from twincode.closed_form.kmeans import kmeans
+from twincode.closed_form.sample import check_series, gather
+from twincode.errors import TwincodeError
+
+
+def split_bits(bits: int, bits_per_token: int) -> tuple[int, ...]:
+    """Codebook sizes that spend exactly ``bits``: full tokens, then one of what is left over."""
+    if bits < 1:
+        raise TwincodeError(f"a code needs at least 1 bit, not {bits}")
+    full, rest = divmod(bits, bits_per_token)
+    return (2**bits_per_token,) * full + ((2**rest,) if rest else ())
+
+
+def widest_group(variance: torch.Tensor, bits: float, limit: int) -> torch.Tensor:
+    """The components a token of ``bits`` should see: those reverse water-filling gives bits.
+
+    Of ``variance`` (d,), at most the ``limit`` largest; each of the group's components lies above
+    the water level at which the group spends ``bits`` (Cover and Thomas, 2006, 10.3.3).
+    """
+    values, order = variance.topk(min(limit, len(variance)))
+    logs = values.clamp(min=1e-30).log2()
+    wide = 1
+    while wide < len(logs) and float((logs[:wide] - logs[wide]).sum()) / 2 < bits:
+        wide += 1
+    return order[:wide]
+
+
+@dataclass(frozen=True)
+class ComponentCoder:
+    """Series as a sum of codewords, each over a few principal components.
+
+    ``mean`` (C L,), ``components`` (d, C L) with orthonormal rows; token t adds row ``codes[:, t]``
+    of ``codebooks[t]`` (K, g) to the components ``groups[t]`` (g,). Tokens come in the order of
+    the variance they take away, so the first ones are the coarse ones.
+    """
+
+    shape: tuple[int, int]
+    mean: torch.Tensor
+    components: torch.Tensor
+    groups: tuple[torch.Tensor, ...]
+    codebooks: tuple[torch.Tensor, ...]
+    beam: int = 8
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Number of codes of each token."""
+        return tuple(len(book) for book in self.codebooks)
+
+    @property
+    def bits(self) -> float:
+        """Bits a series, at a fixed rate."""
+        return math.log2(math.prod(self.codebook_sizes))
+
+    @classmethod
+    def fit(
+        cls,
+        batches: torch.Tensor | Iterable[torch.Tensor],
+        bits: int,
+        generator: torch.Generator,
+        bits_per_token: int = 5,
+        group_size: int = 8,
+        beam: int = 8,
+    ) -> Self:
+        """Fit on series (n, C, L), or on batches of them, read once in bounded memory."""
+        sizes = split_bits(bits, bits_per_token)
+        sample = gather(batches, generator)
+        components = torch.linalg.eigh(sample.covariance).eigenvectors.flip(1).T.float()
+        mean = sample.mean.float()
+        residual = (sample.series.flatten(1) - mean) @ components.T
+        groups, codebooks = [], []
+        for size in sizes:
+            group = widest_group(residual.square().mean(0), math.log2(size), group_size)
+            points = residual[:, group]
+            centres = kmeans(points, size, generator)
+            codes = torch.cdist(points, centres).argmin(1)
+            residual[:, group] = points - centres[codes]
+            groups.append(group)
+            codebooks.append(centres)
+        used, places = torch.cat(groups).unique(return_inverse=True)
+        places = places.split([len(group) for group in groups])
+        shape = (int(sample.series.shape[1]), int(sample.series.shape[2]))
+        return cls(shape, mean, components[used], places, tuple(codebooks), beam)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Codes (n, tokens) of series ``x`` (n, C, L), by a beam search over partial codes."""
+        x = check_series(x, self.shape)
+        parts = [self._search(part) for part in x.split(4096)]
+        return torch.cat(parts) if parts else torch.empty(0, len(self.codebooks), dtype=torch.long)
+
+    def _search(self, x: torch.Tensor) -> torch.Tensor:
+        residual = ((x.flatten(1) - self.mean) @ self.components.T)[:, None]  # (n, beams, d)
+        n = len(residual)
+        gain = residual.new_zeros(n, 1)  # error so far, less that of the mean alone
+        codes = torch.empty(n, 1, 0, dtype=torch.int16)
+        for group, book in zip(self.groups, self.codebooks, strict=True):
+            change = book.square().sum(1) - 2 * residual[:, :, group] @ book.T
+            total = (gain[:, :, None] + change).flatten(1)
+            gain, best = total.topk(min(self.beam, total.shape[1]), largest=False, sorted=False)
+            parent, code = best // len(book), best % len(book)
+            residual = residual.gather(1, parent[:, :, None].expand(-1, -1, residual.shape[2]))
+            residual[:, :, group] -= book[code]
+            codes = codes.gather(1, parent[:, :, None].expand(-1, -1, codes.shape[2]))
+            codes = torch.cat([codes, code[:, :, None].to(torch.int16)], 2)
+        winner = gain.argmin(1)
+        return codes[torch.arange(n), winner].long()
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Series (n, C, L) of ``codes`` (n, tokens)."""
+        z = self.mean.new_zeros(len(codes), len(self.components))
+        for group, book, code in zip(self.groups, self.codebooks, codes.T, strict=True):
+            z[:, group] += book[code]
+        return (self.mean + z @ self.components).unflatten(1, self.shape)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything as tensors, for safetensors."""
+        return {
+            "shape": torch.tensor(self.shape),
+            "beam": torch.tensor(self.beam),
+            "mean": self.mean,
+            "components": self.components,
+            **{f"group.{i}": group for i, group in enumerate(self.groups)},
+            **{f"codebook.{i}": book for i, book in enumerate(self.codebooks)},
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, torch.Tensor]) -> Self:
+        """The coder whose ``state`` this is."""
+        count = sum(name.startswith("group.") for name in state)
+        C, L = state["shape"].tolist()
+        return cls(
+            (C, L),
+            state["mean"],
+            state["components"],
+            tuple(state[f"group.{i}"] for i in range(count)),
+            tuple(state[f"codebook.{i}"] for i in range(count)),
+            int(state["beam"]),
+        )

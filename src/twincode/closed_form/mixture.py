@@ -1,0 +1,548 @@
+"""Transform coding with a mixture of transforms: the tokenizer ``mixture``.
+
+A series is cut into windows (one window may be the whole series); a token names the mode of each
+window, and further tokens are the quantised components of the window in that mode. Components
+share one step and one family of level probabilities, so a component gets the bits its variance
+deserves without any table of bits, and rare large values cost a few bits and lose nothing. Levels
+are chosen on a trellis for the least error + weight * bits.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import torch
+
+from twincode.closed_form import levels as tables
+from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
+from twincode.closed_form.calibration import (
+    WEIGHT,
+    Calibration,
+    HeldOut,
+    calibrate,
+    code_levels,
+    cut_windows,
+    join_windows,
+    naming_bits,
+    rank_major,
+)
+from twincode.closed_form.modes import Modes
+from twincode.closed_form.sample import check_series, reservoir
+from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, zero_tail
+from twincode.errors import TwincodeError
+
+Rate = Literal["capped", "average"]
+# Steps a series may choose from where the rate is capped, in sixteenths of an octave: two octaves
+# finer than the common one, and coarser ones enough for series far larger than any in train.
+FINER, STEPS = 32, 128
+FEWEST_BITS = 8
+SPARE = 0.05  # of its bits a series may leave unused before more passes are made
+PASSES, MOST_PASSES = 3, 8  # of the trellis, where the rate is capped
+SILENT = 32 * tables.UNITS  # the offset of the last step: nothing is coded but modes
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Levels (S, n) that fit a budget, their error and bits (n,), and the bits before cutting."""
+
+    levels: torch.Tensor
+    error: torch.Tensor
+    used: torch.Tensor
+    uncut: torch.Tensor
+
+
+@dataclass(frozen=True)
+class MixtureCoder:
+    """Codes of a mixture of transforms.
+
+    ``codes`` (n, tokens) hold, in order: the index of the step (where the rate is capped), the
+    mode of each window, and the level of each component, leading components of all windows first.
+    ``mean`` (M, D), ``basis`` (M, D, d); ``ratio`` (M, d) is log2 of a component's spread over the
+    common step, in sixteenths. Frequencies are whole numbers that sum to 2^20 a row.
+
+    With ``capped``, no series takes more than ``bits``; without, series share one step and take
+    ``bits`` in the mean over series like those of train.
+    """
+
+    channels: int
+    length: int
+    window: int
+    bits: int
+    capped: bool
+    log2_step: float
+    mean: torch.Tensor
+    basis: torch.Tensor
+    ratio: torch.Tensor
+    mode_frequencies: torch.Tensor
+    level_frequencies: torch.Tensor
+    step_frequencies: torch.Tensor
+
+    # -- fitting ------------------------------------------------------------------------------
+
+    @classmethod
+    def fit(
+        cls,
+        batches: torch.Tensor | Iterable[torch.Tensor],
+        bits: int,
+        generator: torch.Generator,
+        rate: Rate = "capped",
+        window: int | None = None,
+        modes: int | None = None,
+    ) -> Self:
+        """Fit on series (n, C, L), or on batches of them, read once in bounded memory.
+
+        ``window`` and ``modes`` are chosen by the error on a part of train held out, unless given.
+        """
+        if bits < FEWEST_BITS:
+            raise TwincodeError(f"a mixture code needs at least {FEWEST_BITS} bits, not {bits}")
+        series = reservoir(batches, generator)
+        n, _, L = series.shape
+        series = series[torch.randperm(n, generator=generator)]
+        if n < 5:
+            window, modes = window or min(L, 16), modes or 1
+        if window is None or modes is None:
+            window, modes = _choose(series, bits, generator, window, modes, rate == "capped")
+        coder = cls._fit(series, bits, generator, rate == "capped", min(window, L), modes)
+        if coder.capped and coder.budget(L) > bits:  # naming modes alone takes more
+            return cls._fit(series, bits, generator, True, L, 1)
+        return coder
+
+    @classmethod
+    def _fit(
+        cls,
+        series: torch.Tensor,
+        bits: int,
+        generator: torch.Generator,
+        capped: bool,
+        window: int,
+        modes: int,
+    ) -> Self:
+        n, C, L = series.shape
+        windows = cut_windows(series, window)
+        t = windows.shape[1]
+        folds = min(3, n)
+        parts = []
+        for fold in range(folds) if n > 1 else ():
+            held = torch.arange(n) % folds == fold
+            fitted = Modes.fit(windows[~held], modes, bits / t, generator)
+            parts.append(HeldOut.of(fitted, windows[held][:1000], bits / t))
+        fitted = Modes.fit(windows, modes, bits / t, generator)
+        calibration = calibrate(parts or [HeldOut.of(fitted, windows, bits / t)], bits)
+        coder = cls._assemble((C, L, window), bits, capped, fitted, calibration)
+        return coder._learn_steps(series[:1000]) if capped else coder
+
+    @classmethod
+    def _assemble(
+        cls,
+        shape: tuple[int, int, int],
+        bits: int,
+        capped: bool,
+        fitted: Modes,
+        calibration: Calibration,
+    ) -> Self:
+        log2_spread = (fitted.variance * calibration.correction).log2() / 2
+        ratio = ((log2_spread - calibration.log2_step) * tables.UNITS).round().long()
+        reach = FINER if capped else 0
+        loud = (ratio + reach >= int(tables.LOWEST * tables.UNITS)).any(0)
+        d = int(loud.nonzero().max()) + 1 if bool(loud.any()) else 1
+        return cls(
+            *shape,
+            bits,
+            capped,
+            calibration.log2_step,
+            fitted.mean,
+            fitted.basis[:, :, :d].contiguous(),
+            ratio[:, :d].contiguous(),
+            tables.whole_frequencies(fitted.transition_prior),
+            calibration.frequencies,
+            tables.whole_frequencies(torch.ones(STEPS if capped else 1, dtype=torch.float64)),
+        )
+
+    def _learn_steps(self, series: torch.Tensor) -> Self:
+        chosen = torch.bincount(self.encode(series)[:, 0], minlength=STEPS).double()
+        places = torch.arange(STEPS)
+        kernel = 0.7 ** ((places[:, None] - places).abs().double() / self._grain)
+        near = kernel @ chosen * (places % self._grain == 0)
+        near = near / near.sum() + 0.02 / STEPS
+        near[-1] = near.sum() / self.bits  # few bits must still pay for "nothing but modes"
+        return replace(self, step_frequencies=tables.whole_frequencies(near))
+
+    # -- what codes cost ----------------------------------------------------------------------
+
+    @property
+    def _grain(self) -> int:
+        """Steps in sixteenths of an octave that are worth naming: finer where bits are many."""
+        return 8 if self.bits < 64 else 4 if self.bits < 150 else 2 if self.bits < 350 else 1
+
+    def windows_of(self, length: int) -> int:
+        """Number of windows of a series of ``length`` steps."""
+        return -(-length // self.window)
+
+    def sizes_of(self, length: int) -> tuple[int, ...]:
+        """Number of codes of each token of a series of ``length`` steps."""
+        t = self.windows_of(length)
+        steps = (STEPS,) if self.capped else ()
+        levels = [2 * int(largest) + 1 for largest in self._largest for _ in range(t)]
+        return (*steps, *(len(self.mean),) * t, *levels)
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Number of codes of each token."""
+        return self.sizes_of(self.length)
+
+    @cached_property
+    def _largest(self) -> torch.Tensor:
+        reach = FINER if self.capped else 0
+        return tables.largest_level(self.ratio.amax(0) + reach)
+
+    def bits_of(self, codes: torch.Tensor) -> torch.Tensor:
+        """Bits (n,) that each series takes, arithmetically coded; see ``pack``."""
+        offset, modes, levels = self._split(codes)
+        ratio = self.ratio[modes] - offset[:, None, None]
+        price = Price(self._cost, *tables.contexts(rank_major(ratio).int()))
+        rows = rank_major(levels)
+        spent = price.of(rows.abs().int(), follow(rows).int()).sum(0)
+        naming = naming_bits(modes, tables.bits_of(self.mode_frequencies))
+        if not self.capped:
+            return spent + naming
+        return spent + naming + tables.bits_of(self.step_frequencies)[codes[:, 0]]
+
+    # -- coding -------------------------------------------------------------------------------
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Codes (n, tokens) of series ``x`` (n, C, T), of any length T."""
+        x = check_series(x, (self.channels, x.shape[-1]))
+        t = self.windows_of(x.shape[2])
+        parts = [
+            self._encode(part) for part in x.split(max(1, 200_000 // (t * self.ratio.shape[1])))
+        ]
+        return torch.cat(parts) if parts else torch.empty(0, len(self.sizes_of(x.shape[2]))).long()
+
+    def _encode(self, x: torch.Tensor) -> torch.Tensor:
+        windows = cut_windows(x, self.window)
+        step = 2.0**self.log2_step
+        modes, z = self._modes.assign(windows, 0.3 * step * step)
+        ratio = self.ratio[modes]
+        n, t, _ = z.shape
+        if not self.capped:
+            weight = torch.full((n,), WEIGHT)
+            coded = code_levels(z, ratio, torch.full((n,), step), self._cost, weight)
+            return self._join(torch.zeros(n, dtype=torch.long), modes, coded.path.levels)
+        budget = self.budget(x.shape[2]) - self._naming(modes)
+        offset, levels, fits = self._search(z, ratio, budget)
+        if not bool(fits.all()):
+            modes[~fits] = self._cheapest_modes(t)
+            offset[~fits] = SILENT
+        return self._join(offset, modes, levels)
+
+    def _naming(self, modes: torch.Tensor) -> torch.Tensor:
+        return naming_bits(modes, tables.bits_of(self.mode_frequencies))
+
+    def _cheapest_modes(self, t: int) -> torch.Tensor:
+        """The modes (t,) that cost least to name one after another."""
+        chosen = [int(self.mode_frequencies[-1].argmax())]
+        while len(chosen) < t:
+            chosen.append(int(self.mode_frequencies[chosen[-1]].argmax()))
+        return torch.tensor(chosen)
+
+    @cached_property
+    def _cost(self) -> torch.Tensor:
+        return tables.level_costs(self.level_frequencies)
+
+    @cached_property
+    def _modes(self) -> Modes:
+        variance = 4.0 ** (self.ratio.double() / tables.UNITS + self.log2_step)
+        return Modes(self.mean, self.basis, variance, self.mode_frequencies)
+
+    def _estimate(self, a: torch.Tensor, ratio: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        """About how many bits the sizes ``a`` (S, n) take at the step ``offset`` (n,)."""
+        relative = ratio - offset
+        price = Price(self._cost, *tables.contexts(relative))
+        size = (a / (2 * torch.exp2(self.log2_step + offset / tables.UNITS)) + 0.3).int()
+        size = torch.minimum(size, tables.largest_level(relative))
+        return price.of(size, 0).clamp(max=100).sum(0)
+
+    def _search(
+        self, z: torch.Tensor, ratio: torch.Tensor, budget: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Step offset (n,) and levels (S, n) of least error within ``budget`` (n,) bits.
+
+        An estimate brackets the step; passes of the trellis then move step and weight together,
+        and every pass also offers its path cut off at any place, the rest zero. The last result
+        says which series fit at all.
+        """
+        n, t, d = z.shape
+        a, wide = rank_major(z).abs(), rank_major(ratio).int()
+        coarsest, grain = STEPS - FINER - 2, self._grain
+        low, high = torch.full((n,), -FINER).int(), torch.full((n,), coarsest).int()
+        for _ in range(7):
+            middle = (low + high) // 2
+            fits = self._estimate(a, wide, middle) <= budget
+            high = torch.where(fits, middle, high)
+            low = torch.where(fits, low, middle + 1).minimum(high)
+        slope = (self._estimate(a, wide, high - 8) - self._estimate(a, wide, high + 8)).clamp(min=4)
+        aim = high.float()
+        best = torch.full((n,), torch.inf)
+        used = torch.zeros(n)
+        best_levels = torch.zeros(t * d, n, dtype=torch.long)
+        best_offset = torch.zeros(n, dtype=torch.long)
+        todo = torch.arange(n)
+        for attempt in range(MOST_PASSES):
+            if attempt >= PASSES:  # only series that have not used what they may
+                todo = (used < (1 - SPARE) * budget).nonzero().flatten()
+                if not len(todo):
+                    break
+            offset = (aim[todo] / grain).round().long() * grain
+            offset = offset.clamp(-FINER, coarsest // grain * grain)
+            weight = WEIGHT * 4.0 ** ((aim[todo] - offset) / tables.UNITS).clamp(-1, 1)
+            cut = self._cut(z[todo], ratio[todo], offset, weight, budget[todo])
+            better = cut.error < best[todo]
+            where = todo[better]
+            best[where], used[where] = cut.error[better], cut.used[better]
+            best_offset[where], best_levels[:, where] = offset[better], cut.levels[:, better]
+            # Full use of the budget, but further from it where nothing has fitted yet.
+            margin = torch.where(best[todo] < torch.inf, -1.0, 4.0 * attempt)
+            change = (cut.uncut - budget[todo] + margin).clamp(-60, 60) / slope[todo]
+            aim[todo] = (aim[todo] + tables.UNITS * change).clamp(-FINER - 8, coarsest + 8)
+        return best_offset, best_levels, best < torch.inf
+
+    def _cut(
+        self,
+        z: torch.Tensor,
+        ratio: torch.Tensor,
+        offset: torch.Tensor,
+        weight: torch.Tensor,
+        budget: torch.Tensor,
+    ) -> Cut:
+        """The trellis's path at step ``offset`` (n,), cut off where the error within ``budget`` is
+        least."""
+        n, t, d = z.shape
+        step = 2.0 ** (self.log2_step + offset / tables.UNITS)
+        coded = code_levels(z, ratio - offset[:, None, None], step, self._cost, weight)
+        levels = coded.path.levels
+        nothing = coded.y.new_zeros(1, n)
+        tail = zero_tail(coded.price)[:-1].gather(1, coded.path.states[:, None])[:, 0]
+        spent = torch.cat([nothing, coded.bits.cumsum(0)]) + torch.cat([tail, nothing])
+        spent += tables.bits_of(self.step_frequencies)[offset + FINER]
+        lost = coded.y.square().flip(0).cumsum(0).flip(0)
+        error = torch.cat([nothing, coded.error.cumsum(0)]) + torch.cat([lost, nothing])
+        error = error * step.square() + coded.left_out
+        least, place = torch.where(spent <= budget - 0.02, error, torch.inf).min(0)
+        kept = torch.where(torch.arange(len(levels))[:, None] < place, levels, 0)
+        kept = torch.nn.functional.pad(kept, (0, 0, 0, t * d - len(levels)))
+        return Cut(kept, least, spent.gather(0, place[None])[0], spent[-1])
+
+    def _join(
+        self, offset: torch.Tensor, modes: torch.Tensor, levels: torch.Tensor
+    ) -> torch.Tensor:
+        t, d = modes.shape[1], self.ratio.shape[1]
+        padded = torch.nn.functional.pad(levels, (0, 0, 0, t * d - len(levels)))
+        shifted = padded + self._largest.repeat_interleave(t)[:, None]
+        step = [(offset[:, None] + FINER).clamp(max=STEPS - 1)] if self.capped else []
+        return torch.cat([*step, modes, shifted.T], 1)
+
+    def _split(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Step offset (n,), modes (n, t) and levels (n, t, d) of ``codes``."""
+        n, d = len(codes), self.ratio.shape[1]
+        first = int(self.capped)
+        t, odd = divmod(codes.shape[1] - first, 1 + d)
+        if odd or t < 1:
+            raise TwincodeError(f"this coder makes no codes of {codes.shape[1]} tokens")
+        offset = codes[:, 0] - FINER if first else codes.new_zeros(n)
+        offset = torch.where(offset == STEPS - 1 - FINER, SILENT, offset)
+        levels = codes[:, first + t :].view(n, d, t).transpose(1, 2) - self._largest[:, None].T
+        return offset, codes[:, first : first + t], levels
+
+    def decode(self, codes: torch.Tensor, length: int | None = None) -> torch.Tensor:
+        """Series (n, C, T) of ``codes`` (n, tokens); T is ``length``, else the fitted length where
+        the number of windows agrees with it, else that of all windows."""
+        offset, modes, levels = self._split(codes)
+        n, t, d = levels.shape
+        quantisers = follow(rank_major(levels)).view(d, t, n).permute(2, 1, 0)
+        step = 2.0 ** (self.log2_step + offset / tables.UNITS)
+        z = points(levels, quantisers) * step[:, None, None]
+        windows = self.mean[modes]
+        for mode in modes.unique():
+            here = modes == mode
+            windows[here] += z[here] @ self.basis[mode].T
+        if length is None:
+            length = self.length if t == self.windows_of(self.length) else t * self.window
+        return join_windows(windows, self.channels)[:, :, :length]
+
+    # -- packing ------------------------------------------------------------------------------
+
+    def budget(self, length: int) -> int:
+        """The most bits a series of ``length`` steps takes at a capped rate: its share of
+        ``bits``, and always enough to name the cheapest modes."""
+        return max(math.floor(self.bits * length / self.length), self._least_bits(length))
+
+    def _least_bits(self, length: int) -> int:
+        cheapest = self._cheapest_modes(self.windows_of(length))
+        silent = float(tables.bits_of(self.step_frequencies)[-1])
+        return math.ceil(silent + float(self._naming(cheapest[None])) + 0.01)
+
+    def pack(self, codes: torch.Tensor, length: int | None = None) -> list[bytes]:
+        """Each series' codes in the bytes they really take, by arithmetic coding.
+
+        At a capped rate every series takes exactly ``budget`` bits, else as many as it needs.
+        ``length`` is that of the series, the fitted one by default.
+        """
+        length = length or self.length
+        offset, modes, levels = self._split(codes)
+        spent = self.bits_of(codes).tolist()
+        packed = []
+        for i in range(len(codes)):
+            needed = -(-math.floor(spent[i] + 1.1) // 8) * 8
+            encoder = Encoder(self.budget(length) if self.capped else needed)
+            if self.capped:
+                _add(encoder, self._starts[0], min(int(offset[i]) + FINER, STEPS - 1))
+            before = len(self.mean)
+            for mode in modes[i].tolist():
+                _add(encoder, self._starts[1][before], mode)
+                before = mode
+            state = 0
+            row, shift = self._contexts(modes[i], int(offset[i]))
+            for level, c, low in zip(levels[i].T.flatten().tolist(), row, shift, strict=True):
+                size = abs(level)
+                if c:
+                    _add(encoder, self._starts[2][state >> 1][c - 1], size >> low)
+                    if low:
+                        encoder.add(size & ((1 << low) - 1), 1, low)
+                    if size or low:
+                        encoder.add(int(level < 0), 1, 1)
+                state = _NEXT[state][size & 1]
+            number = encoder.close()
+            if number is None:
+                raise TwincodeError("these codes take more bits than the coder's rate allows")
+            packed.append(number.to_bytes(-(-encoder.bits // 8), "big"))
+        return packed
+
+    def unpack(self, packed: list[bytes], length: int | None = None) -> torch.Tensor:
+        """The codes (n, tokens) of series of ``length`` steps that ``pack`` stored."""
+        length = length or self.length
+        t = self.windows_of(length)
+        d = self.ratio.shape[1]
+        rows = []
+        for stored in packed:
+            bits = self.budget(length) if self.capped else 8 * len(stored)
+            decoder = Decoder(int.from_bytes(stored, "big"), bits)
+            offset = _take(decoder, self._starts[0]) - FINER if self.capped else 0
+            offset = SILENT if offset == STEPS - 1 - FINER else offset
+            modes = [len(self.mean)]
+            for _ in range(t):
+                modes.append(_take(decoder, self._starts[1][modes[-1]]))
+            levels, state = [], 0
+            for c, low in zip(*self._contexts(torch.tensor(modes[1:]), offset), strict=True):
+                size = 0
+                sign = 1
+                if c:
+                    size = _take(decoder, self._starts[2][state >> 1][c - 1]) << low
+                    if low:
+                        size |= decoder.take_raw(low)
+                    if (size or low) and decoder.take_raw(1):
+                        sign = -1
+                levels.append(sign * size)
+                state = _NEXT[state][size & 1]
+            rows.append((offset, modes[1:], levels))
+        if not rows:
+            return torch.empty(0, len(self.sizes_of(length)), dtype=torch.long)
+        offsets, all_modes, all_levels = (
+            torch.tensor(column) for column in zip(*rows, strict=True)
+        )
+        return self._join(offsets, all_modes, all_levels.view(len(rows), t * d).T)
+
+    def _contexts(self, modes: torch.Tensor, offset: int) -> tuple[list[int], list[int]]:
+        row, shift = tables.contexts(rank_major(self.ratio[modes][None] - offset).flatten())
+        return row.tolist(), shift.tolist()
+
+    @cached_property
+    def _starts(self) -> tuple[list[int], list[list[int]], list[list[list[int]]]]:
+        levels = [[running_total(row) for row in rows] for rows in self.level_frequencies.tolist()]
+        modes = [running_total(row) for row in self.mode_frequencies.tolist()]
+        return running_total(self.step_frequencies.tolist()), modes, levels
+
+    # -- storing ------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything as tensors, for safetensors."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["log2_step"] = torch.tensor(self.log2_step, dtype=torch.float64)
+        return {name: torch.as_tensor(value) for name, value in values.items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, torch.Tensor]) -> Self:
+        """The coder whose ``state`` this is."""
+        plain: dict[str, Any] = dict(state)
+        for name in ("channels", "length", "window", "bits", "capped", "log2_step"):
+            plain[name] = state[name].item()
+        return cls(**plain)
+
+
+_NEXT: list[list[int]] = NEXT_STATE.tolist()
+
+
+def _add(encoder: Encoder, starts: list[int], symbol: int) -> None:
+    encoder.add(starts[symbol], starts[symbol + 1] - starts[symbol], tables.FREQUENCY_BITS)
+
+
+def _take(decoder: Decoder, starts: list[int]) -> int:
+    return decoder.take(
+        starts, lambda share: bisect_right(starts, share) - 1, tables.FREQUENCY_BITS
+    )
+
+
+def _candidates(n: int, C: int, L: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Windows to try, each with the numbers of modes that its size and the data can carry."""
+    windows = {L} if C * L <= 1024 else set()
+    for rough in (16, 32, 64, 128):
+        if rough < L:
+            windows.add(-(-L // max(1, round(L / rough))))
+    for window in sorted(windows or {min(L, 16)}):
+        rows = n * -(-L // window)
+        counts = [
+            modes
+            for modes in (1, 8, 32, 128)
+            if modes == 1 or (rows >= 10 * modes and modes * (C * window) ** 3 <= 1.2e9)
+        ]
+        yield window, tuple(counts)
+
+
+def _choose(
+    series: torch.Tensor,
+    bits: int,
+    generator: torch.Generator,
+    window: int | None,
+    modes: int | None,
+    capped: bool,
+) -> tuple[int, int]:
+    """The window and number of modes with the least error on a quarter of ``series`` held out."""
+    n, C, L = series.shape
+    series = series[:4000]
+    held = torch.arange(len(series)) % 4 == 0
+    best, least = (window or min(L, 16), modes or 1), math.inf
+    for size, counts in _candidates(n, C, L):
+        if window not in (None, size):
+            continue
+        windows = cut_windows(series, size)
+        t = windows.shape[1]
+        for count in counts:
+            if modes not in (None, count):
+                continue
+            fitted = Modes.fit(windows[~held], count, bits / t, generator)
+            part = HeldOut.of(fitted, windows[held][:1000], bits / t)
+            calibration = calibrate([part], bits)
+            error = calibration.error / size
+            if capped:
+                shape = (C, L, size)
+                coder = MixtureCoder._assemble(shape, bits, capped, fitted, calibration)
+                some = series[held][:300]
+                coder = coder._learn_steps(some)
+                error = (
+                    float((coder.decode(coder.encode(some)) - some).square().sum()) / some.numel()
+                )
+            if error < least:
+                best, least = (size, count), error
+    return best

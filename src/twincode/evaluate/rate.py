@@ -1,0 +1,110 @@
+"""What codes cost and what they keep: rate, distortion, and the bound between them.
+
+Cover and Thomas, *Elements of Information Theory* (2006): rate distortion of Gaussian vectors,
+10.3.3; arithmetic coding and cross-entropy, 13.3. Codes are whole numbers (n, tokens).
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from twincode.errors import TwincodeError
+
+Floats = npt.NDArray[np.floating]
+Codes = npt.NDArray[np.integer]
+
+
+def fixed_rate_bits(codebook_sizes: Sequence[int]) -> float:
+    """Bits a series where every token is stored at a fixed length: the sum of log2 of sizes."""
+    return math.fsum(math.log2(size) for size in codebook_sizes)
+
+
+def token_frequencies(
+    codes: Codes, codebook_sizes: Sequence[int], smoothing: float = 0.5
+) -> list[Floats]:
+    """Smoothed relative frequency of every code at each token place: one array (K,) a place.
+
+    ``smoothing`` is added to every count (Krichevsky and Trofimov, 1981, for 0.5), so that a code
+    unseen in train has a finite cost.
+    """
+    _check_codes(codes, codebook_sizes)
+    frequencies = []
+    for place, size in zip(codes.T, codebook_sizes, strict=True):
+        counts = np.bincount(place, minlength=size) + smoothing
+        frequencies.append(counts / counts.sum())
+    return frequencies
+
+
+def cross_entropy_bits(codes: Codes, frequencies: Sequence[Floats]) -> Floats:
+    """Bits (n,) of each series under ``frequencies`` of its token places, learnt elsewhere."""
+    _check_codes(codes, [len(place) for place in frequencies])
+    bits = np.zeros(len(codes))
+    for place, frequency in zip(codes.T, frequencies, strict=True):
+        bits -= np.log2(frequency)[place]
+    return bits
+
+
+def _check_codes(codes: Codes, codebook_sizes: Sequence[int]) -> None:
+    if codes.ndim != 2 or codes.shape[1] != len(codebook_sizes):
+        raise TwincodeError(f"codes must be (n, {len(codebook_sizes)}), not {tuple(codes.shape)}")
+    if codes.size and (codes.min() < 0 or (codes.max(0) >= np.asarray(codebook_sizes)).any()):
+        raise TwincodeError("a code lies outside its codebook")
+
+
+def nmse(x: Floats, x_hat: Floats) -> float:
+    """Mean squared error over the variance of all values of ``x``; NaN where x is constant."""
+    x, x_hat = np.asarray(x, np.float64), np.asarray(x_hat, np.float64)
+    variance = float(x.var())
+    return float(np.square(x - x_hat).mean()) / variance if variance > 0 else math.nan
+
+
+def gaussian_bound(eigenvalues: Floats, bits: float) -> float:
+    """The least squared error a series of a Gaussian source coded in ``bits``: reverse
+    water-filling over ``eigenvalues`` (d,) of its covariance.
+
+    At the water level w, the error is sum min(ev, w) and the rate sum max(0, log2(ev / w) / 2).
+    No bits give the whole variance; a source without variance needs none.
+    """
+    values = np.sort(np.asarray(eigenvalues, np.float64))[::-1]
+    if bits < 0:
+        raise TwincodeError(f"a rate cannot be negative, but is {bits}")
+    positive = values[values > max(values[0], 0.0) * 1e-15]
+    if not len(positive):
+        return 0.0
+    # With the k largest under water, the level is their geometric mean times 2^(-2 bits / k).
+    k = np.arange(1, len(positive) + 1)
+    log_level = (np.cumsum(np.log2(positive)) - 2 * bits) / k
+    following = np.append(np.log2(positive[1:]), -np.inf)
+    first = int(np.argmax(log_level >= following))
+    level = 2.0 ** min(log_level[first], math.log2(positive[0]))
+    return float(np.minimum(np.maximum(values, 0), level).sum())
+
+
+def bound_nmse(x: Floats, bits: float) -> float:
+    """``gaussian_bound`` of series ``x`` (n, ...) from their own covariance, as an NMSE."""
+    flat = np.asarray(x, np.float64).reshape(len(x), -1)
+    eigenvalues = np.linalg.eigvalsh(np.cov(flat.T, bias=True).reshape(flat.shape[1], -1))
+    variance = float(flat.var())
+    return gaussian_bound(eigenvalues, bits) / flat.shape[1] / variance if variance else math.nan
+
+
+def histogram_pyramid(codes: Codes, codebook_size: int, levels: int = 3) -> Floats:
+    """Counts of codes over a pyramid of windows: all places, halves, quarters, ... (n, features).
+
+    ``codes`` (n, T) share one codebook and follow time. Level l cuts time into 2^l windows, as
+    even as T allows; features are relative frequencies within a window, in the order of levels,
+    windows and codes. After Lazebnik, Schmid and Ponce, "Beyond bags of features" (CVPR 2006).
+    """
+    _check_codes(codes, [codebook_size] * codes.shape[1])
+    parts = []
+    for level in range(levels):
+        edges = np.linspace(0, codes.shape[1], 2**level + 1).round().astype(int)
+        for start, end in pairwise(edges):
+            window = codes[:, start:end]
+            counts = np.zeros((len(codes), codebook_size))
+            np.add.at(counts, (np.arange(len(codes))[:, None], window), 1.0)
+            parts.append(counts / max(1, end - start))
+    return np.concatenate(parts, 1)

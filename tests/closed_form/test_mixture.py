@@ -1,0 +1,163 @@
+"""The mixture coder: its trellis, its tables, its rate, and the bits it packs into."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from twincode.closed_form import levels as tables
+from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
+from twincode.closed_form.calibration import cut_windows, join_windows
+from twincode.closed_form.mixture import MixtureCoder
+from twincode.closed_form.modes import water_level
+from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, quantise, zero_tail
+from twincode.errors import TwincodeError
+from twincode.evaluate.rate import gaussian_bound
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def some_price(S: int, n: int, ratio: float = 0.0) -> Price:
+    prior = tables.level_prior(torch.randn(2000, generator=seeded()))
+    costs = tables.level_costs(tables.whole_frequencies(prior))
+    return Price(costs, *tables.contexts(torch.full((S, n), int(16 * ratio))))
+
+
+def cost_of(levels: list[int], y: torch.Tensor, price: Price, weight: float) -> float:
+    """A plain restatement: follow the states one level after another."""
+    state, total = 0, 0.0
+    for s, level in enumerate(levels):
+        quantiser = state >> 1
+        point = 2 * level - quantiser * ((level > 0) - (level < 0))
+        bits = float(price.bits[quantiser, int(price.context[s, 0]), abs(level)])
+        total += (float(y[s, 0]) - point) ** 2 + weight * bits
+        state = int(NEXT_STATE[state, level & 1])
+    return total
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_trellis_finds_the_best_levels_there_are(seed: int) -> None:
+    y = 1.5 * torch.randn(4, 1, generator=seeded(seed))
+    price = some_price(4, 1, 0.5)
+    path = quantise(y, price, torch.full((4, 1), 31), torch.full((1,), 0.5))
+    found = cost_of(path.levels[:, 0].tolist(), y, price, 0.5)
+    every = itertools.product(range(-3, 4), repeat=4)
+    least = min(cost_of(list(levels), y, price, 0.5) for levels in every)
+    # Only the nearest level of each parity, and zero, are tried: near the best, not always it.
+    assert found <= least * 1.05 + 1e-6
+
+
+def test_the_decoder_follows_the_encoders_states() -> None:
+    y = 3 * torch.randn(50, 20, generator=seeded())
+    path = quantise(y, some_price(50, 20, 1.0), torch.full((50, 20), 31), torch.full((20,), 0.5))
+    assert torch.equal(follow(path.levels), path.quantisers)
+
+
+def test_fine_steps_leave_errors_within_a_step() -> None:
+    y = 3 * torch.randn(50, 20, generator=seeded())
+    path = quantise(y, some_price(50, 20, 1.0), torch.full((50, 20), 31), torch.full((20,), 1e-6))
+    assert float((y - points(path.levels, path.quantisers)).abs().max()) <= 1.5
+
+
+def test_a_tail_of_zeros_costs_what_following_it_costs() -> None:
+    price = some_price(7, 1)
+    tail = zero_tail(price)
+    for start, state in itertools.product(range(8), range(4)):
+        bits, now = 0.0, state
+        for s in range(start, 7):
+            bits += float(price.of_zero(now >> 1)[s, 0])
+            now = int(NEXT_STATE[now, 0])
+        assert float(tail[start, state, 0]) == pytest.approx(bits, abs=1e-4)
+
+
+def test_trellis_codes_of_a_gaussian_source_come_near_its_bound() -> None:
+    source = torch.randn(2000, 1, 32, generator=seeded())
+    for bits in (32, 64):
+        coder = MixtureCoder.fit(source, bits, seeded(), rate="average", window=32, modes=1)
+        fresh = torch.randn(1000, 1, 32, generator=seeded(1))
+        codes = coder.encode(fresh)
+        spent = float(coder.bits_of(codes).mean())
+        assert spent == pytest.approx(bits, rel=0.05)
+        error = float((coder.decode(codes) - fresh).square().sum((1, 2)).mean())
+        assert error < 1.45 * gaussian_bound(np.ones(32), spent)
+
+
+@settings(max_examples=6, deadline=None)
+@given(bits=st.integers(8, 300), length=st.integers(1, 90), seed=st.integers(0, 5))
+def test_no_series_takes_more_than_the_cap_and_packing_proves_it(
+    bits: int, length: int, seed: int
+) -> None:
+    x = torch.randn(60, 1, 30, generator=seeded(seed)).cumsum(2)
+    coder = MixtureCoder.fit(x, bits, seeded(), rate="capped", window=10, modes=2)
+    wild = 100 ** torch.rand(20, 1, length, generator=seeded(seed)) - 30
+    codes = coder.encode(wild)
+    assert float(coder.bits_of(codes).max()) <= coder.budget(length)
+    packed = coder.pack(codes, length)
+    assert {len(stored) for stored in packed} == {math.ceil(coder.budget(length) / 8)}
+    assert torch.equal(coder.unpack(packed, length), codes)
+    assert coder.budget(30) == bits
+
+
+def test_an_average_rate_packs_into_the_bits_it_says() -> None:
+    x = torch.randn(200, 2, 24, generator=seeded()).cumsum(2)
+    coder = MixtureCoder.fit(x, 90, seeded(), rate="average")
+    codes = coder.encode(x)
+    packed = coder.pack(codes)
+    assert torch.equal(coder.unpack(packed), codes)
+    stored = torch.tensor([8.0 * len(one) for one in packed])
+    assert bool((stored >= coder.bits_of(codes) - 0.01).all())
+    assert bool((stored <= coder.bits_of(codes) + 9.2).all())
+
+
+def test_too_few_bits_are_refused() -> None:
+    with pytest.raises(TwincodeError, match="at least 8 bits"):
+        MixtureCoder.fit(torch.randn(20, 1, 16), 4, seeded())
+
+
+def test_codes_of_another_shape_are_refused() -> None:
+    coder = MixtureCoder.fit(torch.randn(20, 1, 16, generator=seeded()), 30, seeded())
+    with pytest.raises(TwincodeError, match="tokens"):
+        coder.decode(torch.zeros(2, 0, dtype=torch.long))
+
+
+def test_windows_go_there_and_back() -> None:
+    x = torch.randn(3, 2, 17, generator=seeded())
+    assert torch.equal(join_windows(cut_windows(x, 5), 2)[:, :, :17], x)
+
+
+def test_frequencies_are_whole_and_sum_to_a_power_of_two() -> None:
+    whole = tables.whole_frequencies(torch.rand(4, 300, dtype=torch.float64, generator=seeded()))
+    assert bool((whole >= 1).all())
+    assert whole.sum(1).tolist() == [1 << tables.FREQUENCY_BITS] * 4
+
+
+def test_water_level_spends_the_bits() -> None:
+    variance = torch.tensor([[4.0, 1.0, 0.1]], dtype=torch.float64)
+    level = water_level(variance, torch.ones(1, dtype=torch.float64), 2.0)
+    assert float((variance / level).log2().clamp(min=0).sum()) / 2 == pytest.approx(2.0)
+    assert float(variance.clamp(max=level).sum()) == pytest.approx(
+        gaussian_bound(variance[0].numpy(), 2.0)
+    )
+
+
+@given(symbols=st.lists(st.integers(0, 3), max_size=60))
+def test_arithmetic_coding_returns_its_symbols(symbols: list[int]) -> None:
+    starts = running_total([8, 4, 3, 1])
+    bits = math.ceil(sum(4 - math.log2(starts[s + 1] - starts[s]) for s in symbols) + 0.01)
+    encoder = Encoder(bits)
+    for symbol in symbols:
+        encoder.add(starts[symbol], starts[symbol + 1] - starts[symbol], 4)
+    number = encoder.close()
+    assert number is not None
+    decoder = Decoder(number, bits)
+    found = [
+        decoder.take(starts, lambda share: max(i for i in range(4) if starts[i] <= share), 4)
+        for _ in symbols
+    ]
+    assert found == symbols

@@ -1,0 +1,112 @@
+"""Rate and bound against plain restatements."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twincode.errors import TwincodeError
+from twincode.evaluate.rate import (
+    bound_nmse,
+    cross_entropy_bits,
+    fixed_rate_bits,
+    gaussian_bound,
+    histogram_pyramid,
+    nmse,
+    token_frequencies,
+)
+
+
+def test_fixed_rate() -> None:
+    assert fixed_rate_bits([32, 32, 2]) == pytest.approx(11)
+    assert fixed_rate_bits([]) == 0
+
+
+def test_cross_entropy_restated() -> None:
+    draw = np.random.default_rng(0)
+    train, test = draw.integers(0, 4, (30, 3)), draw.integers(0, 4, (5, 3))
+    bits = cross_entropy_bits(test, token_frequencies(train, [4, 4, 4]))
+    for row, code in zip(bits, test, strict=True):
+        plain = sum(
+            -math.log2(((train[:, place] == code[place]).sum() + 0.5) / (30 + 2))
+            for place in range(3)
+        )
+        assert row == pytest.approx(plain)
+
+
+def test_uniform_codes_cost_the_fixed_rate() -> None:
+    codes = np.stack(np.meshgrid(np.arange(4), np.arange(8)), -1).reshape(-1, 2)
+    bits = cross_entropy_bits(codes, token_frequencies(codes, [4, 8]))
+    assert bits.mean() == pytest.approx(fixed_rate_bits([4, 8]))
+
+
+def test_codes_outside_their_codebooks_are_refused() -> None:
+    with pytest.raises(TwincodeError, match="outside"):
+        token_frequencies(np.array([[4]]), [4])
+    with pytest.raises(TwincodeError, match="must be"):
+        token_frequencies(np.array([[1, 2]]), [4])
+
+
+@given(d=st.integers(1, 40), bits=st.floats(0, 200), variance=st.floats(1e-3, 1e3))
+def test_white_noise_has_a_closed_form(d: int, bits: float, variance: float) -> None:
+    expected = d * variance * 2 ** (-2 * bits / d)
+    assert gaussian_bound(np.full(d, variance), bits) == pytest.approx(expected, rel=1e-6)
+
+
+@given(values=st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=30), bits=st.floats(0.01, 100))
+def test_bound_restated_by_bisection(values: list[float], bits: float) -> None:
+    low, high = math.log2(min(values)) - 2 * bits - 1, math.log2(max(values))
+    for _ in range(200):
+        level = (low + high) / 2
+        rate = sum(max(0.0, (math.log2(v) - level) / 2) for v in values)
+        low, high = (level, high) if rate > bits else (low, level)
+    assert gaussian_bound(np.array(values), bits) == pytest.approx(
+        sum(min(v, 2**high) for v in values), rel=1e-6
+    )
+
+
+def test_bound_against_a_monte_carlo_of_a_known_source() -> None:
+    """The forward test channel of the bound: its error is D and its information is the rate."""
+    draw = np.random.default_rng(0)
+    values, bits = np.array([4.0, 1.0, 0.2, 0.05]), 3.0
+    x = draw.normal(size=(200_000, 4)) * np.sqrt(values)
+    bound = gaussian_bound(values, bits)
+    level = next(w for w in np.geomspace(1e-3, 4, 100_000) if np.minimum(values, w).sum() >= bound)
+    keep = np.maximum(0, 1 - level / values)
+    noise = draw.normal(size=x.shape) * np.sqrt(keep * level)
+    back = keep * x + noise
+    assert np.square(x - back).sum(1).mean() == pytest.approx(bound, rel=0.02)
+    correlation = [np.corrcoef(x[:, i], back[:, i])[0, 1] for i in range(4) if keep[i] > 0]
+    information = sum(-0.5 * math.log2(1 - r * r) for r in correlation)
+    assert information == pytest.approx(bits, rel=0.02)
+
+
+def test_no_bits_leave_the_variance_and_no_variance_needs_no_bits() -> None:
+    assert gaussian_bound(np.array([2.0, 1.0]), 0) == pytest.approx(3)
+    assert gaussian_bound(np.zeros(3), 5) == 0
+    with pytest.raises(TwincodeError, match="negative"):
+        gaussian_bound(np.ones(2), -1)
+
+
+def test_bound_of_series_uses_their_own_covariance() -> None:
+    x = np.random.default_rng(0).normal(size=(4000, 1, 8))
+    assert bound_nmse(x, 8) == pytest.approx(0.25, rel=0.02)
+    assert bound_nmse(x + np.arange(8), 0) < 1  # places' means are known to the code
+
+
+def test_nmse() -> None:
+    x = np.array([[0.0, 2.0]])
+    assert nmse(x, x) == 0
+    assert nmse(x, np.ones((1, 2))) == 1
+    assert math.isnan(nmse(np.ones((1, 2)), x))
+
+
+def test_histogram_pyramid_restated() -> None:
+    codes = np.array([[0, 0, 1, 2], [1, 1, 1, 1]])
+    features = histogram_pyramid(codes, 3, levels=2)
+    assert features.tolist() == [
+        [0.5, 0.25, 0.25, 1, 0, 0, 0, 0.5, 0.5],
+        [0, 1, 0, 0, 1, 0, 0, 1, 0],
+    ]
