@@ -93,7 +93,7 @@ def test_a_collapse_that_lasts_is_told_after_a_run_and_after_a_study(
 ):
     # No codebook is used so evenly that this would not count as collapsed.
     monkeypatch.setattr("twincode.train.health.COLLAPSED_SHARE", 1.0)
-    small = options("vqvae", epochs=6, evaluations=1)
+    small = options("vqvae", epochs=7, evaluations=1, continuous_share=0)
     words = ["train", waves_file, "--recipe", "vqvae", "--out", tmp_path / "run", *small]
     told = "to the end: only"
     first, again = twincode(*words), twincode(*words)
