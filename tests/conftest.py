@@ -215,6 +215,11 @@ def options(name="bt-vqvae", **changes):
     return [word for pair in words for word in pair]
 
 
+def training_options(name="bt-vqvae", **changes):
+    """The same, for ``twincode train``."""
+    return ["--recipe", name, *options(name, **changes)]
+
+
 def write_waves(path, **sizes):
     """The made-up set as an npz with the split in it."""
     data = make_waves(**sizes)

@@ -14,11 +14,16 @@ from twincode.data import Dataset, Scaling
 from twincode.data.split import prepare
 from twincode.devices import choose_device
 from twincode.errors import TwincodeError
-from twincode.evaluate import Measurement, evaluate_tokenizer, readout_features
+from twincode.evaluate import (
+    Measurement,
+    decoded_series,
+    evaluate_tokenizer,
+    readout_features,
+)
 from twincode.files import read_json, write_json
 from twincode.precision import computing_in
 from twincode.storage import file_hash, read_tensors, restore, write_tensors
-from twincode.tokenizers import Tokenizer, batches, build_tokenizer, embed
+from twincode.tokenizers import Tokenizer, build_tokenizer, embed
 from twincode.upgrade import upgrade_config
 
 FORMAT = 2
@@ -101,15 +106,12 @@ class Model:
         tensor = torch.from_numpy(grid.astype(np.int64))
         layout.check(tensor)
         tensor = tensor.to(self.device)
-        parts = [tokenizer.decode(part, length).cpu() for part in batches(tensor)]
+        parts = [tokenizer.decode(part, length).cpu() for part in tokenizer.batches(tensor)]
         return self.scaling.invert(torch.cat(parts).numpy())
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
         """Series X through the codes and back: (n, C, L), in original units."""
-        parts = [
-            self.tokenizer.reconstruct(part)["time"][1].cpu() for part in batches(self._tensor(X))
-        ]
-        return self.scaling.invert(torch.cat(parts).numpy())
+        return self.scaling.invert(decoded_series(self.tokenizer, self._tensor(X)).numpy())
 
     def transform(
         self, X: ArrayLike, readout: str = "flatten", region: str | None = None

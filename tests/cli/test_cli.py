@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import options, small_settings, write_waves
+from conftest import options, small_settings, training_options, write_waves
 
 from twincode.cli.settings import parse_settings
 from twincode.config import setting_names
@@ -76,7 +76,7 @@ def test_datasets_are_listed_by_where_they_are(twincode, tmp_path):
 
 
 def test_training_leaves_a_model_and_says_how_good_it_is(twincode, waves_file, tmp_path):
-    answer = twincode("train", waves_file, "--out", tmp_path / "run", *options(epochs=2))
+    answer = twincode("train", waves_file, "--out", tmp_path / "run", *training_options(epochs=2))
     assert answer.status == 0
     assert "svm_accuracy" in answer.out
     assert f"twincode report {tmp_path / 'run'}" in " ".join(answer.out.split())
@@ -107,7 +107,13 @@ def test_a_collapse_that_lasts_is_told_after_a_run_and_after_a_study(
 
 
 def test_a_piped_progress_is_one_plain_line_for_each_evaluation(twincode, waves_file, tmp_path):
-    words = ["train", waves_file, "--out", tmp_path / "run", *options(epochs=4, evaluations=2)]
+    words = [
+        "train",
+        waves_file,
+        "--out",
+        tmp_path / "run",
+        *training_options(epochs=4, evaluations=2),
+    ]
     lines = twincode(*words).err.splitlines()
     assert [line.split("  ")[:3] for line in lines] == [
         ["Waves", "BT-VQVAE", "epoch 2/4"],
@@ -119,7 +125,7 @@ def test_a_piped_progress_is_one_plain_line_for_each_evaluation(twincode, waves_
 
 def test_a_finished_run_is_shown_and_not_repeated(twincode, waves_file, trained):
     before = (trained / "log.jsonl").read_bytes()
-    answer = twincode("train", waves_file, "--out", trained, *options(epochs=2))
+    answer = twincode("train", waves_file, "--out", trained, *training_options(epochs=2))
     assert answer.status == 0
     assert "nothing was run again" in " ".join(answer.out.split())
     assert "svm_accuracy" in answer.out
@@ -129,7 +135,7 @@ def test_a_finished_run_is_shown_and_not_repeated(twincode, waves_file, trained)
 
 @pytest.mark.parametrize("form", [["--gamma=0.5"], ["--gamma", "0.5"]])
 def test_settings_have_two_forms(twincode, waves_file, tmp_path, form):
-    words = ["--out", tmp_path / "run", *options(epochs=1, evaluations=1), *form]
+    words = ["--out", tmp_path / "run", *training_options(epochs=1, evaluations=1), *form]
     assert twincode("train", waves_file, *words).status == 0
     assert load_model(tmp_path / "run").config.gamma == 0.5
 

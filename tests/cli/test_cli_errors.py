@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 import typer
-from conftest import options, write_waves
+from conftest import options, training_options, write_waves
 from safetensors.torch import save_file
 
 from twincode.cli.errors import readable
+
+BT_VQVAE = ("train", "GunPoint", "--recipe", "bt-vqvae")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def fails(twincode):
 )
 def test_data_that_cannot_be_used(fails, bad, tmp_path, source, message):
     out = tmp_path / "run"
-    assert message in fails("train", source.format(bad=bad), "--out", out, *options())
+    assert message in fails("train", source.format(bad=bad), "--out", out, *training_options())
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_data_that_cannot_be_used(fails, bad, tmp_path, source, message):
 )
 def test_settings_that_make_no_sense(fails, bad, tmp_path, words, message):
     words = words.format(bad=bad).split()
-    start = ["train", "GunPoint", "--out", tmp_path / "run", *options()]
+    start = ["train", "GunPoint", "--out", tmp_path / "run", *training_options()]
     assert message in fails(*start, *words)
 
 
@@ -135,7 +137,7 @@ def test_settings_that_make_no_sense(fails, bad, tmp_path, words, message):
     ],
 )
 def test_settings_that_the_model_does_not_have(fails, tmp_path, words, message):
-    assert message in fails("train", "GunPoint", "--out", tmp_path / "run", *words.split())
+    assert message in fails(*BT_VQVAE, "--out", tmp_path / "run", *words.split())
     assert not (tmp_path / "run").exists()
 
 
@@ -288,7 +290,7 @@ def test_a_corrupt_model(fails, damaged, bad, tmp_path, name):
 def test_a_corrupt_result(fails, damaged, waves_file, content):
     (damaged / "result.json").write_text(content)
     assert "result.json is not" in fails("report", damaged)
-    words = ["train", waves_file, "--out", damaged, *options(epochs=2)]
+    words = ["train", waves_file, "--out", damaged, *training_options(epochs=2)]
     assert "result.json is not" in fails(*words)
 
 
@@ -300,7 +302,7 @@ def test_a_page_of_nothing(fails, bad, name):
 
 def test_a_corrupt_and_a_foreign_checkpoint(fails, waves_file, tmp_path):
     checkpoint = tmp_path / "checkpoint.safetensors"
-    words = ["train", waves_file, "--out", tmp_path, *options()]
+    words = ["train", waves_file, "--out", tmp_path, *training_options()]
     checkpoint.write_bytes(b"junk")
     assert f"the checkpoint {checkpoint} is corrupt" in fails(*words)
     save_file({"weights": torch.zeros(3)}, checkpoint)
@@ -308,7 +310,7 @@ def test_a_corrupt_and_a_foreign_checkpoint(fails, waves_file, tmp_path):
 
 
 def test_a_folder_that_holds_another_run(fails, trained, bad, waves_file):
-    words = ["train", waves_file, "--out", trained, *options(epochs=2)]
+    words = ["train", waves_file, "--out", trained, *training_options(epochs=2)]
     assert "holds another run (it differs in gamma)" in fails(*words, "--gamma", "2")
     assert "result.json is not" in fails(*words[:2], "--out", bad / "foreign", *words[4:])
 
@@ -333,7 +335,7 @@ def full_disk(monkeypatch):
 @pytest.mark.parametrize(
     "words",
     [
-        "train {waves} --out {out}/run",
+        "train {waves} --recipe bt-vqvae --out {out}/run",
         "evaluate {run} --dataset {waves} --out {out}/e.csv",
         "encode {run} {bad}/good.csv -o {out}/x.csv",
         "reconstruct {run} {bad}/good.csv -o {out}/x.parquet",
@@ -362,7 +364,7 @@ def test_a_disk_too_full_for_the_log(fails, waves_file, tmp_path, monkeypatch):
 
     ordinary = Path.open
     monkeypatch.setattr(Path, "open", refuse_to_append)
-    line = fails("train", waves_file, "--out", tmp_path, *options())
+    line = fails("train", waves_file, "--out", tmp_path, *training_options())
     assert line.startswith(f"twincode: cannot write {tmp_path / 'log.jsonl'}: the disk is full")
 
 

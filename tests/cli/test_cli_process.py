@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import options
+from conftest import training_options
 
 PROGRAM = "import sys; from twincode.cli import main; sys.exit(main())"
 # Slow enough to be caught in the act, and with a checkpoint after every epoch.
@@ -70,7 +70,7 @@ def test_a_failure_is_a_status_and_a_line(words, status):
 
 
 def test_a_terminal_without_greek_letters_is_no_obstacle(trained, waves_file):
-    words = ["train", waves_file, "--out", trained, *options(epochs=2)]
+    words = ["train", waves_file, "--out", trained, *training_options(epochs=2)]
     status, out, err = finish(start(PROGRAM, *words, encoding="ascii"))
     assert (status, err) == (0, "")
     assert "Waves, BT-VQVAE, 2 epochs" in out
@@ -105,7 +105,10 @@ def undisturbed(waves_file, tmp_path_factory):
     from twincode.cli import main
 
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert main(["train", str(waves_file), "--out", str(folder), *options(epochs=EPOCHS)]) == 0
+    assert (
+        main(["train", str(waves_file), "--out", str(folder), *training_options(epochs=EPOCHS)])
+        == 0
+    )
     return numbers(folder)
 
 
@@ -115,7 +118,7 @@ def undisturbed(waves_file, tmp_path_factory):
 def test_a_stopped_run_goes_on_to_the_same_numbers(
     twincode, waves_file, undisturbed, tmp_path, how, status
 ):
-    words = ["train", waves_file, "--out", tmp_path / "run", *options(epochs=EPOCHS)]
+    words = ["train", waves_file, "--out", tmp_path / "run", *training_options(epochs=EPOCHS)]
     found, out, err = stop(start(SLOW_PROGRAM, *words), tmp_path / "run", how)
     assert found == status
     assert out == ""

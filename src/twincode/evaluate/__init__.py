@@ -10,7 +10,7 @@ from twincode.evaluate.metric import METRICS, Evaluator, Features, Judged, Measu
 from twincode.evaluate.posterior import Posterior
 from twincode.evaluate.rate import Rate
 from twincode.evaluate.readout import READOUTS, readout_features
-from twincode.evaluate.reconstruction import Reconstruction, reconstruction_errors
+from twincode.evaluate.reconstruction import Reconstruction, decoded_series, reconstruction_errors
 from twincode.evaluate.separability import Separability, SeparabilitySettings
 
 METRICS.register("separability", Separability, SeparabilitySettings)
@@ -38,6 +38,7 @@ __all__ = [
     "Metric",
     "augmentation_exhibit",
     "declared_metrics",
+    "decoded_series",
     "evaluate_tokenizer",
     "make_exhibits",
     "readout_features",

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from twincode.evaluate.metric import Evaluator, Judged, Metric
-from twincode.tokenizers import Tokenizer, batches
+from twincode.tokenizers import Tokenizer
 
 NMSE = "nmse"
 
@@ -48,7 +48,7 @@ def reconstruction_errors(tokenizer: Tokenizer, x: Tensor) -> dict[str, float]:
     """
     squares: dict[str, float] = {}
     sizes: dict[str, int] = {}
-    for batch in batches(x):
+    for batch in tokenizer.batches(x):
         for name, (target, reconstruction) in tokenizer.reconstruct(batch).items():
             error = (reconstruction - target).double().square().sum().item()
             squares[name] = squares.get(name, 0.0) + error
@@ -59,13 +59,15 @@ def reconstruction_errors(tokenizer: Tokenizer, x: Tensor) -> dict[str, float]:
 
 def decoded_series(tokenizer: Tokenizer, x: Tensor) -> Tensor:
     """x (n, C, L) through the codes and back, on the CPU."""
-    return torch.cat([tokenizer.reconstruct(batch)["time"][1].cpu() for batch in batches(x)])
+    return torch.cat(
+        [tokenizer.reconstruct(batch)["time"][1].cpu() for batch in tokenizer.batches(x)]
+    )
 
 
 def series_errors(tokenizer: Tokenizer, x: Tensor) -> Tensor:
     """Mean squared error in time of each series of x (n, C, L): shape (n,), on the CPU."""
     parts = []
-    for batch in batches(x):
+    for batch in tokenizer.batches(x):
         target, reconstruction = tokenizer.reconstruct(batch)["time"]
         parts.append((reconstruction - target).square().mean(dim=(1, 2)).cpu())
     return torch.cat(parts)

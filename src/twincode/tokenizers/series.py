@@ -13,6 +13,7 @@ class SeriesTokenizer(Tokenizer):
     """
 
     fits_all = True
+    series_at_once = 2048
 
     def __init__(self, channels: int, length: int, quantizer: Quantizer) -> None:
         super().__init__()

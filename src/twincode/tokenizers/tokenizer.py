@@ -17,9 +17,6 @@ from twincode.spectral import STFT
 
 Pairs = dict[str, tuple[Tensor, Tensor]]
 
-# Series in one pass: enough to keep the cores busy, few enough for long series in little memory.
-BATCH = 256
-
 
 @dataclass(frozen=True)
 class TokenizerSettings(Settings):
@@ -70,6 +67,8 @@ class Tokenizer(nn.Module):
     has_decoder: bool = True
     takes_background: bool = False
     fits_all: bool = False
+    # Enough to keep the cores busy, few enough for long series in little memory.
+    series_at_once: int = 256
     region_names: tuple[str, ...] = ()
 
     channels: int
@@ -124,6 +123,10 @@ class Tokenizer(nn.Module):
         """The series (B, C, L) that quantised latents stand for, in the mode it is in."""
         raise NotImplementedError
 
+    def batches(self, x: Tensor) -> Iterator[Tensor]:
+        """Consecutive parts of x, each of as many series as it takes at once at most."""
+        return iter(x.split(self.series_at_once))
+
     def embed(self, x: Tensor) -> Quantized:
         """Quantised latents and codes of x."""
         with frozen(self):
@@ -177,7 +180,7 @@ class Tokenizer(nn.Module):
     def all_latents(self, x: Tensor) -> Tensor:
         """Continuous latents (n, D, H, W) of all of x (n, C, L), batch by batch."""
         with frozen(self):
-            return torch.cat([self.latents(batch) for batch in batches(x)])
+            return torch.cat([self.latents(batch) for batch in self.batches(x)])
 
     def update(self, z: Tensor, codes: Tensor, background: Tensor | None = None) -> None:
         """Move codebooks after an optimiser step on latents z (B, D, H, W) and their codes.
@@ -192,14 +195,9 @@ class Tokenizer(nn.Module):
             raise TwincodeError("this model is an encoder alone: it has no decoder")
 
 
-def batches(x: Tensor) -> Iterator[Tensor]:
-    """Consecutive parts of x, each at most ``BATCH`` series."""
-    return iter(x.split(BATCH))
-
-
 def embed(tokenizer: Tokenizer, x: Tensor) -> Embedded:
     """Quantised latents and codes of all of x (n, C, L), batch by batch, on the CPU."""
-    parts = [tokenizer.embed(batch) for batch in batches(x)]
+    parts = [tokenizer.embed(batch) for batch in tokenizer.batches(x)]
     codes = [part.codes.cpu() for part in parts if part.codes is not None]
     return Embedded(
         torch.cat([part.latents.cpu() for part in parts]), torch.cat(codes) if codes else None
@@ -216,7 +214,7 @@ def settle(tokenizer: Tokenizer, x: Tensor) -> None:
     for norm in norms:
         norm.momentum = 1.0
     with torch.no_grad():
-        tokenizer.train()(share(x[:BATCH]))
+        tokenizer.train()(share(x[: tokenizer.series_at_once]))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     for module, training in modes:
