@@ -240,5 +240,5 @@ def trained(waves_file, tmp_path_factory):
     from twincode.cli import main
 
     folder = tmp_path_factory.mktemp("trained") / "run"
-    assert main(["train", str(waves_file), "--out", str(folder), *options(epochs=2)]) == 0
+    assert main(["train", str(waves_file), "--out", str(folder), *training_options(epochs=2)]) == 0
     return folder

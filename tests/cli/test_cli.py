@@ -15,7 +15,7 @@ from twincode.cli.settings import parse_settings
 from twincode.config import setting_names
 from twincode.data import load_dataset
 from twincode.model import load_model
-from twincode.recipes import RECIPES, recipe
+from twincode.recipes import DEFAULT, RECIPES, recipe
 
 COMMANDS = [
     *("datasets", "train", "evaluate", "encode", "reconstruct"),
@@ -155,7 +155,7 @@ def test_the_commands_on_the_pages_give_settings_that_are_read(words):
     settings = parse_settings(shlex.split(words))
     for option in ("out", "data_dir", "missing", "lengths"):
         settings.pop(option, None)
-    assert recipe(settings.pop("recipe", "bt-vqvae"), **settings)
+    assert recipe(settings.pop("recipe", DEFAULT), **settings)
 
 
 def test_series_without_labels_can_be_trained_on(twincode, tmp_path, waves):
@@ -284,11 +284,11 @@ def test_a_study_ends_in_a_page_and_is_not_repeated(twincode, waves_file, tmp_pa
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/twincode", *map(str, words)])
     answer = twincode(*words)
     assert answer.status == 0
-    assert "runs: 5 trained, 0 already there" in answer.out
+    assert "runs: 8 trained, 0 already there" in answer.out
     assert "Waves: mean ± standard deviation over seeds" in answer.out
     assert max(map(len, answer.out.splitlines()[:-1])) <= 80
     assert [line.split("]")[0] for line in answer.err.splitlines()] == [
-        f"[{number}/5" for number in (1, 2, 3, 4, 5)
+        f"[{number}/8" for number in range(1, 9)
     ]
     assert (tmp_path / "s" / "report.html").exists()
     study = json.loads((tmp_path / "s" / "study.json").read_text())
@@ -296,7 +296,7 @@ def test_a_study_ends_in_a_page_and_is_not_repeated(twincode, waves_file, tmp_pa
     monkeypatch.setattr("twincode.report.write_report", lambda folder: folder / "report.html")
     again = twincode(*words)
     assert again.status == 0
-    assert "runs: 0 trained, 5 already there" in again.out
+    assert "runs: 0 trained, 8 already there" in again.out
     assert again.err == ""
 
 
@@ -318,15 +318,15 @@ def test_a_study_with_a_failed_run_says_so_and_shows_the_rest(
     words += ["--axis", "gamma=0.5,1,2", "--seeds", "1", *options(epochs=1, evaluations=1)]
     answer = twincode(*words)
     assert answer.status == 1
-    assert "[5/7] Waves  BT-VQVAE γ=0.5  seed 0  failed: it broke" in answer.err
+    assert "[8/10] Waves  BT-VQVAE γ=0.5  seed 0  failed: it broke" in answer.err
     assert answer.err.splitlines()[-1] == (
         "twincode: failed: Waves BT-VQVAE γ=0.5 seed 0 and 2 more: it broke"
     )
-    assert "runs: 4 trained, 0 already there" in answer.out
+    assert "runs: 7 trained, 0 already there" in answer.out
     assert "VQ-VAE, augmented" in answer.out
     standing = twincode("study", "status", tmp_path / "s")
     assert standing.out.splitlines() == [
-        "4 of 7 runs done, 3 failed, 100% of the work",
+        "7 of 10 runs done, 3 failed, 100% of the work",
         *[f"failed: Waves  BT-VQVAE γ={gamma}  seed 0: it broke" for gamma in ("0.5", 1, 2)],
         "run the same command again to try what failed again",
     ]
@@ -345,13 +345,13 @@ def test_a_study_is_read_from_a_file_and_options_count_before_it(
     words = ["--seeds", 2, "--epochs", 1, "--evaluations", 1, "--learning-rate", 0.1]
     answer = twincode("study", "run", "waves.toml", *words)
     assert answer.status == 0
-    assert "runs: 5 trained, 0 already there" in answer.out
+    assert "runs: 9 trained, 0 already there" in answer.out
     study = json.loads((tmp_path / "waves" / "study.json").read_text())
     assert (study["seeds"], study["axes"]) == ([0, 1], {})
-    assert twincode("study", "status", "waves").out == "5 of 5 runs done, 100% of the work\n"
+    assert twincode("study", "status", "waves").out == "9 of 9 runs done, 100% of the work\n"
     words = ["--seeds", 1, "--steps", 6, "--evaluations", 1, "--axis", "codebook-size=5,6"]
     steps = twincode("study", "run", "waves.toml", *words)
-    assert "runs: 5 trained, 2 already there" in steps.out
+    assert "runs: 5 trained, 4 already there" in steps.out
     study = json.loads((tmp_path / "waves" / "study.json").read_text())
     assert study["axes"] == {"learning_rate": [0.1, 0.2], "codebook_size": [5, 6]}
 

@@ -11,8 +11,17 @@ from twincode.recipes import recipe, title
 from twincode.study import Study
 
 
+NETWORKS = ("vqvae", "vqvae-augmented", "bt-vqvae")
+CLOSED_FORMS = ("pca-pq", "patch-rvq")
+
+
+def whole_plan(**changes):
+    return Study(**{"datasets": ("Waves",), "recipes": NETWORKS, **changes}).configs()
+
+
 def planned(**changes):
-    return Study(**{"datasets": ("Waves",), **changes}).configs()
+    """The plan without the closed forms among its controls, which have a test of their own."""
+    return [each for each in whole_plan(**changes) if each.recipe not in CLOSED_FORMS]
 
 
 def called(**changes):
@@ -41,6 +50,18 @@ def test_the_plan_goes_seed_by_seed_and_controls_come_first():
         ("bt-vqvae", 1, 1),
         ("bt-vqvae", 2, 1),
     ]
+
+
+def test_closed_forms_are_controls_at_the_bits_of_the_study():
+    axes, settings = {"bits": (50, 100)}, {"epochs": 3, "readouts": "mean", "svm_c": 2}
+    configs = whole_plan(recipes=("mixture", "vqvae"), axes=axes, settings=settings, seeds=2)
+    for name in ("mixture", *CLOSED_FORMS):
+        found = [config for config in configs if config.recipe == name]
+        assert found == [
+            recipe(name, bits=bits, svm_c=2, seed=seed) for seed in (0, 1) for bits in (50, 100)
+        ]
+    names = [config.recipe for config in whole_plan(recipes=("vqvae",), seeds=1)]
+    assert names == ["raw-series", *CLOSED_FORMS, "random-encoder", "vqvae"]
 
 
 @given(
