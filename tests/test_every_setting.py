@@ -19,9 +19,11 @@ from twincode.spectral import STFT
 from twincode.tokenizers import TOKENIZERS
 
 CPU = torch.device("cpu")
-# What the training loop and the objective read of a part, which have tests of their own.
+# What the training loop and the objective read of a part, or the part itself when its codes are
+# placed or used: these have tests of their own.
 READ_ELSEWHERE = {
-    "background_classes", "continuous_share", "gamma", "teacher_momentum", "teacher_span"
+    "background_classes", "continuous_share", "gamma", "teacher_momentum", "teacher_span",
+    "beam", "copy_moves", "refinements",
 }  # fmt: skip
 SMALL_LOSS = {"projector_width": 8, "predictor_width": 5, "queue_size": 6, "whitening_width": 4}
 

@@ -62,10 +62,12 @@ class Tokenizer(nn.Module):
     nothing, whatever mode the tokenizer is in; without a decoder (``has_decoder``) the last two
     are errors. A tokenizer that ``takes_background`` may be told in training which series are
     background, as a third argument of ``forward``, (B,) and boolean. Where levels or bands stand
-    side by side in the grid, ``region_names`` says from left to right what they are.
+    side by side in the grid, ``region_names`` says from left to right what they are. One that
+    ``fits_all`` places its codes in all train series, not in a first batch.
     """
 
     has_decoder: bool = True
+    fits_all: bool = False
     takes_background: bool = False
     region_names: tuple[str, ...] = ()
 

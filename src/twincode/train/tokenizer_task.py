@@ -106,6 +106,9 @@ class TokenizerTask:
             background = background_rows(config.tokenizer, dataset, device)
             self.background = background[rows.to(device)]
         self._use_codes(not self.continuous_steps)
+        if self.best is not None and self.tokenizer.fits_all:
+            # What begins at a fitted model may be best at its start.
+            self.best.judge(self.tokenizer)
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -291,12 +294,13 @@ class TokenizerTask:
 def place_codebook(tokenizer: Tokenizer, x: Tensor, batch_size: int, seed: int) -> None:
     """Let the running statistics be those of a first batch, and place codes in its latents.
 
+    A tokenizer that ``fits_all`` is given all series for both.
     Without the first, an untrained encoder would be judged on activations it never trains with,
     and its decoder too, which sees the codes: so the statistics are settled once more.
     """
     generator = stream(seed, "codebook")
     chosen = torch.randperm(len(x), generator=generator)[:batch_size]
-    batch = x[chosen.to(x.device)]
+    batch = x if tokenizer.fits_all else x[chosen.to(x.device)]
     with noise_stream(seed, 0, x.device):
         settle(tokenizer, batch)
         tokenizer.initialise(batch, generator)
