@@ -13,7 +13,7 @@ from twincode.quantize import Quantized
 from twincode.quantize.successive import SuccessiveQuantizer
 from twincode.tokenizers.tokenizer import Output, Tokenizer, TokenizerSettings, frozen
 
-# Components and codebooks are fitted on at least so many series, cropped copies among them.
+# Components and codebooks are fitted on at least so many series, moved copies among them.
 FITTED = 4000
 # The share of the series that decides which copies help.
 TRIED = 0.2
@@ -27,7 +27,8 @@ class WarmSettings(TokenizerSettings):
     A series costs ``bits``, in tokens of ``bits_per_token`` that see ``group_size`` components at
     most; the ``beam`` best partial codes are kept. The net has ``context_depth`` convolutions of
     ``context_width`` channels. ``copy_moves`` are the shares of its length by which the copies
-    that the start is also fitted on may be moved and stretched in time.
+    that the start is also fitted on may be moved and stretched in time. In use codes are found
+    anew ``refinements`` times, with what the net adds taken off.
     """
 
     bits: int = 200
