@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from twincode.closed_form.books import token_sizes
 from twincode.closed_form.components import ComponentCoder
 from twincode.closed_form.mixture import MixtureCoder
 from twincode.closed_form.patches import PatchCoder
@@ -82,7 +83,7 @@ def row(folder: Path, name: str, system: str, bits: int, seed: int, original: fl
     codes = coder.encode(x_test)
     encoded = time.process_time()
     back, back_train = coder.decode(codes).numpy(), coder.decode(coder.encode(x)).numpy()
-    spent = coder.bits_of(codes) if hasattr(coder, "bits_of") else torch.tensor([coder.bits])
+    spent = coder.bits_of(codes)
     design = f"window {coder.window}, modes {len(coder.mean)}" if hasattr(coder, "window") else ""
     return {
         "dataset": name,
@@ -92,7 +93,7 @@ def row(folder: Path, name: str, system: str, bits: int, seed: int, original: fl
         "n_train": len(train),
         "n_test": len(test),
         "length": train.shape[2],
-        "fixed_bits": round(fixed_rate_bits(coder.codebook_sizes), 1),
+        "fixed_bits": round(fixed_rate_bits(token_sizes(coder.books_of(coder.length))), 1),
         "mean_bits": round(float(spent.mean()), 2),
         "most_bits": round(float(spent.max()), 2),
         "nmse": f"{nmse(test, back):.6g}",

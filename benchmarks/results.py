@@ -138,7 +138,7 @@ def write_results(stored: Path, docs: Path) -> None:
 def _systems(study: Study) -> str:
     """Every system: probes and their ranks, and the error as a multiple of the naive model's."""
     rows = [
-        [m.label if m.trained else f"*{m.label}*", number(study.mean(_SVM, m.label), 3),
+        [m.label if m.fitted else f"*{m.label}*", number(study.mean(_SVM, m.label), 3),
          number(study.rank(_SVM, m.label), 1), number(study.mean(_NEIGHBOURS, m.label), 3),
          number(study.ratio(_ERROR, m.label), 2)]
         for m in study.results.models

@@ -94,7 +94,7 @@ class EvaluationSettings(Settings):
     """
 
     evaluations: int = 5
-    readouts: tuple[str, ...] = ("flatten", "mean", "histogram")
+    readouts: tuple[str, ...] = ("flatten", "mean", "histogram", "pyramid")
 
     def __post_init__(self) -> None:
         self.check_at_least(0, "evaluations")

@@ -60,6 +60,16 @@ class Model:
         """Where the model computes."""
         return next(iter(self.tokenizer.state_dict().values()), torch.empty(0)).device
 
+    @property
+    def bits_per_series(self) -> float:
+        """What the codes of a series cost; in the mean where they vary, infinite without codes."""
+        return self.tokenizer.bits_per_series
+
+    @property
+    def bits_per_step(self) -> float:
+        """The same, divided by the C * L values of a series."""
+        return self.bits_per_series / (self.tokenizer.channels * self.tokenizer.length)
+
     def encode(self, X: ArrayLike, precision: str = "float32") -> NDArray[np.int64]:
         """Codes (n, H, W) of series X. Raises TwincodeError for series that do not fit.
 
@@ -71,10 +81,16 @@ class Model:
             raise TwincodeError(f"{self._name} is continuous: it has features but no codes")
         return codes.numpy()
 
-    def decode(self, codes: ArrayLike) -> NDArray[np.float32]:
-        """The series (n, C, L), in original units, that codes (n, H, W) stand for."""
+    def decode(self, codes: ArrayLike, length: int | None = None) -> NDArray[np.float32]:
+        """The series (n, C, L), in original units, that codes (n, H, W) stand for.
+
+        A tokenizer that takes any length is told that of the series, where it is another than
+        train's.
+        """
         grid = _whole_array(codes)
-        layout, expected = self.tokenizer.layout, self.tokenizer.grid
+        tokenizer = self.tokenizer
+        layout, expected = tokenizer.layout_of(length or tokenizer.length), tokenizer.grid
+        expected = (expected[0], layout.width)
         if not layout.grids:
             raise TwincodeError(f"{self._name} is continuous: there are no codes to decode")
         if grid.ndim != 3 or grid.shape[1:] != expected or grid.dtype.kind not in "iu":
@@ -85,7 +101,7 @@ class Model:
         tensor = torch.from_numpy(grid.astype(np.int64))
         layout.check(tensor)
         tensor = tensor.to(self.device)
-        parts = [self.tokenizer.decode(part).cpu() for part in batches(tensor)]
+        parts = [tokenizer.decode(part, length).cpu() for part in batches(tensor)]
         return self.scaling.invert(torch.cat(parts).numpy())
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
@@ -104,7 +120,7 @@ class Model:
         ``salient``. Raises TwincodeError for a readout or region that is not there.
         """
         latents, codes = embed(self.tokenizer, self._tensor(X))
-        layout = self.tokenizer.layout
+        layout = self.tokenizer.layout_of(np.shape(X)[-1])
         if region is not None:
             latents, codes, layout = self.tokenizer.region(latents, codes, region)
         return readout_features(readout, latents, codes, layout)
@@ -150,18 +166,18 @@ class Model:
         except (TypeError, ValueError):
             raise TwincodeError("series must be one array of numbers, all of one length") from None
         array = array[:, None] if array.ndim == 2 else array
-        self._check_shape(array)
+        self._check_shape(array, self.tokenizer.takes_any_length)
         if not np.isfinite(array).all():
             raise TwincodeError("series hold missing or infinite values; fill them in first")
         return torch.from_numpy(self.scaling.apply(array)).to(self.device)
 
-    def _check_shape(self, X: NDArray) -> None:
+    def _check_shape(self, X: NDArray, any_length: bool = False) -> None:
         C, L = self.tokenizer.channels, self.tokenizer.length
         if X.ndim != 3 or len(X) == 0:
             raise TwincodeError(f"series must be an array (n, {C}, {L}), not {X.shape}")
         if X.shape[1] != C:
             raise TwincodeError(f"series have {X.shape[1]} channels; this model was made for {C}")
-        if X.shape[2] != L:
+        if X.shape[2] != L and not (any_length and X.shape[2]):
             raise TwincodeError(
                 f"series have {X.shape[2]} steps; this model was made for {L}; resample them first"
             )

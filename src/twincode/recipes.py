@@ -11,9 +11,39 @@ from typing import Any
 from twincode.config import Config
 from twincode.errors import unknown_name
 
+DEFAULT = "mixture"
 THESIS_EPOCHS = 1500
+CLOSED_FORMS = ("mixture", "pca-pq", "patch-rvq")
 THESIS_AUGMENTATIONS = ("flip", "jitter", "amplitude_resize", "slope", "phase")
 _WITHOUT_CODES = ("gaussian", "identity")  # quantisers
+
+
+def mixture() -> Config:
+    """A mixture of transforms, fitted in seconds: the codes that lead the plane (docs/frontier.md).
+
+    ``twincode train ECG5000 --bits 200``
+    """
+    return _closed_form("mixture")
+
+
+def pca_pq() -> Config:
+    """Principal components and residual product k-means: a control of every study.
+
+    ``twincode train ECG5000 --recipe pca-pq --bits 200``
+    """
+    return _closed_form("pca-pq")
+
+
+def patch_rvq() -> Config:
+    """Patches of time and residual k-means, for series of any length: a control of every study.
+
+    ``twincode train ECG5000 --recipe patch-rvq --bits 200``
+    """
+    return _closed_form("patch-rvq")
+
+
+def _closed_form(tokenizer: str) -> Config:
+    return Config().replace(tokenizer=tokenizer, epochs=0, readouts=("flatten",))
 
 
 def vqvae() -> Config:
@@ -108,6 +138,7 @@ def warm_vqvae() -> Config:
         steps=400,
         batch_size=64,
         learning_rate=1e-2,
+        decay_share=0.5,
         upper_input="view",
         augmentations=("move",),
     )
@@ -140,6 +171,11 @@ def alone(twin_loss: str) -> Config:
 def is_alone(config: Config) -> bool:
     """Whether there is nothing but a twin loss to learn from."""
     return config.tokenizer.name == "encoder"
+
+
+def is_closed_form(config: Config) -> bool:
+    """Whether it is fitted without gradients."""
+    return config.tokenizer.name in CLOSED_FORMS
 
 
 def is_continuous(config: Config) -> bool:
@@ -175,6 +211,9 @@ def raw_series() -> Config:
 
 # The title is what tables and charts call the model.
 RECIPES: dict[str, tuple[str, Callable[[], Config]]] = {
+    "mixture": ("Mixture", mixture),
+    "pca-pq": ("PCA, k-means", pca_pq),
+    "patch-rvq": ("Patches, k-means", patch_rvq),
     "vqvae": ("VQ-VAE", vqvae),
     "vqvae-augmented": ("VQ-VAE, augmented", vqvae_augmented),
     "bt-vqvae": ("BT-VQVAE", bt_vqvae),
@@ -207,8 +246,10 @@ RECIPES: dict[str, tuple[str, Callable[[], Config]]] = {
 }
 
 
-def recipe(name: str, **changes: Any) -> Config:
+def recipe(name: str = DEFAULT, **changes: Any) -> Config:
     """The configuration of a recipe, with some settings changed: ``recipe("bt-vqvae", gamma=2)``.
+
+    Without a name it is the one that leads the plane: ``recipe(bits=100)``.
 
     Raises TwincodeError for an unknown recipe, or a setting that the recipe's parts do not have;
     the message names the nearest, or the parts that have it.

@@ -13,7 +13,6 @@ from twincode.evaluate.rate import (
     cross_entropy_bits,
     fixed_rate_bits,
     gaussian_bound,
-    histogram_pyramid,
     nmse,
     token_frequencies,
 )
@@ -101,12 +100,3 @@ def test_nmse() -> None:
     assert nmse(x, x) == 0
     assert nmse(x, np.ones((1, 2))) == 1
     assert math.isnan(nmse(np.ones((1, 2)), x))
-
-
-def test_histogram_pyramid_restated() -> None:
-    codes = np.array([[0, 0, 1, 2], [1, 1, 1, 1]])
-    features = histogram_pyramid(codes, 3, levels=2)
-    assert features.tolist() == [
-        [0.5, 0.25, 0.25, 1, 0, 0, 0, 0.5, 0.5],
-        [0, 1, 0, 0, 1, 0, 0, 1, 0],
-    ]

@@ -1,6 +1,8 @@
 """Writes made-up studies in the form in which runs store their results."""
 
 import json
+import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,15 @@ METRICS = (
     ("intrinsic_dimension", "Intrinsic dimension", ""),
     ("perplexity", "Perplexity", ""),
 )
+FRONTIER = (
+    ("bits", "Bits a series", ""),
+    ("bits_per_step", "Bits a step", ""),
+    ("model_bytes", "Bytes of the model", ""),
+    ("bound", "Gaussian bound", ""),
+    ("nmse", "NMSE", "lower"),
+    ("kernels", "Kernels accuracy", "higher"),
+    ("retained_accuracy", "Retained accuracy", "higher"),
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class Model:
     trained: bool = True
     quantizer: str | None = "vq"
     settings: dict[str, Any] = field(default_factory=dict)
+    tokenizer: str = ""  # a closed form's
 
 
 NAIVE = Model("VQ-VAE", "vqvae", 0.81, 0.05)
@@ -45,6 +57,7 @@ TWINS = tuple(
 )
 RANDOM = Model("Random encoder", "random-encoder", 0.7, trained=False)
 RAW = Model("Raw series", "raw-series", 0.75, trained=False, quantizer=None)
+CONTINUOUS = Model("VAE", "vae", 0.8, 0.04, quantizer="gaussian")
 FIVE = (NAIVE, AUGMENTED, TWINS[1], RANDOM, RAW)
 
 
@@ -52,6 +65,12 @@ def sized(model: Model, size: int) -> Model:
     """The same with a codebook of another size."""
     values = {**vars(model), "settings": {**model.settings, "codebook_size": size}}
     return Model(**values)
+
+
+def closed_form(title: str, name: str, bits: int) -> Model:
+    """A tokenizer that was asked for ``bits`` and fitted without epochs."""
+    return Model(title, name, trained=False, quantizer=None, tokenizer=name,
+                 settings={"bits": bits})  # fmt: skip
 
 
 def write_study(
@@ -91,12 +110,50 @@ def write_run(folder: Path, record: dict[str, Any]) -> None:
     (folder / "result.json").write_text(json.dumps(record))
 
 
+def add_frontier(folder: Path, original: float = 0.9) -> Path:
+    """Add to the runs of a study what they measure of their rates; see ``at_its_rate``."""
+    for path in sorted(folder.glob("runs/*/result.json")):
+        record = json.loads(path.read_text())
+        generator = np.random.default_rng(zlib.crc32(path.parent.name.encode()))
+        record["metrics"] += [
+            {"name": metric, "title": title, "better": better, "labels": metric == "kernels"}
+            for metric, title, better in FRONTIER
+        ]
+        record["evaluations"] += [
+            {"epoch": record["epochs"], "readout": "", "metric": metric, "value": value}
+            for metric, value in at_its_rate(record["config"], original, generator).items()
+        ]
+        path.write_text(json.dumps(record))
+    return folder
+
+
+def at_its_rate(
+    config: dict[str, Any], original: float, generator: np.random.Generator
+) -> dict[str, float]:
+    """What a model costs and keeps; one without codes has no bits, raw series lose nothing."""
+    tokenizer, quantizer = config["tokenizer"], config["quantizer"]
+    if tokenizer["name"] == "raw":
+        return {"nmse": 0.0, "kernels": original, "model_bytes": 0.0}
+    bits = tokenizer.get("bits") or GRID[0] * GRID[1] * math.log2(CODEBOOK_SIZE)
+    bits *= generator.uniform(0.95, 1.05)
+    bound = 0.7 * 2 ** (-bits / 50)
+    nmse = min(1.0, bound * (1 + len(config["recipe"]) / 4) * generator.uniform(1, 1.2))
+    retained = 1 - 0.2 * nmse**0.3
+    found = {"nmse": nmse, "kernels": original * retained, "retained_accuracy": retained}
+    found["model_bytes"] = float(generator.integers(10_000, 1_000_000))
+    if quantizer is None or quantizer["name"] == "vq":
+        found |= {"bits": bits, "bits_per_step": bits / 60, "bound": bound}
+    return found
+
+
 def config(model: Model, seed: int, epochs: int) -> dict[str, Any]:
     twin = {"name": "barlow_twins", "gamma": model.gamma, "projector_width": 512}
     view = model.recipe in ("vqvae-augmented", "bt-vqvae")
     return {
         "recipe": model.recipe,
-        "tokenizer": {"name": "vqvae" if model.quantizer else "raw", "n_fft": 8},
+        "tokenizer": {"name": model.tokenizer, **model.settings}
+        if model.tokenizer
+        else {"name": "vqvae" if model.quantizer else "raw", "n_fft": 8},
         "quantizer": model.quantizer
         and {"name": model.quantizer, "codebook_size": CODEBOOK_SIZE, **model.settings},
         "twin_loss": twin if model.gamma else None,

@@ -78,15 +78,36 @@ def test_settings_that_vary_together_are_told_by_one():
     assert telling([{"x": 1, "y": 1}, {"x": 2, "y": 2}]) == ["x"]
 
 
-def test_controls_are_grey_and_colours_of_trained_models_differ():
+def test_controls_are_grey_and_colours_of_fitted_models_differ():
     found = models_of([*map(record, (*synthetic.FIVE, *synthetic.TWINS))]).values()
-    trained = [model.colour for model in found if model.trained]
-    assert len(set(trained)) == len(trained)
+    fitted = [model.colour for model in found if model.fitted]
+    assert len(set(fitted)) == len(fitted)
     for model in found:
         red, green, blue = (int(model.colour[place : place + 2], 16) for place in (1, 3, 5))
         grey = max(red, green, blue) - min(red, green, blue) < 20
-        assert grey is (not model.trained or model.method == "vqvae")
-        assert (model.shape == "stroke") is (not model.trained)
+        assert grey is (not model.fitted or model.method == "vqvae")
+        assert (model.shape == "stroke") is (not model.fitted)
+
+
+def test_closed_forms_are_fitted_models_with_a_shape_for_each_kind():
+    forms = [
+        synthetic.closed_form(title, name, bits)
+        for title, name in (("Mixture", "mixture"), ("Components", "pca-pq"))
+        for bits in (200, 45, 100)
+    ]
+    models = [synthetic.RAW, synthetic.RANDOM, *forms, synthetic.NAIVE, synthetic.CONTINUOUS]
+    found = models_of(map(record, models)).values()
+    assert [model.label for model in found] == [
+        *("VQ-VAE", "VAE"),
+        *(f"{title} bits={bits}" for title in ("Components", "Mixture") for bits in (45, 100, 200)),
+        *("Random encoder", "Raw series"),
+    ]
+    assert [model.label for model in found if not model.fitted] == ["Random encoder", "Raw series"]
+    assert [model.label for model in found if not model.coded] == ["VAE", "Raw series"]
+    shapes = {model.kind("bits"): {m.shape for m in found if m.kind("bits") == model.kind("bits")}
+              for model in found if model.fitted}  # fmt: skip
+    assert len(set.union(*shapes.values())) == sum(map(len, shapes.values())) == 4
+    assert len({model.colour for model in found}) == len(found)
 
 
 @pytest.mark.parametrize("count", [1, 3, 30])

@@ -65,12 +65,14 @@ def train(
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Option(help="Folder for the model, its log and its results.")],
     source: Source,
-    recipe: Annotated[str, typer.Option(help="Method; all are named below.")] = "bt-vqvae",
+    recipe: Annotated[str, typer.Option(help="Method; all are named below.")] = "mixture",
     device: Device = "auto",
 ) -> None:
     """Train one model. Any setting of the configuration is an option too.
 
-    Example: [bold]twincode train GunPoint --gamma 1 --epochs 50 --out run[/bold]
+    Example: [bold]twincode train GunPoint --bits 200 --out run[/bold]
+
+    Example: [bold]twincode train GunPoint --recipe bt-vqvae --gamma 1 --epochs 50 --out run[/bold]
 
     Stop it at any time; the same command goes on where it was.
     """

@@ -12,12 +12,13 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
 from twincode.closed_form import levels as tables
 from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
+from twincode.closed_form.books import Book
 from twincode.closed_form.calibration import (
     WEIGHT,
     Calibration,
@@ -34,7 +35,7 @@ from twincode.closed_form.sample import check_series, reservoir
 from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, zero_tail
 from twincode.errors import TwincodeError
 
-Rate = Literal["capped", "average"]
+RATES = ("average", "capped")
 # Steps a series may choose from where the rate is capped, in sixteenths of an octave: two octaves
 # finer than the common one, and coarser ones enough for series far larger than any in train.
 FINER, STEPS = 32, 128
@@ -67,6 +68,8 @@ class MixtureCoder:
     ``bits`` in the mean over series like those of train.
     """
 
+    takes_any_length: ClassVar[bool] = True
+
     channels: int
     length: int
     window: int
@@ -88,7 +91,7 @@ class MixtureCoder:
         batches: torch.Tensor | Iterable[torch.Tensor],
         bits: int,
         generator: torch.Generator,
-        rate: Rate = "capped",
+        rate: str = "capped",
         window: int | None = None,
         modes: int | None = None,
     ) -> Self:
@@ -181,24 +184,25 @@ class MixtureCoder:
         """Number of windows of a series of ``length`` steps."""
         return -(-length // self.window)
 
-    def sizes_of(self, length: int) -> tuple[int, ...]:
-        """Number of codes of each token of a series of ``length`` steps."""
+    def books_of(self, length: int) -> tuple[Book, ...]:
+        """Steps, modes, and the levels of each component, of a series of ``length`` steps."""
         t = self.windows_of(length)
-        steps = (STEPS,) if self.capped else ()
-        levels = [2 * int(largest) + 1 for largest in self._largest for _ in range(t)]
-        return (*steps, *(len(self.mean),) * t, *levels)
+        steps = (Book("step", 1, STEPS),) if self.capped else ()
+        levels = (
+            Book(f"component {rank}", t, 2 * largest + 1)
+            for rank, largest in enumerate(self._largest.tolist(), 1)
+        )
+        return (*steps, Book("mode", t, len(self.mean)), *levels)
 
-    @property
-    def codebook_sizes(self) -> tuple[int, ...]:
-        """Number of codes of each token."""
-        return self.sizes_of(self.length)
+    def _tokens(self, t: int) -> int:
+        return int(self.capped) + t * (1 + self.ratio.shape[1])
 
     @cached_property
     def _largest(self) -> torch.Tensor:
         reach = FINER if self.capped else 0
         return tables.largest_level(self.ratio.amax(0) + reach)
 
-    def bits_of(self, codes: torch.Tensor) -> torch.Tensor:
+    def bits_of(self, codes: torch.Tensor, _length: int | None = None) -> torch.Tensor:
         """Bits (n,) that each series takes, arithmetically coded; see ``pack``."""
         offset, modes, levels = self._split(codes)
         ratio = self.ratio[modes] - offset[:, None, None]
@@ -219,7 +223,7 @@ class MixtureCoder:
         parts = [
             self._encode(part) for part in x.split(max(1, 200_000 // (t * self.ratio.shape[1])))
         ]
-        return torch.cat(parts) if parts else torch.empty(0, len(self.sizes_of(x.shape[2]))).long()
+        return torch.cat(parts) if parts else torch.empty(0, self._tokens(t), dtype=torch.long)
 
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
         windows = cut_windows(x, self.window)
@@ -448,7 +452,7 @@ class MixtureCoder:
                 state = _NEXT[state][size & 1]
             rows.append((offset, modes[1:], levels))
         if not rows:
-            return torch.empty(0, len(self.sizes_of(length)), dtype=torch.long)
+            return torch.empty(0, self._tokens(t), dtype=torch.long)
         offsets, all_modes, all_levels = (
             torch.tensor(column) for column in zip(*rows, strict=True)
         )

@@ -1,12 +1,12 @@
 """Patches and residual k-means, with codebooks shared over time: the tokenizer ``patch-rvq``."""
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 
+from twincode.closed_form.books import Book, fixed_bits, fixed_bits_of
 from twincode.closed_form.calibration import cut_windows, join_windows
 from twincode.closed_form.components import split_bits
 from twincode.closed_form.kmeans import kmeans
@@ -14,21 +14,88 @@ from twincode.closed_form.sample import check_series, reservoir
 from twincode.errors import TwincodeError
 
 MOST_PATCHES = 20_000  # that a codebook is fitted on
-COARSEST = 16  # steps of a patch, where bits allow no finer ones
+MOST_TO_CHOOSE = 2000  # series by which sizes are chosen
+SIZES = (4, 8, 16, 32, 64)
+# Fewer series cannot tell which sizes are best: patches are this long then, where bits allow.
+FEWEST_TO_CHOOSE, USUAL = 4, 16
+
+# Patch sizes from coarse to fine, and the bits a series that each is given.
+Plan = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class PatchLevel:
+    """Series as patches of ``patch`` steps, each a sum of codewords, one of each codebook (K, D).
+
+    Codebooks are stages, each fitted on what the ones before it left.
+    """
+
+    patch: int
+    codebooks: tuple[torch.Tensor, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        series: torch.Tensor,
+        patch: int,
+        bits: int,
+        generator: torch.Generator,
+        bits_per_token: int,
+    ) -> Self:
+        """Fit on ``series`` (n, C, L); bits fewer than there are patches are not spent."""
+        residual = cut_windows(series, patch).flatten(0, 1)
+        kept = torch.randperm(len(residual), generator=generator)[:MOST_PATCHES]
+        residual = residual[kept]
+        codebooks = []
+        for size in split_bits(max(1, bits // -(-series.shape[2] // patch)), bits_per_token):
+            book = kmeans(residual, size, generator)
+            residual = residual - book[torch.cdist(residual, book).argmin(1)]
+            codebooks.append(book)
+        return cls(patch, tuple(codebooks))
+
+    def patches_of(self, length: int) -> int:
+        """Number of patches of a series of ``length`` steps."""
+        return -(-length // self.patch)
+
+    def encode(self, x: torch.Tensor, beam: int) -> torch.Tensor:
+        """Codes (n, stages, t) of series ``x`` (n, C, T), by a beam search patch by patch."""
+        windows = cut_windows(x, self.patch)
+        n, t, D = windows.shape
+        residual = windows.reshape(n * t, 1, D)
+        error = residual.new_zeros(n * t, 1)
+        codes = torch.empty(n * t, 1, 0, dtype=torch.long)
+        for book in self.codebooks:
+            change = book.square().sum(1) - 2 * residual @ book.T
+            total = (error[:, :, None] + change).flatten(1)
+            error, best = total.topk(min(beam, total.shape[1]), largest=False)
+            parent, code = (best // len(book))[:, :, None], best % len(book)
+            residual = residual.gather(1, parent.expand(-1, -1, D)) - book[code]
+            codes = codes.gather(1, parent.expand(-1, -1, codes.shape[2]))
+            codes = torch.cat([codes, code[:, :, None]], 2)
+        winner = error.argmin(1)
+        return codes[torch.arange(n * t), winner].view(n, t, -1).transpose(1, 2)
+
+    def decode(self, codes: torch.Tensor, channels: int) -> torch.Tensor:
+        """Series (n, C, t patch) of ``codes`` (n, stages, t)."""
+        windows = torch.zeros(len(codes), codes.shape[2], self.codebooks[0].shape[1])
+        for book, stage in zip(self.codebooks, codes.unbind(1), strict=True):
+            windows += book[stage]
+        return join_windows(windows, channels)
 
 
 @dataclass(frozen=True)
 class PatchCoder:
-    """Series as patches of ``patch`` steps, each a sum of codewords, one of each codebook (K, D).
+    """Series as a sum of levels of patches, coarse ones first; see ``PatchLevel``.
 
-    A patch's codes come one after another: the codebooks are stages, each fitted on what the ones
-    before it left. Codebooks do not depend on the place, so any length can be coded.
+    The codes of a level come stage after stage, and those of a stage along time. Codebooks do not
+    depend on the place, so any length can be coded.
     """
+
+    takes_any_length: ClassVar[bool] = True
 
     channels: int
     length: int
-    patch: int
-    codebooks: tuple[torch.Tensor, ...]
+    levels: tuple[PatchLevel, ...]
     beam: int = 8
 
     @classmethod
@@ -42,111 +109,122 @@ class PatchCoder:
     ) -> Self:
         """Fit on series (n, C, L), or on batches of them, read once in bounded memory.
 
-        The patch is the size with the least error on a quarter of train held out, among sizes
-        that share ``bits`` evenly; a rest of fewer bits than there are patches is not spent.
+        One size of patches with all bits, or a coarse one with a token a patch and a fine one with
+        the rest: what has the least error on a quarter of train held out.
         """
         series = reservoir(batches, generator)
         n, _, L = series.shape
         series = series[torch.randperm(n, generator=generator)]
-        held = torch.arange(n) % 4 == 0
-        best, least = 0, math.inf
-        counts = sorted({min(L, bits, max(1, round(L / size))) for size in (4, 8, 16, 32, 64, L)})
-        for count in counts if n > 3 else [min(L, bits, max(1, L // COARSEST))]:
-            size = -(-L // count)
-            trial = cls._fit_size(
-                series[~held] if n > 3 else series, size, bits, generator, bits_per_token, beam
-            )
-            some = series[held][:300]
-            error = float((trial.decode(trial.encode(some)) - some).square().mean()) if n > 3 else 0
-            if error < least:
-                best, least = size, error
-        return cls._fit_size(series, best, bits, generator, bits_per_token, beam)
+        if n < FEWEST_TO_CHOOSE:
+            usual = -(-L // min(L, bits, max(1, L // USUAL)))
+            return cls._fit(series, ((usual, bits),), generator, bits_per_token, beam)
+        some = series[:MOST_TO_CHOOSE]
+        held = torch.arange(len(some)) % 4 == 0
+
+        def held_out_error(plan: Plan) -> float:
+            trial = cls._fit(some[~held], plan, generator, bits_per_token, beam)
+            return float((trial.decode(trial.encode(some[held])) - some[held]).square().mean())
+
+        best = min(_plans(L, bits, bits_per_token), key=held_out_error)
+        return cls._fit(series, best, generator, bits_per_token, beam)
 
     @classmethod
-    def _fit_size(
+    def _fit(
         cls,
         series: torch.Tensor,
-        patch: int,
-        bits: int,
+        plan: Plan,
         generator: torch.Generator,
         bits_per_token: int,
         beam: int,
     ) -> Self:
         _, C, L = series.shape
-        residual = cut_windows(series, patch).flatten(0, 1)
-        kept = torch.randperm(len(residual), generator=generator)[:MOST_PATCHES]
-        residual = residual[kept]
-        codebooks = []
-        for size in split_bits(max(1, bits // -(-L // patch)), bits_per_token):
-            book = kmeans(residual, size, generator)
-            residual = residual - book[torch.cdist(residual, book).argmin(1)]
-            codebooks.append(book)
-        return cls(C, L, patch, tuple(codebooks), beam)
+        residual, levels = series, []
+        for patch, bits in plan:
+            level = PatchLevel.fit(residual, patch, bits, generator, bits_per_token)
+            levels.append(level)
+            if len(levels) < len(plan):
+                residual = residual - level.decode(level.encode(residual, beam), C)[:, :, :L]
+        return cls(C, L, tuple(levels), beam)
 
-    def sizes_of(self, length: int) -> tuple[int, ...]:
-        """Number of codes of each token of a series of ``length`` steps."""
-        return tuple(len(book) for book in self.codebooks) * -(-length // self.patch)
+    def books_of(self, length: int) -> tuple[Book, ...]:
+        """A codebook a stage, for all patches of a series of ``length`` steps."""
+        return tuple(
+            Book(f"{level.patch} steps, stage {i}", level.patches_of(length), len(book))
+            for level in self.levels
+            for i, book in enumerate(level.codebooks, 1)
+        )
 
     @property
-    def codebook_sizes(self) -> tuple[int, ...]:
-        """Number of codes of each token."""
-        return self.sizes_of(self.length)
+    def codebooks(self) -> tuple[torch.Tensor, ...]:
+        """Those of all stages, (K, D) each."""
+        return tuple(book for level in self.levels for book in level.codebooks)
 
     @property
     def bits(self) -> float:
         """Bits a series of the fitted length, at a fixed rate."""
-        return math.log2(math.prod(self.codebook_sizes))
+        return fixed_bits(self.books_of(self.length))
+
+    def bits_of(self, codes: torch.Tensor, length: int | None = None) -> torch.Tensor:
+        """Bits (n,) that each series of ``length`` steps takes."""
+        return fixed_bits_of(codes, self.books_of(length or self.length))
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Codes (n, tokens) of series ``x`` (n, C, T), of any length T, patch after patch."""
+        """Codes (n, tokens) of series ``x`` (n, C, T), of any length T."""
         x = check_series(x, (self.channels, x.shape[-1]))
-        windows = cut_windows(x, self.patch)
-        n, t, D = windows.shape
-        residual = windows.reshape(n * t, 1, D)
-        error = residual.new_zeros(n * t, 1)
-        codes = torch.empty(n * t, 1, 0, dtype=torch.long)
-        for book in self.codebooks:
-            change = book.square().sum(1) - 2 * residual @ book.T
-            total = (error[:, :, None] + change).flatten(1)
-            error, best = total.topk(min(self.beam, total.shape[1]), largest=False)
-            parent, code = (best // len(book))[:, :, None], best % len(book)
-            residual = residual.gather(1, parent.expand(-1, -1, D)) - book[code]
-            codes = codes.gather(1, parent.expand(-1, -1, codes.shape[2]))
-            codes = torch.cat([codes, code[:, :, None]], 2)
-        winner = error.argmin(1)
-        return codes[torch.arange(n * t), winner].reshape(n, t * len(self.codebooks))
+        codes = []
+        for level in self.levels:
+            own = level.encode(x, self.beam)
+            x = x - level.decode(own, self.channels)[:, :, : x.shape[2]]
+            codes.append(own.flatten(1))
+        return torch.cat(codes, 1)
 
     def decode(self, codes: torch.Tensor, length: int | None = None) -> torch.Tensor:
-        """Series (n, C, T) of ``codes`` (n, tokens); T is ``length``, else the fitted length where
-        the number of patches agrees with it, else that of all patches."""
-        t, odd = divmod(codes.shape[1], len(self.codebooks))
-        if odd or not t:
-            raise TwincodeError(f"this coder makes no codes of {codes.shape[1]} tokens")
-        stages = codes.view(len(codes), t, len(self.codebooks))
-        windows = torch.zeros(len(codes), t, self.codebooks[0].shape[1])
-        for stage, book in enumerate(self.codebooks):
-            windows += book[stages[:, :, stage]]
-        if length is None:
-            length = self.length if t == -(-self.length // self.patch) else t * self.patch
-        return join_windows(windows, self.channels)[:, :, :length]
+        """Series (n, C, T) of ``codes`` (n, tokens); T is ``length``, else the fitted length."""
+        length = length or self.length
+        sizes = [level.patches_of(length) * len(level.codebooks) for level in self.levels]
+        if codes.shape[1] != sum(sizes):
+            raise TwincodeError(
+                f"series of {length} steps have {sum(sizes)} tokens, not {codes.shape[1]}"
+            )
+        x = torch.zeros(len(codes), self.channels, length)
+        for level, own in zip(self.levels, codes.split(sizes, 1), strict=True):
+            stages = own.unflatten(1, (len(level.codebooks), -1))
+            x += level.decode(stages, self.channels)[:, :, :length]
+        return x
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything as tensors, for safetensors."""
-        books = {f"codebook.{i}": book for i, book in enumerate(self.codebooks)}
+        numbers = {name: getattr(self, name) for name in ("channels", "length", "beam")}
+        patches = [level.patch for level in self.levels]
         return {
+            **{name: torch.tensor(value) for name, value in numbers.items()},
+            "patches": torch.tensor(patches),
             **{
-                name: torch.tensor(getattr(self, name))
-                for name in ("channels", "length", "patch", "beam")
+                f"codebook.{i}.{j}": book
+                for i, level in enumerate(self.levels)
+                for j, book in enumerate(level.codebooks)
             },
-            **books,
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, torch.Tensor]) -> Self:
         """The coder whose ``state`` this is."""
-        count = sum(name.startswith("codebook.") for name in state)
-        books = tuple(state[f"codebook.{i}"] for i in range(count))
-        channels, length, patch, beam = (
-            int(state[name]) for name in ("channels", "length", "patch", "beam")
-        )
-        return cls(channels, length, patch, books, beam)
+        levels = []
+        for i, patch in enumerate(state["patches"].tolist()):
+            count = sum(name.startswith(f"codebook.{i}.") for name in state)
+            books = tuple(state[f"codebook.{i}.{j}"] for j in range(count))
+            levels.append(PatchLevel(patch, books))
+        channels, length, beam = (int(state[name]) for name in ("channels", "length", "beam"))
+        return cls(channels, length, tuple(levels), beam)
+
+
+def _plans(length: int, bits: int, bits_per_token: int) -> Iterator[Plan]:
+    """One size for all bits, then pairs of sizes, those that ``bits`` allow."""
+    counts = {min(length, bits, max(1, round(length / size))) for size in (*SIZES, length)}
+    singles = [-(-length // count) for count in sorted(counts)]
+    yield from (((patch, bits),) for patch in singles)
+    for coarse in singles:
+        spent = -(-length // coarse) * bits_per_token
+        for fine in singles:
+            if 2 * fine <= coarse < length and bits - spent >= -(-length // fine):
+                yield ((coarse, spent), (fine, bits - spent))

@@ -10,9 +10,15 @@ from twincode.tokenizers import Tokenizer, embed
 
 
 def evaluate_tokenizer(
-    tokenizer: Tokenizer, split: Split, metrics: Sequence[Settings], readouts: Sequence[str]
+    tokenizer: Tokenizer,
+    split: Split,
+    metrics: Sequence[Settings],
+    readouts: Sequence[str],
+    last: bool = True,
 ) -> list[Measurement]:
     """What the metrics measure: features under every readout, then the model as a whole.
+
+    Where it is not the ``last`` evaluation of a run, evaluators that are for the end are left out.
 
     The tokenizer's parameters and buffers, its mode and the random streams are left as they were.
     What cannot be measured, for want of labels, codes or a decoder, is left out; without test
@@ -21,6 +27,7 @@ def evaluate_tokenizer(
     if not len(split.x_test):
         return []
     evaluators = [METRICS.build(settings) for settings in metrics]
+    evaluators = [each for each in evaluators if last or not each.at_the_end]
     judged = Judged(
         tokenizer, split, embed(tokenizer, split.x_train), embed(tokenizer, split.x_test)
     )

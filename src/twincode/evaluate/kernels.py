@@ -4,15 +4,91 @@ MiniROCKET features (Dempster, Schmidt and Webb, KDD 2021, by aeon) and a ridge 
 penalty is chosen by leave-one-out on train. Labels are used here only.
 """
 
+import hashlib
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from twincode.errors import TwincodeError
+from twincode.evaluate.metric import Evaluator, Judged, Labels, Metric
+from twincode.evaluate.reconstruction import decoded_series
+from twincode.settings import Settings
 
 SHORTEST = 9  # length of MiniROCKET's kernels
 PENALTIES = np.logspace(-3, 3, 10)
 
 Floats = npt.NDArray[np.floating]
+
+# Accuracies from original series, which many models share, by what they were measured on.
+_ORIGINAL: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class KernelsSettings(Settings):
+    """Number of ``kernels`` features, and of train series the classifier learns from at most."""
+
+    kernels: int = 10_000
+    kernels_series: int = 2000
+    kernels_seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.check_at_least(84, "kernels")  # MiniROCKET has so many kinds of kernel
+        self.check_at_least(2, "kernels_series")
+        self.check_at_least(0, "kernels_seed")
+
+
+class Kernels(Evaluator):
+    """What decoded series still tell of the classes: see ``kernels_accuracy``.
+
+    Measured at the end of a run alone.
+    """
+
+    metrics = (
+        Metric("kernels", "Accuracy of decoded series", better="higher", labels=True),
+        Metric("retained_accuracy", "Retained accuracy", better="higher", labels=True),
+    )
+    at_the_end = True
+
+    def __init__(self, settings: KernelsSettings) -> None:
+        super().__init__(settings)
+        self.own = settings
+
+    def measure(self, judged: Judged) -> dict[str, float]:
+        """Accuracy from decoded series, and over that from the original ones.
+
+        Nothing without a decoder, or labels of at least two classes in train.
+        """
+        split = judged.split
+        if not judged.tokenizer.has_decoder or split.y_train is None or split.y_test is None:
+            return {}
+        draw = np.random.default_rng(self.own.kernels_seed)
+        rows = np.sort(draw.permutation(len(split.y_train))[: self.own.kernels_series])
+        labels = split.y_train[rows], split.y_test
+        if len(np.unique(labels[0])) < 2:
+            return {}
+        original = split.x_train[rows], split.x_test
+        decoded = (decoded_series(judged.tokenizer, part) for part in original)
+        accuracy = self._accuracy([part.numpy() for part in decoded], labels)
+        of_original = self._of_original([part.cpu().numpy() for part in original], labels)
+        return {
+            "kernels": accuracy,
+            "retained_accuracy": retained_accuracy(accuracy, of_original),
+        }
+
+    def _accuracy(self, parts: list[Floats], labels: tuple[Labels, Labels]) -> float:
+        train, test = parts
+        own = self.own
+        return kernels_accuracy(train, labels[0], test, labels[1], own.kernels_seed, own.kernels)
+
+    def _of_original(self, parts: list[Floats], labels: tuple[Labels, Labels]) -> float:
+        known = hashlib.sha256(repr((self.own, *(each.shape for each in parts))).encode())
+        for array in (*parts, *labels):
+            known.update(array.tobytes())
+        name = known.hexdigest()
+        if name not in _ORIGINAL:
+            _ORIGINAL[name] = self._accuracy(parts, labels)
+        return _ORIGINAL[name]
 
 
 def kernels_accuracy(

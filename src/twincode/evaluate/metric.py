@@ -86,10 +86,11 @@ class Evaluator:
     ``metrics`` are what it measures, in the order of display. An evaluator of features overrides
     ``probe``, which is called for every readout; one of the model as a whole overrides ``measure``.
     Both change nothing in what they are given, and leave out what cannot be measured for want of
-    labels, codes or a decoder.
+    labels, codes or a decoder. What takes long says ``at_the_end``, and is not asked on the way.
     """
 
     metrics: Sequence[Metric]
+    at_the_end: bool = False
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

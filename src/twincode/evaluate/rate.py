@@ -1,4 +1,4 @@
-"""What codes cost and what they keep: rate, distortion, and the bound between them.
+"""What codes cost, and the least error that so many bits allow.
 
 Cover and Thomas, *Elements of Information Theory* (2006): rate distortion of Gaussian vectors,
 10.3.3; arithmetic coding and cross-entropy, 13.3. Codes are whole numbers (n, tokens).
@@ -6,15 +6,60 @@ Cover and Thomas, *Elements of Information Theory* (2006): rate distortion of Ga
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from twincode.errors import TwincodeError
+from twincode.evaluate.metric import Evaluator, Judged, Metric
+from twincode.quantize import Layout
 
 Floats = npt.NDArray[np.floating]
 Codes = npt.NDArray[np.integer]
+
+
+class Rate(Evaluator):
+    """Bits that test series take, what they could be entropy coded in, and the bound at these bits.
+
+    Without codes there is no rate and no bound, but still the size of the model.
+    """
+
+    metrics = (
+        Metric("bits", "Bits a series"),
+        Metric("bits_per_step", "Bits a step"),
+        Metric("entropy_bits", "Cross-entropy, bits"),
+        Metric("bound", "Gaussian bound, NMSE"),
+        Metric("model_bytes", "Bytes of the model"),
+    )
+
+    def measure(self, judged: Judged) -> dict[str, float]:
+        """All five; ``bound`` only where test series vary."""
+        tokenizer, x = judged.tokenizer, judged.split.x_test
+        state = tokenizer.state_dict().values()
+        told = {"model_bytes": float(sum(v.numel() * v.element_size() for v in state))}
+        train, test = judged.train.codes, judged.test.codes
+        if train is None or test is None:
+            return told
+        bits = float(tokenizer.bits_of(test).double().mean())
+        layout = tokenizer.layout
+        sizes = np.repeat(layout.codebook_sizes, layout.widths).tolist() * test.shape[1]
+        frequencies = token_frequencies(_tokens(train, layout), sizes)
+        entropy = cross_entropy_bits(_tokens(test, layout), frequencies)
+        told |= {
+            "bits": bits,
+            "bits_per_step": bits / x[0].numel(),
+            "entropy_bits": float(entropy.mean()),
+        }
+        bound = bound_nmse(x.cpu().numpy(), bits)
+        return told if math.isnan(bound) else {**told, "bound": bound}
+
+
+def _tokens(codes: Tensor, layout: Layout) -> Codes:
+    """Codes (n, H, W) as tokens (n, H * W), each counted from 0 in its own codebook."""
+    return np.concatenate([part.numpy() for part in layout.split(codes)], axis=2).reshape(
+        len(codes), -1
+    )
 
 
 def fixed_rate_bits(codebook_sizes: Sequence[int]) -> float:
@@ -89,22 +134,3 @@ def bound_nmse(x: Floats, bits: float) -> float:
     eigenvalues = np.linalg.eigvalsh(np.cov(flat.T, bias=True).reshape(flat.shape[1], -1))
     variance = float(flat.var())
     return gaussian_bound(eigenvalues, bits) / flat.shape[1] / variance if variance else math.nan
-
-
-def histogram_pyramid(codes: Codes, codebook_size: int, levels: int = 3) -> Floats:
-    """Counts of codes over a pyramid of windows: all places, halves, quarters, ... (n, features).
-
-    ``codes`` (n, T) share one codebook and follow time. Level l cuts time into 2^l windows, as
-    even as T allows; features are relative frequencies within a window, in the order of levels,
-    windows and codes. After Lazebnik, Schmid and Ponce, "Beyond bags of features" (CVPR 2006).
-    """
-    _check_codes(codes, [codebook_size] * codes.shape[1])
-    parts = []
-    for level in range(levels):
-        edges = np.linspace(0, codes.shape[1], 2**level + 1).round().astype(int)
-        for start, end in pairwise(edges):
-            window = codes[:, start:end]
-            counts = np.zeros((len(codes), codebook_size))
-            np.add.at(counts, (np.arange(len(codes))[:, None], window), 1.0)
-            parts.append(counts / max(1, end - start))
-    return np.concatenate(parts, 1)

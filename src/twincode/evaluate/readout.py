@@ -18,6 +18,7 @@ Rows = NDArray[np.float32]
 Readout = Callable[[Tensor, Tensor | None, Layout], Rows | None]
 
 SCALED_RANGE = (-1.0, 1.0)
+PYRAMID = (1, 2, 4)  # windows a level
 
 
 def flatten(latents: Tensor, codes: Tensor | None, layout: Layout) -> Rows:
@@ -43,14 +44,45 @@ def histogram(latents: Tensor, codes: Tensor | None, layout: Layout) -> Rows | N
     if codes is None:
         return None
     layout.check(codes)
+    return _to_numpy(frequencies(codes, layout.codebook_size))
+
+
+def pyramid(latents: Tensor, codes: Tensor | None, layout: Layout) -> Rows | None:
+    """``histogram`` of all columns, of their halves and of their quarters: (n, features).
+
+    Each grid of the layout is cut by itself, as evenly as its columns allow; windows of which there
+    are more than columns are left out. Features come grid by grid, level by level, window by
+    window, row by row. After Lazebnik, Schmid and Ponce, "Beyond bags of features" (CVPR 2006).
+    """
+    del latents
+    if codes is None:
+        return None
+    layout.check(codes)
+    windows = (
+        frequencies(window, grid.codebook_size)
+        for grid, own in zip(layout.grids, layout.split(codes), strict=True)
+        for count in PYRAMID
+        if count <= grid.width
+        for window in own.tensor_split(count, dim=2)
+    )
+    return _to_numpy(torch.cat(list(windows), dim=1))
+
+
+def frequencies(codes: Tensor, codebook_size: int) -> Tensor:
+    """Square roots of how often each of K codes stands in each row: (n, H, W) -> (n, H*K)."""
     n, H = codes.shape[:2]
     rows = torch.arange(n * H, device=codes.device).view(n, H, 1)
-    cells = (rows * layout.codebook_size + codes).flatten()
-    counts = torch.bincount(cells, minlength=n * H * layout.codebook_size)
-    return _to_numpy(counts.view(n, H * layout.codebook_size).sqrt())
+    cells = (rows * codebook_size + codes).flatten()
+    counts = torch.bincount(cells, minlength=n * H * codebook_size)
+    return counts.view(n, H * codebook_size).float().sqrt()
 
 
-READOUTS: dict[str, Readout] = {"flatten": flatten, "mean": mean, "histogram": histogram}
+READOUTS: dict[str, Readout] = {
+    "flatten": flatten,
+    "mean": mean,
+    "histogram": histogram,
+    "pyramid": pyramid,
+}
 
 
 def readout_features(name: str, latents: Tensor, codes: Tensor | None, layout: Layout) -> Rows:

@@ -57,6 +57,11 @@ def reconstruction_errors(tokenizer: Tokenizer, x: Tensor) -> dict[str, float]:
     return {**errors, "reconstruction": sum(errors.values())}
 
 
+def decoded_series(tokenizer: Tokenizer, x: Tensor) -> Tensor:
+    """x (n, C, L) through the codes and back, on the CPU."""
+    return torch.cat([tokenizer.reconstruct(batch)["time"][1].cpu() for batch in batches(x)])
+
+
 def series_errors(tokenizer: Tokenizer, x: Tensor) -> Tensor:
     """Mean squared error in time of each series of x (n, C, L): shape (n,), on the CPU."""
     parts = []

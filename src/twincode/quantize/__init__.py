@@ -1,5 +1,6 @@
 """Quantisers by name. A new one is a file with its settings and a Quantizer, and a line here."""
 
+from twincode.quantize.closed_form import ClosedFormQuantizer
 from twincode.quantize.finite_scalar import FiniteScalarQuantizer, FiniteScalarSettings
 from twincode.quantize.gaussian import GaussianBottleneck, GaussianSettings
 from twincode.quantize.grids import Grid, Layout, side_by_side
@@ -22,6 +23,7 @@ QUANTIZERS.register("identity", Identity)
 
 __all__ = [
     "QUANTIZERS",
+    "ClosedFormQuantizer",
     "CodebookSettings",
     "FiniteScalarQuantizer",
     "FiniteScalarSettings",

@@ -125,11 +125,17 @@ def comparable(results: Results, measure: Measure) -> pd.DataFrame:
     """
     found: dict[str, list[float]] = {}
     for model in results.models:
-        keys = ((dataset, model.label, measure.key) for dataset in results.datasets)
-        means = [results.final[key].mean if key in results.final else math.nan for key in keys]
-        if (model.trained or measure.readout) and np.isfinite(means).mean() >= 0.5:
-            found[model.label] = means
-    return pd.DataFrame(found, index=list(results.datasets), dtype=float).dropna()
+        if model.fitted or measure.readout:
+            keys = ((dataset, model.label, measure.key) for dataset in results.datasets)
+            found[model.label] = [results.mean(*key) for key in keys]
+    return shared(pd.DataFrame(found, index=list(results.datasets), dtype=float))
+
+
+def shared(table: pd.DataFrame) -> pd.DataFrame:
+    """The part without gaps: models (columns) that have at least half of the data sets (rows), then
+    the data sets that all of those have.
+    """
+    return table.loc[:, table.notna().mean() >= 0.5].dropna()
 
 
 def ranking(results: Results, measure: Measure) -> Ranking | None:
@@ -149,20 +155,20 @@ def ranking(results: Results, measure: Measure) -> Ranking | None:
 
 
 def references(results: Results) -> Iterator[tuple[str, list[tuple[Model, Model]]]]:
-    """What trained models are compared with: a title, and pairs of a model and its base.
+    """What fitted models are compared with: a title, and pairs of a model and its base.
 
     The naive model (the first one where there is none), augmentation alone for twin models, and
     every untrained encoder. Of several bases a model has the one that differs least from it.
     """
-    trained = [model for model in results.models if model.trained]
-    naive = [model for model in trained if model.method == NAIVE]
-    if not naive or naive == trained:
-        naive = trained[:1]
-    augmented = [model for model in trained if model.method == AUGMENTED]
-    groups = [(naive, trained), (augmented, [model for model in trained if model.twin])]
-    controls = [m for m in results.models if not m.trained and m.settings["quantizer"] != "none"]
+    fitted = [model for model in results.models if model.fitted]
+    naive = [model for model in fitted if model.method == NAIVE]
+    if not naive or naive == fitted:
+        naive = fitted[:1]
+    augmented = [model for model in fitted if model.method == AUGMENTED]
+    groups = [(naive, fitted), (augmented, [model for model in fitted if model.twin])]
+    controls = [m for m in results.models if not m.fitted and not m.is_raw]
     for method in dict.fromkeys(model.method for model in controls):
-        groups.append(([model for model in controls if model.method == method], trained))
+        groups.append(([model for model in controls if model.method == method], fitted))
     for bases, models in groups:
         pairs = [(m, min(bases, key=m.distance)) for m in models if bases and m not in bases]
         if pairs:
@@ -181,7 +187,7 @@ def differences(results: Results) -> list[Difference]:
         for model, base in pairs:
             for measure in results.main_measures:
                 by_dataset = _paired(results, model, base, measure)
-                if by_dataset and (base.trained or measure.readout):
+                if by_dataset and (base.fitted or measure.readout):
                     entry = Difference(against, model, base, measure, by_dataset)
                     families.setdefault((measure.key, model.twin), []).append(entry)
                     found.append(entry)

@@ -33,11 +33,11 @@ class Exhibit:
 
 
 def exhibits_of(results: Results, dataset: str, *needed: str) -> list[Exhibit]:
-    """Of each trained model the run of the lowest seed that kept the arrays ``needed``."""
+    """Of each fitted model the run of the lowest seed that kept the arrays ``needed``."""
     found: dict[str, Exhibit] = {}
     for run in sorted(results.of_dataset(dataset), key=lambda run: run.seed):
         model = results.model_of(run)
-        if model.trained and model.label not in found and set(needed) <= set(run.exhibits):
+        if model.fitted and model.label not in found and set(needed) <= set(run.exhibits):
             classes = tuple(map(str, run.record["dataset"]["classes"]))
             found[model.label] = Exhibit(model, run.seed, classes, run.exhibits)
     return [found[model.label] for model in results.models if model.label in found]

@@ -6,13 +6,16 @@ seed.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twincode.labels import Settings, flat, label, telling, text_of
 
 NAIVE, AUGMENTED = "vqvae", "vqvae-augmented"
+BITS = "bits"  # the setting that asks for a rate
 _BUDGET = "thesis-"  # the same method with the authors' budget
+_RAW = "raw"  # the tokenizer that leaves series as they are
+_WITHOUT_CODES = ("gaussian", "identity")  # quantisers
 _INK, _GREY, _PALE = "#222222", "#80868f", "#b0a99f"
 # Hues that colour-blind readers can part (Okabe and Ito; Tol).
 HUES = (
@@ -24,15 +27,17 @@ _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down
 
 @dataclass(frozen=True)
 class Model:
-    """One row of the tables; one that was not ``trained`` is a control.
+    """One row of the tables; one that was not ``fitted`` is a control.
 
     ``settings`` are flat, ``codebook_size`` and the like; ``axes`` are those its label tells.
+    ``coded`` tells a model with codes from one whose latents are numbers.
     """
 
     label: str
     title: str
     method: str
-    trained: bool
+    fitted: bool
+    coded: bool
     twin: bool
     colour: str
     shape: str
@@ -44,6 +49,15 @@ class Model:
         names = {*self.settings, *other.settings}
         return sum(self.settings.get(name) != other.settings.get(name) for name in names)
 
+    @property
+    def is_raw(self) -> bool:
+        """Whether it is the series themselves."""
+        return not self.fitted and self.settings["quantizer"] == "none"
+
+    def kind(self, axis: str) -> str:
+        """Its label without one setting: what models that differ in that alone have in common."""
+        return label(self.title, {name: v for name, v in self.axes.items() if name != axis})
+
 
 def identity(record: Mapping[str, Any]) -> str:
     """What tells a run's model from others: its configuration as canonical JSON."""
@@ -53,7 +67,8 @@ def identity(record: Mapping[str, Any]) -> str:
 
 
 def models_of(runs: Iterable[Mapping[str, Any]], axes: Sequence[str] = ()) -> dict[str, Model]:
-    """Every model by its identity: the naive one, augmentation alone, others, twins, controls.
+    """Every model by its identity: networks (the naive one, augmentation alone, others, twins),
+    closed forms, controls.
 
     ``axes`` are settings that labels name first.
     """
@@ -68,19 +83,27 @@ def models_of(runs: Iterable[Mapping[str, Any]], axes: Sequence[str] = ()) -> di
         told |= {key: {n: each[n] for n in names if n in each} for key, each in own.items()}
     ordered = sorted(first, key=lambda key: (_place(first[key]), _order(told[key])))
     colours = _colours({key: first[key] for key in ordered})
-    return {
+    found = {
         key: Model(
             label=label(first[key]["title"], told[key]),
             title=first[key]["title"],
             method=first[key]["recipe"].removeprefix(_BUDGET),
-            trained=first[key]["epochs"] > 0,
+            fitted=_is_fitted(first[key]),
+            coded=_is_coded(first[key]["config"]),
             twin=first[key]["config"]["twin_loss"] is not None,
             colour=colours[key],
-            shape=_SHAPES[place % len(_SHAPES)] if first[key]["epochs"] else "stroke",
+            shape="stroke",
             settings=settings[key],
             axes=told[key],
         )
-        for place, key in enumerate(ordered)
+        for key in ordered
+    }
+    # A shape for each kind: the rates of one are told apart by where they stand.
+    kinds = list(dict.fromkeys(model.kind(BITS) for model in found.values()))
+    shapes = {kind: _SHAPES[place % len(_SHAPES)] for place, kind in enumerate(kinds)}
+    return {
+        key: replace(model, shape=shapes[model.kind(BITS)]) if model.fitted else model
+        for key, model in found.items()
     }
 
 
@@ -89,9 +112,26 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_closed_form(config: Mapping[str, Any]) -> bool:
+    """Whether its tokenizer takes no quantiser, as every network does, and still makes codes."""
+    return config["quantizer"] is None and config["tokenizer"]["name"] != _RAW
+
+
+def _is_fitted(record: Mapping[str, Any]) -> bool:
+    """Whether it has learnt from series, over epochs or in closed form."""
+    return record["epochs"] > 0 or _is_closed_form(record["config"])
+
+
+def _is_coded(config: Mapping[str, Any]) -> bool:
+    quantizer = config["quantizer"]
+    return _is_closed_form(config) or bool(quantizer and quantizer["name"] not in _WITHOUT_CODES)
+
+
 def _place(record: Mapping[str, Any]) -> tuple[int, str]:
+    if _is_closed_form(record["config"]):
+        return 4, record["title"]
     if not record["epochs"]:
-        return 5 if record["config"]["quantizer"] is None else 4, record["title"]
+        return 6 if record["config"]["quantizer"] is None else 5, record["title"]
     method = record["recipe"].removeprefix(_BUDGET)
     twin = record["config"]["twin_loss"] is not None
     return {NAIVE: 0, AUGMENTED: 1}.get(method, 3 if twin else 2), record["title"]
@@ -107,7 +147,7 @@ def _colours(records: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     titles: dict[str, list[str]] = {}
     for key, record in records.items():
         colours[key] = _PALE if record["config"]["quantizer"] is None else _GREY
-        if record["epochs"]:
+        if _is_fitted(record):
             titles.setdefault(record["title"], []).append(key)
     hues = iter(HUES * len(titles))
     for keys in titles.values():

@@ -199,6 +199,11 @@ class Results:
         pooled = {key: [v for own in by.values() for v in own] for key, by in self.last.items()}
         return {key: summary(values) for key, values in pooled.items()}
 
+    def mean(self, dataset: str, label: str, key: str) -> float:
+        """The mean of one of them, NaN where nothing was measured."""
+        found = self.final.get((dataset, label, key))
+        return found.mean if found else math.nan
+
 
 def load_results(folder: Path) -> Results:
     """Read a study's folder, the folder of a single run, or a study kept as ``runs.jsonl`` alone.

@@ -11,7 +11,7 @@ from twincode.report.runs import Results, Summary
 
 
 def cells(results: Results, dataset: str, measure: Measure) -> dict[str, Cell]:
-    """One measure of every model that has it on a data set, the best trained one marked."""
+    """One measure of every model that has it on a data set, the best fitted one marked."""
     keys = {model.label: (dataset, model.label, measure.key) for model in results.models}
     found = {name: results.final[key] for name, key in keys.items() if key in results.final}
     return written(results, found, measure.better)
@@ -23,14 +23,14 @@ def written(
     """Numbers by model as they are written, all with as many decimals, the best one marked."""
     if decimals is None:
         decimals = decimals_for(value.mean for value in values.values())
-    trained = {model.label for model in results.models if model.trained}
+    fitted = {model.label for model in results.models if model.fitted}
     texts = {name: number(value.mean, decimals) for name, value in values.items()}
-    ordered = sorted((values[name].mean, texts[name]) for name in values if name in trained)
+    ordered = sorted((values[name].mean, texts[name]) for name in values if name in fitted)
     best = ordered[-1 if better == "higher" else 0][1] if better and len(ordered) > 1 else None
     found = {}
     for name, value in values.items():
         spread = number(value.std, decimals) if math.isfinite(value.std) else ""
-        marked = name in trained and texts[name] == best
+        marked = name in fitted and texts[name] == best
         found[name] = Cell(texts[name], value.mean, spread, _hint(value, decimals), marked)
     return found
 

@@ -8,14 +8,17 @@ from typing import Any
 
 from twincode.config import NONE, Config, TrainingSettings, unread
 from twincode.errors import TwincodeError, unknown_name
-from twincode.recipes import is_alone, is_continuous, recipe
+from twincode.recipes import is_alone, is_closed_form, is_continuous, recipe
 from twincode.settings import field_types
 
-# The untrained controls of every table, and the settings that make each what it is. Of those of
-# training an untrained encoder knows only the batch that its codes are placed in.
+# The controls of every table, and the settings that make each what it is. Of those of training an
+# untrained encoder knows only the batch that its codes are placed in, a closed form nothing.
 _TRAINING = frozenset(field_types(TrainingSettings)) | {"continuous_share"}
+_FITTED = _TRAINING | {"readouts", "tokenizer"}
 _CONTROLS = {
-    "raw-series": _TRAINING | {"readouts", "tokenizer"},
+    "raw-series": _FITTED,
+    "pca-pq": _FITTED,
+    "patch-rvq": _FITTED,
     "random-encoder": _TRAINING - {"batch_size"},
     "random-encoder-continuous": _TRAINING - {"batch_size"} | {"quantizer"},
 }
@@ -37,12 +40,13 @@ class Study:
     setting, unless the recipe's own settings fix it. Parts are chosen first, so with
     ``quantizer`` over vq and fsq, ``codebook_size`` varies only where there is a codebook; gamma 0
     is the model without its twin loss. The controls belong to every study without being asked for,
-    along the axes that they have: the raw series, an untrained encoder (also without a codebook,
-    where a model has none) and, beside a twin loss, augmentation alone.
+    along the axes that they have: the raw series, the closed forms ``pca-pq`` and ``patch-rvq``, an
+    untrained encoder (also without a codebook, where a model has none) and, beside a twin loss,
+    augmentation alone.
     """
 
     datasets: tuple[str, ...]
-    recipes: tuple[str, ...] = ("vqvae", "vqvae-augmented", "bt-vqvae")
+    recipes: tuple[str, ...] = ("mixture", "vqvae", "vqvae-augmented", "bt-vqvae")
     axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     seeds: int = 3
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -104,7 +108,8 @@ class Study:
         configs = self._control("raw-series", 0, read)
         for seed in range(seeds):
             models = [each for name in trained for each in self._models(name, seed, read[name])]
-            configs += self._control("random-encoder", seed, read)
+            for name in ("pca-pq", "patch-rvq", "random-encoder"):
+                configs += self._control(name, seed, read)
             if any(map(is_continuous, models)):
                 configs += self._control("random-encoder-continuous", seed, read)
             configs += models
@@ -123,6 +128,8 @@ class Study:
         """A recipe along the axes; with a twin loss, augmentation alone goes before each."""
         own = {each: (value,) for each, value in self.overrides.get(name, {}).items()}
         base, shared = recipe(name, seed=seed), self._values
+        if is_closed_form(base):
+            shared = {each: v for each, v in shared.items() if each not in _FITTED}
         if _BUDGET & own.keys():
             shared = {each: v for each, v in shared.items() if each not in _BUDGET}
         values = {**shared, **own}

@@ -5,13 +5,22 @@ from functools import partial
 from twincode.quantize import QUANTIZERS, Quantizer
 from twincode.settings import Registry, Settings
 from twincode.tokenizers.bands import Bands, BandsSettings, build_bands
+from twincode.tokenizers.closed_form import (
+    ClosedFormTokenizer,
+    ComponentSettings,
+    MixtureSettings,
+    PatchSettings,
+    build_components,
+    build_mixture,
+    build_patches,
+)
 from twincode.tokenizers.contrastive import (
     ContrastiveSettings,
     ContrastiveVAE,
     build_contrastive_vae,
 )
 from twincode.tokenizers.plane import PlaneTokenizer
-from twincode.tokenizers.raw import RawSeries, build_raw_series
+from twincode.tokenizers.series import SeriesTokenizer, build_raw_series
 from twincode.tokenizers.tokenizer import (
     Embedded,
     Output,
@@ -34,6 +43,9 @@ from twincode.tokenizers.warm import Warm, WarmSettings, build_warm
 
 # Each is built from its settings, what makes a quantiser of D latent channels, C and L.
 TOKENIZERS: Registry[Tokenizer, TokenizerSettings] = Registry("tokenizer", TokenizerSettings)
+TOKENIZERS.register("mixture", build_mixture, MixtureSettings)
+TOKENIZERS.register("pca-pq", build_components, ComponentSettings)
+TOKENIZERS.register("patch-rvq", build_patches, PatchSettings)
 TOKENIZERS.register("vqvae", build_vqvae, VQVAESettings)
 TOKENIZERS.register("vqvae2", build_vqvae2, VQVAE2Settings)
 TOKENIZERS.register("bands", build_bands, BandsSettings)
@@ -65,11 +77,12 @@ __all__ = [
     "VQVAE",
     "VQVAE2",
     "Bands",
+    "ClosedFormTokenizer",
     "ContrastiveVAE",
     "Embedded",
     "Output",
     "PlaneTokenizer",
-    "RawSeries",
+    "SeriesTokenizer",
     "Tokenizer",
     "TokenizerSettings",
     "Warm",

@@ -1,5 +1,6 @@
 """The joint that holds the house together: what every tokenizer offers."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,12 +64,12 @@ class Tokenizer(nn.Module):
     are errors. A tokenizer that ``takes_background`` may be told in training which series are
     background, as a third argument of ``forward``, (B,) and boolean. Where levels or bands stand
     side by side in the grid, ``region_names`` says from left to right what they are. One that
-    ``fits_all`` places its codes in all train series, not in a first batch.
+    ``fits_all`` places its codes in all train series there are, not in a first batch.
     """
 
     has_decoder: bool = True
-    fits_all: bool = False
     takes_background: bool = False
+    fits_all: bool = False
     region_names: tuple[str, ...] = ()
 
     channels: int
@@ -82,6 +83,28 @@ class Tokenizer(nn.Module):
     def transform(self) -> STFT | None:
         """The transform it works on, where it has one."""
         return None
+
+    @property
+    def takes_any_length(self) -> bool:
+        """Whether it encodes series of other lengths than train's too."""
+        return False
+
+    def layout_of(self, length: int) -> Layout:
+        """The layout of codes of series of ``length`` steps."""
+        del length
+        return self.layout
+
+    @property
+    def bits_per_series(self) -> float:
+        """What the codes of a series cost, log2 of the codebook's size each; infinite without."""
+        if not self.layout.grids:
+            return math.inf
+        row = (grid.width * math.log2(grid.codebook_size) for grid in self.layout.grids)
+        return self.grid[0] * math.fsum(row)
+
+    def bits_of(self, codes: Tensor) -> Tensor:
+        """Bits (B,) that the codes (B, H, W) of each series take."""
+        return torch.full((len(codes),), self.bits_per_series)
 
     def forward(
         self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None
@@ -127,8 +150,13 @@ class Tokenizer(nn.Module):
             raise TwincodeError("this model is continuous: it has latents, but no codes")
         return codes
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """The series (B, C, L) that codes (B, H, W) stand for."""
+    def decode(self, codes: Tensor, length: int | None = None) -> Tensor:
+        """The series (B, C, L) that codes (B, H, W) stand for.
+
+        Raises TwincodeError for another ``length`` than train's where it ``takes_any_length`` not.
+        """
+        if length not in (None, self.length):
+            raise TwincodeError(f"this model decodes series of {self.length} steps, not {length}")
         self._check_decoder()
         with frozen(self):
             return self.series(self.quantizer.lookup(codes))
@@ -181,6 +209,8 @@ def embed(tokenizer: Tokenizer, x: Tensor) -> Embedded:
 def settle(tokenizer: Tokenizer, x: Tensor) -> None:
     """Let all running statistics be those of one training pass over x, a batch of it at most."""
     norms = [m for m in tokenizer.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
     momenta = [norm.momentum for norm in norms]
     modes = [(module, module.training) for module in tokenizer.modules()]
     for norm in norms:

@@ -125,7 +125,7 @@ class _Run:
                 self.log.write("epoch", **train_epoch(self.task, epoch))
                 self.epoch = epoch
                 if epoch in due:
-                    self._evaluate()
+                    self._evaluate(last=epoch == schedule.epochs)
                 self._tell_notice(last=False)
                 stop = agreed(interrupt.pending, self.task.device)
                 if stop or time.monotonic() - saved >= self.checkpoint_seconds:
@@ -134,7 +134,7 @@ class _Run:
                 if stop:
                     raise KeyboardInterrupt
         if schedule.epochs == 0 and schedule.evaluations:
-            self._evaluate()
+            self._evaluate(last=True)
 
     def finish(self, run: str) -> None:
         """Keep what was learnt and, last, the result."""
@@ -151,8 +151,8 @@ class _Run:
         if self.watch is not None:
             self.watch({"event": "stopping", "epoch": self.epoch})
 
-    def _evaluate(self) -> None:
-        if self.keeps and (found := self.task.evaluate()):
+    def _evaluate(self, last: bool) -> None:
+        if self.keeps and (found := self.task.evaluate(last)):
             self.log.write("evaluation", epoch=self.epoch, measurements=found)
 
     def _tell_notice(self, last: bool) -> None:

@@ -68,8 +68,11 @@ class Task(Protocol):
         """What the log says of the epoch beside its losses."""
         ...
 
-    def evaluate(self) -> list[dict[str, Any]]:
-        """Measurements of the task as it stands, as rows of the log. Nothing is moved."""
+    def evaluate(self, last: bool) -> list[dict[str, Any]]:
+        """Measurements of the task as it stands, as rows of the log. Nothing is moved.
+
+        ``last`` at the end of the run, where what takes long is measured too.
+        """
         ...
 
     def notice(self, log: RunLog, last: bool) -> Record | None:

@@ -163,13 +163,13 @@ class TokenizerTask:
             self.best.give_back(self.tokenizer)
         return told
 
-    def evaluate(self) -> list[dict[str, Any]]:
+    def evaluate(self, last: bool) -> list[dict[str, Any]]:
         """Every metric, of the tokenizer as it stands; none without a test part, or codes yet."""
         config = self.settings
         if not self._has_codes:
             return []
         found = evaluate_tokenizer(
-            self.tokenizer, self.split, config.metrics, config.evaluation.readouts
+            self.tokenizer, self.split, config.metrics, config.evaluation.readouts, last
         )
         return [each._asdict() for each in found]
 
@@ -294,7 +294,8 @@ class TokenizerTask:
 def place_codebook(tokenizer: Tokenizer, x: Tensor, batch_size: int, seed: int) -> None:
     """Let the running statistics be those of a first batch, and place codes in its latents.
 
-    A tokenizer that ``fits_all`` is given all series for both.
+    Of what ``fits_all`` the batch is all there is.
+
     Without the first, an untrained encoder would be judged on activations it never trains with,
     and its decoder too, which sees the codes: so the statistics are settled once more.
     """

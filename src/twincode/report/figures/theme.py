@@ -36,9 +36,14 @@ CONFIG: dict[str, Any] = {
 
 def models(channel: type[Any], shown: Sequence[Model], legend: bool = True) -> Any:
     """Models by their colours or shapes, in their order; ``channel`` is alt.Color or alt.Shape."""
-    values = [m.colour if channel is alt.Color else m.shape for m in shown]
-    scale = alt.Scale(domain=[m.label for m in shown], range=values)
-    return channel("model:N", scale=scale, legend=alt.Legend() if legend else None)
+    values = {m.label: m.colour if channel is alt.Color else m.shape for m in shown}
+    return named(channel, "model", values, legend)
+
+
+def named(channel: type[Any], field: str, values: Mapping[str, str], legend: bool = True) -> Any:
+    """The texts of a field by the colours or shapes that ``values`` gives them."""
+    scale = alt.Scale(domain=list(values), range=list(values.values()))
+    return channel(f"{field}:N", scale=scale, legend=alt.Legend() if legend else None)
 
 
 def wide(height: int, *layers: alt.Chart) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from twincode.labels import label
 from twincode.report.blocks import Control, Figure
 from twincode.report.compare import comparable
 from twincode.report.figures import theme
@@ -28,7 +27,7 @@ def trade_off(results: Results, dataset: str) -> Figure | None:
 
 def relative_trade_off(results: Results) -> Figure | None:
     """Every model over all data sets, relative to the naive one."""
-    naive = next((m.label for m in results.models if m.method == NAIVE and m.trained), "")
+    naive = next((m.label for m in results.models if m.method == NAIVE and m.fitted), "")
     values: dict[tuple[str, str], Summary] = {}
     for measure in results.main_measures:
         table = comparable(results, measure)
@@ -61,14 +60,14 @@ def _figure(
     costs = [m for m in results.main_measures if _is_cost(m) and m.key in present]
     gains = [m for m in results.main_measures if not _is_cost(m) and m.key in present]
     shown = [m for m in results.models if any(name == m.label for name, _ in values)]
-    placed = [m for m in shown if m.trained and any((m.label, c.key) in values for c in costs)]
+    placed = [m for m in shown if m.fitted and any((m.label, c.key) in values for c in costs)]
     if not gains or not placed:
         return None
     rows = []
     for model in shown:
         axis = next((each for each, value in model.axes.items() if is_number(value)), "")
-        kind = label(model.title, {n: v for n, v in model.axes.items() if n != axis})
-        row: dict[str, Any] = {"model": model.label, "kind": kind, "trained": model.trained}
+        row: dict[str, Any] = {"model": model.label, "kind": model.kind(axis)}
+        row["fitted"] = model.fitted
         row["along"] = model.axes.get(axis, math.nan)
         for measure in (*costs, *gains):
             mean, std, _ = values.get((model.label, measure.key), Summary(math.nan, math.nan, 0))
@@ -92,12 +91,12 @@ def _chart(models: tuple[Model, ...], units: tuple[str, str]) -> dict[str, Any]:
         color=theme.models(alt.Color, models), tooltip=["model:N", *told]
     )
     placed = every.transform_filter(
-        "datum.trained && isValid(datum['{cost}']) && isValid(datum['{gain}'])"
+        "datum.fitted && isValid(datum['{cost}']) && isValid(datum['{gain}'])"
     )
     bars = placed.mark_rule(opacity=0.6)
     return theme.wide(
         360,
-        every.transform_filter("!datum.trained").mark_rule(strokeDash=[5, 4]).encode(y=y),
+        every.transform_filter("!datum.fitted").mark_rule(strokeDash=[5, 4]).encode(y=y),
         placed.transform_filter("isValid(datum.along)")
         .mark_line(strokeWidth=1)
         .encode(x=x, y=y, detail="kind:N", order="along:Q", color=alt.value(theme.PALE)),

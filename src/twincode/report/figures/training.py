@@ -20,7 +20,7 @@ def training(results: Results, dataset: str) -> Figure | None:
     titles = {measure.key: measure.heading for measure in results.measures.values()}
     for run in results.of_dataset(dataset):
         model = results.model_of(run)
-        if not model.trained:
+        if not run.record["epochs"]:
             continue
         for epoch, readout, metric, value in run.evaluations():
             values.setdefault((key_of(metric, readout), model.label, epoch), []).append(value)

@@ -37,7 +37,7 @@ def _facts(results: Results, dataset: str) -> str:
     return (
         f"{data['n_train']} training and {data['n_test']} test series of length {data['length']}, "
         f"channels: {data['channels']}, {classes}. Means over seeds ± one sample standard "
-        "deviation; the best trained model is underlined, controls are grey."
+        "deviation; the best fitted model is underlined, controls are grey."
     )
 
 

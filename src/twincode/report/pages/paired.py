@@ -9,7 +9,7 @@ from twincode.report.runs import Results
 
 _COLUMNS = ("Model", "Mean difference", "p", "p, Holm", "Higher, lower on", "Data sets", "Pairs")
 _NOTE = (
-    "A trained model minus the model it is compared with, on the same data set and with the same "
+    "A fitted model minus the model it is compared with, on the same data set and with the same "
     "seed, at the last epoch. In the mean every data set counts the same. p is from a two-sided "
     f"Wilcoxon signed-rank test over the data sets' mean differences; under {FEWEST} data sets "
     "there is no test, for seeds of one data set are not independent data sets. Holm's correction "

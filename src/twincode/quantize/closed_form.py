@@ -1,0 +1,94 @@
+"""A closed-form coder in the place of a quantiser of series."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from twincode.closed_form import Coder
+from twincode.errors import TwincodeError
+from twincode.quantize.grids import Grid, Layout
+from twincode.quantize.quantizer import Quantized, Quantizer
+
+FitCoder = Callable[[Tensor, Generator], Coder]
+
+
+class ClosedFormQuantizer(Quantizer):
+    """z (B, C, 1, L), the series themselves -> decoded series, and codes (B, 1, tokens).
+
+    ``fit`` makes the coder in ``initialise``, of all series there are; ``read`` of stored tensors.
+    It computes on the CPU, wherever the series are.
+    """
+
+    loss_name = ""
+
+    def __init__(self, fit: FitCoder, read: Callable[[Mapping[str, Tensor]], Coder]) -> None:
+        super().__init__()
+        self._fit, self._read = fit, read
+        self._coder: Coder | None = None
+
+    @property
+    def coder(self) -> Coder:
+        """The fitted coder; TwincodeError before there is one."""
+        if self._coder is None:
+            raise TwincodeError("this closed-form tokenizer has not been fitted yet")
+        return self._coder
+
+    def layout(self, width: int) -> Layout:
+        """A grid for each codebook of series of ``width`` steps; none before it is fitted."""
+        if self._coder is None:
+            return Layout()
+        return Layout(tuple(Grid(*book) for book in self._coder.books_of(width)))
+
+    def forward(self, z: Tensor) -> Quantized:
+        """Series there and back."""
+        length = z.shape[3]
+        codes = self.coder.encode(z[:, :, 0].detach().cpu())
+        decoded = self.coder.decode(codes, length)
+        grid = self.layout(length).join(self._parts(codes[:, None], length))
+        return Quantized(decoded[:, :, None].to(z), grid.to(z.device), z.new_zeros(()))
+
+    def lookup(self, codes: Tensor, length: int | None = None) -> Tensor:
+        """The series (B, C, 1, L) that codes stand for, of the fitted length by default."""
+        length = length or self.coder.length
+        decoded = self.coder.decode(self.tokens(codes, length), length)
+        return decoded[:, :, None].to(codes.device)
+
+    def tokens(self, codes: Tensor, length: int) -> Tensor:
+        """Codes (B, 1, tokens) of the layout as the coder counts them, (B, tokens)."""
+        return torch.cat(self.layout(length).split(codes.cpu()), dim=2)[:, 0]
+
+    def bits_of(self, codes: Tensor, width: int) -> Tensor:
+        """What the coder says that each series takes, (B,)."""
+        return self.coder.bits_of(self.tokens(codes, width), width)
+
+    def codebooks(self) -> tuple[Tensor, ...]:
+        """Those of the coder, where it has vectors."""
+        found: tuple[Tensor, ...] = getattr(self.coder, "codebooks", ())
+        return found
+
+    def initialise(self, z: Tensor, generator: Generator) -> None:
+        """Fit the coder to series z (n, C, 1, L)."""
+        self._coder = self._fit(z[:, :, 0].cpu(), generator)
+
+    def _parts(self, codes: Tensor, length: int) -> tuple[Tensor, ...]:
+        return codes.split(list(self.layout(length).widths), dim=2)
+
+    # The coder's tensors have shapes that only fitting finds, so they are no buffers.
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, _keep_vars: bool
+    ) -> None:
+        if self._coder is not None:
+            destination.update({prefix + name: v for name, v in self._coder.state().items()})
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Tensor], prefix: str, *rest: Any
+    ) -> None:
+        own = {name.removeprefix(prefix): value.cpu() for name, value in state_dict.items()}
+        try:
+            self._coder = self._read(own)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            errors: list[str] = rest[-1]
+            errors.append(f"these are not the tensors of a fitted coder ({error!r})")

@@ -1,0 +1,132 @@
+"""Closed-form tokenizers: fitted in seconds, without gradients, at a number of bits a series."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Generator, Tensor
+
+from twincode.closed_form import Coder, ComponentCoder, MixtureCoder, PatchCoder
+from twincode.closed_form.mixture import FEWEST_BITS, RATES
+from twincode.quantize import ClosedFormQuantizer, Layout
+from twincode.tokenizers.series import SeriesTokenizer
+from twincode.tokenizers.tokenizer import TokenizerSettings
+
+
+@dataclass(frozen=True)
+class MixtureSettings(TokenizerSettings):
+    """Bits a series, which is how long codes are in the mean, or at most.
+
+    ``rate`` is ``average``, where series that are hard to tell take more than ``bits`` and others
+    fewer, or ``capped``, where none takes more. A ``window`` of 0 steps and 0 ``modes`` are chosen
+    on a held-out part of train.
+    """
+
+    bits: int = 200
+    rate: str = "average"
+    window: int = 0
+    modes: int = 0
+
+    def __post_init__(self) -> None:
+        self.check_at_least(FEWEST_BITS, "bits")
+        self.check_choice("rate", RATES)
+        self.check_at_least(0, "window", "modes")
+
+
+@dataclass(frozen=True)
+class StagesSettings(TokenizerSettings):
+    """Bits a series, bits a token, and how many partial codes encoding keeps (``beam``)."""
+
+    bits: int = 200
+    bits_per_token: int = 5
+    beam: int = 8
+
+    def __post_init__(self) -> None:
+        self.check_at_least(1, "bits", "bits_per_token", "beam")
+
+
+@dataclass(frozen=True)
+class ComponentSettings(StagesSettings):
+    """Those, and how many principal components a token may see at most."""
+
+    group_size: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(1, "group_size")
+
+
+@dataclass(frozen=True)
+class PatchSettings(StagesSettings):
+    """The same, for patches."""
+
+
+class ClosedFormTokenizer(SeriesTokenizer):
+    """Series under a coder; see ``twincode.closed_form``.
+
+    Its codes do not depend on gradients, epochs or batches: all of train is read once.
+    """
+
+    quantizer: ClosedFormQuantizer
+
+    @property
+    def takes_any_length(self) -> bool:
+        """Whether series of other lengths than train's can be encoded: not by components."""
+        return self.quantizer.coder.takes_any_length
+
+    def layout_of(self, length: int) -> Layout:
+        """One grid for each codebook, as wide as it has tokens."""
+        return self.quantizer.layout(length)
+
+    @property
+    def bits_per_series(self) -> float:
+        """What was asked for: exact for ``pca-pq`` and ``patch-rvq``, else in the mean or most."""
+        return float(self.quantizer.coder.bits)
+
+    def bits_of(self, codes: Tensor) -> Tensor:
+        """Bits (B,) that the codes (B, 1, W) of each series take, arithmetically coded or fixed."""
+        return self.quantizer.bits_of(codes, self.length)
+
+    def decode(self, codes: Tensor, length: int | None = None) -> Tensor:
+        """The series (B, C, L) that codes (B, 1, W) stand for, of train's length by default."""
+        if not self.takes_any_length:
+            return super().decode(codes, length)
+        return self.series(self.quantizer.lookup(codes, length))
+
+
+def build_mixture(
+    settings: MixtureSettings, _quantizer: object, channels: int, length: int
+) -> ClosedFormTokenizer:
+    """Windows, each in one of several modes with a transform of its own."""
+    quantizer = ClosedFormQuantizer(partial(_fit_mixture, settings), MixtureCoder.from_state)
+    return ClosedFormTokenizer(channels, length, quantizer)
+
+
+def build_components(
+    settings: ComponentSettings, _quantizer: object, channels: int, length: int
+) -> ClosedFormTokenizer:
+    """Principal components and residual product k-means."""
+    quantizer = ClosedFormQuantizer(partial(_fit_components, settings), ComponentCoder.from_state)
+    return ClosedFormTokenizer(channels, length, quantizer)
+
+
+def build_patches(
+    settings: PatchSettings, _quantizer: object, channels: int, length: int
+) -> ClosedFormTokenizer:
+    """Patches and residual k-means, codebooks shared over time."""
+    quantizer = ClosedFormQuantizer(partial(_fit_patches, settings), PatchCoder.from_state)
+    return ClosedFormTokenizer(channels, length, quantizer)
+
+
+def _fit_mixture(settings: MixtureSettings, x: Tensor, generator: Generator) -> Coder:
+    window, modes = settings.window or None, settings.modes or None
+    return MixtureCoder.fit(x, settings.bits, generator, settings.rate, window, modes)
+
+
+def _fit_components(settings: ComponentSettings, x: Tensor, generator: Generator) -> Coder:
+    return ComponentCoder.fit(
+        x, settings.bits, generator, settings.bits_per_token, settings.group_size, settings.beam
+    )
+
+
+def _fit_patches(settings: PatchSettings, x: Tensor, generator: Generator) -> Coder:
+    return PatchCoder.fit(x, settings.bits, generator, settings.bits_per_token, settings.beam)

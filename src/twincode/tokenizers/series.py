@@ -1,0 +1,61 @@
+"""Tokenizers of the series themselves: the raw control, and what a quantiser makes of series."""
+
+from torch import Generator, Tensor
+
+from twincode.quantize import Identity, Quantizer
+from twincode.tokenizers.tokenizer import Output, Tokenizer, TokenizerSettings
+
+
+class SeriesTokenizer(Tokenizer):
+    """x (B, C, L) as a grid of C latent channels, one row high and L wide, under a quantiser.
+
+    All learning is the quantiser's, in ``initialise``.
+    """
+
+    fits_all = True
+
+    def __init__(self, channels: int, length: int, quantizer: Quantizer) -> None:
+        super().__init__()
+        self.channels = channels
+        self.length = length
+        self.latent_channels = channels
+        self.quantizer = quantizer
+        self._take_layout()
+        # What is loaded may be laid out otherwise than what was there.
+        self.register_load_state_dict_post_hook(lambda own, _keys: own._take_layout())
+
+    def forward(
+        self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None
+    ) -> Output:
+        """Series through the quantiser and back."""
+        del background
+        z = self.latents(x)
+        z_q, codes, vq_loss = self.quantizer(z)
+        decoded = self.series(z_q)
+        twin_latents = None if twin is None else self.latents(twin)
+        return Output(decoded, z, twin_latents, codes, vq_loss, {"time": (x, decoded)})
+
+    def latents(self, x: Tensor, views: int = 1) -> Tensor:
+        """The series themselves, (views * B, C, 1, L)."""
+        del views
+        return x[:, :, None]
+
+    def series(self, latents: Tensor) -> Tensor:
+        """The inverse of ``latents``."""
+        return latents[:, :, 0]
+
+    def initialise(self, x: Tensor, generator: Generator) -> None:
+        """Fit the quantiser to all series."""
+        super().initialise(x, generator)
+        self._take_layout()
+
+    def _take_layout(self) -> None:
+        self.layout = self.quantizer.layout(self.length)
+        self.grid = (1, self.layout.width or self.length)
+
+
+def build_raw_series(
+    _settings: TokenizerSettings, _quantizer: object, channels: int, length: int
+) -> SeriesTokenizer:
+    """The control for series of C channels and L steps: nothing is quantised."""
+    return SeriesTokenizer(channels, length, Identity())
