@@ -6,17 +6,12 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from twincode.augment import move
 from twincode.closed_form import ComponentCoder
 from twincode.closed_form.components import split_bits
 from twincode.quantize import Quantized
 from twincode.quantize.successive import SuccessiveQuantizer
 from twincode.tokenizers.tokenizer import Output, Tokenizer, TokenizerSettings, frozen
 
-# Components and codebooks are fitted on at least so many series, moved copies among them.
-FITTED = 4000
-# The share of the series that decides which copies help.
-TRIED = 0.2
 KERNEL = 5
 
 
@@ -26,9 +21,8 @@ class WarmSettings(TokenizerSettings):
 
     A series costs ``bits``, in tokens of ``bits_per_token`` that see ``group_size`` components at
     most; the ``beam`` best partial codes are kept. The net has ``context_depth`` convolutions of
-    ``context_width`` channels. ``copy_moves`` are the shares of its length by which the copies
-    that the start is also fitted on may be moved and stretched in time. In use codes are found
-    anew ``refinements`` times, with what the net adds taken off.
+    ``context_width`` channels. In use codes are found anew ``refinements`` times, with what
+    the net adds taken off.
     """
 
     bits: int = 200
@@ -38,14 +32,13 @@ class WarmSettings(TokenizerSettings):
     context_width: int = 32
     context_depth: int = 3
     refinements: int = 2
-    copy_moves: tuple[float, ...] = (0.01, 0.03)
 
     def __post_init__(self) -> None:
         self.check_at_least(
             1,
             *("bits", "bits_per_token", "group_size", "beam", "context_width", "context_depth"),
         )
-        self.check_at_least(0, "refinements", "copy_moves")
+        self.check_at_least(0, "refinements")
 
 
 class Context(nn.Module):
@@ -83,9 +76,7 @@ class Warm(Tokenizer):
     starts at zero: before the first step this tokenizer is the closed form. Codes stay where they
     are; what is learnt is the net, which takes from the decoded series and from what is usual at
     each step (mean, spread, and error of the start) what the linear decoder leaves over. It is
-    shared over time, so that it can hardly learn series by heart. Copies of the series, moved and
-    stretched in time a little, are fitted on too where that lowers the error on a fifth of the
-    series left out for this.
+    shared over time, so that it can hardly learn series by heart.
     """
 
     fits_all = True
@@ -145,7 +136,10 @@ class Warm(Tokenizer):
     def initialise(self, x: Tensor, generator: Generator) -> None:
         """Begin at the closed form, fitted on all of x (n, C, L)."""
         series = x.cpu()
-        coder = self._fit(series, generator, self._best_move(series, generator))
+        own = self.settings
+        coder = ComponentCoder.fit(
+            series, own.bits, generator, own.bits_per_token, own.group_size, own.beam
+        )
         self.mean.copy_(coder.mean)
         self.components.zero_()[: len(coder.components)] = coder.components.to(x.device)
         self.quantizer.start_at(coder)
@@ -180,27 +174,6 @@ class Warm(Tokenizer):
 
     def _errors(self, x: Tensor, latents: Tensor) -> Tensor:
         return (self.series(latents) - x).square().mean((1, 2))
-
-    def _best_move(self, x: Tensor, generator: Generator) -> float:
-        """How far copies are to be moved, judged on a fifth of x; 0 where none help."""
-        tried = round(TRIED * len(x))
-        if not (self.settings.copy_moves and tried):
-            return 0.0
-        order = torch.randperm(len(x), generator=generator)
-        held, rest = x[order[:tried]], x[order[tried:]]
-        errors = {}
-        for move_std in (0.0, *self.settings.copy_moves):
-            coder = self._fit(rest, generator, move_std)
-            errors[move_std] = float((coder.decode(coder.encode(held)) - held).square().mean())
-        return min(errors, key=errors.__getitem__)
-
-    def _fit(self, x: Tensor, generator: Generator, move_std: float) -> ComponentCoder:
-        own = self.settings
-        copies = -(-FITTED // len(x)) if move_std else 0
-        return ComponentCoder.fit(
-            [x, *(move(x, generator, move_std) for _ in range(copies))],
-            *(own.bits, generator, own.bits_per_token, own.group_size, own.beam),
-        )
 
 
 def build_warm(settings: WarmSettings, _quantizer: object, channels: int, length: int) -> Warm:
