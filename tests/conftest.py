@@ -52,6 +52,8 @@ TINY = {
     "evaluations": 2,
     "batch_size": 16,
     "epochs": 4,
+    "bits": 20,
+    "context_width": 4,
 }
 
 CHOICES = ("tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "metrics")

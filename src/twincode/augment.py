@@ -120,6 +120,17 @@ def window_crop(x: Tensor, generator: Generator, fraction: float = 0.9) -> Tenso
     return _sample(x, start + torch.linspace(0, window - 1, L, device=x.device, dtype=x.dtype))
 
 
+def move(x: Tensor, generator: Generator, std: float = 0.015) -> Tensor:
+    """Move each series in time and stretch it about its middle, both by N(0, std) of its length.
+
+    What lies beyond an end has the value of that end.
+    """
+    L = x.shape[-1]
+    shift, stretch = std * _normal(x, (2, len(x), 1), generator)
+    time = torch.linspace(-0.5, 0.5, L, device=x.device, dtype=x.dtype)
+    return _sample(x, (0.5 + shift + (1 + stretch) * time) * (L - 1))
+
+
 def gaussian_noise(x: Tensor, generator: Generator, level: float = 0.05) -> Tensor:
     """Add Gaussian noise at ``level`` times the standard deviation of each channel.
 
@@ -243,6 +254,16 @@ class CropSettings(Settings):
 
 
 @dataclass(frozen=True)
+class MoveSettings(Settings):
+    """The standard deviation of shift and stretch, as a share of the series."""
+
+    move_std: float = 0.015
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "move_std")
+
+
+@dataclass(frozen=True)
 class NoiseSettings(Settings):
     """The noise as a multiple of the channel's standard deviation."""
 
@@ -276,6 +297,7 @@ AUGMENTATIONS.register(
 AUGMENTATIONS.register("window_warp", with_strengths(window_warp), WarpSettings)
 AUGMENTATIONS.register("slice_and_shuffle", with_strengths(slice_and_shuffle), ShuffleSettings)
 AUGMENTATIONS.register("window_crop", with_strengths(window_crop), CropSettings)
+AUGMENTATIONS.register("move", with_strengths(move), MoveSettings)
 AUGMENTATIONS.register("gaussian_noise", with_strengths(gaussian_noise), NoiseSettings)
 USUAL_AUGMENTATIONS = ("flip", "jitter", "amplitude_resize", "trend", "phase")
 

@@ -127,6 +127,23 @@ def bands() -> Config:
     return vqvae().replace(tokenizer="bands")
 
 
+def warm_vqvae() -> Config:
+    """A network that starts where the closed form ends, and is kept where it is better.
+
+    ``twincode train ECG5000 --recipe warm-vqvae --bits 100``
+    """
+    return Config().replace(
+        tokenizer="warm",
+        held_out=0.2,
+        steps=400,
+        batch_size=64,
+        learning_rate=1e-2,
+        decay_share=0.5,
+        upper_input="view",
+        augmentations=("move",),
+    )
+
+
 def contrastive_vae() -> Config:
     """The contrastive VAE (Abid and Zou, 2019): what target series have and background has not.
 
@@ -208,6 +225,7 @@ RECIPES: dict[str, tuple[str, Callable[[], Config]]] = {
     "vqvae2": ("VQ-VAE-2", vqvae2),
     "bands": ("Bands", bands),
     "contrastive-vae": ("Contrastive VAE", contrastive_vae),
+    "warm-vqvae": ("VQ-VAE, warm start", warm_vqvae),
     "vicreg-vqvae": ("VICReg-VQVAE", lambda: taught_by("vicreg")),
     "vibcreg-vqvae": ("VIbCReg-VQVAE", lambda: taught_by("vibcreg")),
     "simclr-vqvae": ("SimCLR-VQVAE", lambda: taught_by("simclr")),

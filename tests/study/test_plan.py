@@ -10,7 +10,6 @@ from twincode.labels import labels
 from twincode.recipes import recipe, title
 from twincode.study import Study
 
-
 NETWORKS = ("vqvae", "vqvae-augmented", "bt-vqvae")
 CLOSED_FORMS = ("pca-pq", "patch-rvq")
 

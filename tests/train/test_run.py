@@ -81,7 +81,9 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, waves, moment, updat
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
 
 
-@pytest.mark.parametrize("name", ["moco", "byol-vqvae", "vqvae2", "bands", "contrastive-vae"])
+@pytest.mark.parametrize(
+    "name", ["moco", "byol-vqvae", "vqvae2", "bands", "contrastive-vae", "warm-vqvae"]
+)
 def test_teacher_queue_levels_and_groups_are_resumed_too(tmp_path, waves, name):
     changes = {"name": name}
     undisturbed = train(tmp_path / "a", waves, **changes)

@@ -75,9 +75,7 @@ def run(
     ] = None,
     recipes: Annotated[
         str | None,
-        typer.Option(
-            help="Methods to compare. Default: mixture,vqvae,vqvae-augmented,bt-vqvae."
-        ),
+        typer.Option(help="Methods to compare. Default: mixture,vqvae,vqvae-augmented,bt-vqvae."),
     ] = None,
     axis: Annotated[
         list[str] | None,

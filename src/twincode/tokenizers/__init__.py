@@ -38,6 +38,7 @@ from twincode.tokenizers.vqvae import (
     build_vqvae,
 )
 from twincode.tokenizers.vqvae2 import VQVAE2, VQVAE2Settings, build_vqvae2
+from twincode.tokenizers.warm import Warm, WarmSettings, build_warm
 
 # Each is built from its settings, what makes a quantiser of D latent channels, C and L.
 TOKENIZERS: Registry[Tokenizer, TokenizerSettings] = Registry("tokenizer", TokenizerSettings)
@@ -50,6 +51,7 @@ TOKENIZERS.register("bands", build_bands, BandsSettings)
 TOKENIZERS.register("contrastive", build_contrastive_vae, ContrastiveSettings)
 TOKENIZERS.register("encoder", build_encoder, EncoderSettings)
 TOKENIZERS.register("raw", build_raw_series)
+TOKENIZERS.register("warm", build_warm, WarmSettings)
 
 
 def build_tokenizer(
@@ -82,6 +84,8 @@ __all__ = [
     "SeriesTokenizer",
     "Tokenizer",
     "TokenizerSettings",
+    "Warm",
+    "batches",
     "build_tokenizer",
     "embed",
     "frozen",

@@ -17,19 +17,19 @@ class MixtureSettings(TokenizerSettings):
     """Bits a series, which is how long codes are in the mean, or at most.
 
     ``rate`` is ``average``, where series that are hard to tell take more than ``bits`` and others
-    fewer, or ``capped``, where none takes more. A ``window`` of 0 steps and 0 ``modes`` are chosen
-    on a held-out part of train.
+    fewer, or ``capped``, where none takes more. Windows of 0 ``window_steps`` and 0 ``modes``
+    are chosen on a held-out part of train.
     """
 
     bits: int = 200
     rate: str = "average"
-    window: int = 0
+    window_steps: int = 0
     modes: int = 0
 
     def __post_init__(self) -> None:
         self.check_at_least(FEWEST_BITS, "bits")
         self.check_choice("rate", RATES)
-        self.check_at_least(0, "window", "modes")
+        self.check_at_least(0, "window_steps", "modes")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def build_patches(
 
 
 def _fit_mixture(settings: MixtureSettings, x: Tensor, generator: Generator) -> Coder:
-    window, modes = settings.window or None, settings.modes or None
+    window, modes = settings.window_steps or None, settings.modes or None
     return MixtureCoder.fit(x, settings.bits, generator, settings.rate, window, modes)
 
 

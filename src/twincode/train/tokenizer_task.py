@@ -106,6 +106,9 @@ class TokenizerTask:
             background = background_rows(config.tokenizer, dataset, device)
             self.background = background[rows.to(device)]
         self._use_codes(not self.continuous_steps)
+        if self.best is not None and self.tokenizer.fits_all:
+            # What begins at a fitted model may be best at its start.
+            self.best.judge(self.tokenizer)
 
     @property
     def modules(self) -> dict[str, nn.Module]:
