@@ -7,7 +7,7 @@ from torch import Tensor
 from twincode.augment import Augmenter
 from twincode.data.split import Split
 from twincode.evaluate.codebook import code_counts
-from twincode.evaluate.reconstruction import series_errors
+from twincode.evaluate.reconstruction import decoded_series, series_errors
 from twincode.quantize import Layout
 from twincode.tokenizers import Tokenizer, embed
 
@@ -26,7 +26,7 @@ def make_exhibits(tokenizer: Tokenizer, split: Split) -> Exhibits:
     if not len(split.x_test):
         return {}
     latents, codes = embed(tokenizer, split.x_test)
-    exhibits = _examples(tokenizer, split.x_test) if tokenizer.has_decoder else {}
+    exhibits = _examples(tokenizer, split.x_test, latents) if tokenizer.has_decoder else {}
     exhibits |= _plane(latents, split.y_test)
     if codes is not None:
         exhibits |= _code_use(codes, tokenizer.layout) | _token_grids(split, codes)
@@ -49,15 +49,15 @@ def augmentation_exhibit(augmenter: Augmenter, x: Tensor, generator: torch.Gener
     }
 
 
-def _examples(tokenizer: Tokenizer, x: Tensor) -> Exhibits:
+def _examples(tokenizer: Tokenizer, x: Tensor, latents: Tensor) -> Exhibits:
     """The test series reconstructed best, in the middle and worst."""
-    errors = series_errors(tokenizer, x)
+    errors = series_errors(tokenizer, x, latents)
     order = errors.argsort(stable=True)
     chosen = order[[0, len(order) // 2, len(order) - 1]]
-    _, reconstruction = tokenizer.reconstruct(x[chosen.to(x.device)])["time"]
+    series = x[chosen.to(x.device)]
     return {
-        "example_series": x[chosen.to(x.device)].cpu().numpy(),
-        "example_reconstructions": reconstruction.cpu().numpy(),
+        "example_series": series.cpu().numpy(),
+        "example_reconstructions": decoded_series(tokenizer, series, latents[chosen]).numpy(),
         "example_errors": errors[chosen].numpy(),
     }
 

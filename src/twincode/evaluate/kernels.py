@@ -68,8 +68,10 @@ class Kernels(Evaluator):
         if len(np.unique(labels[0])) < 2:
             return {}
         original = split.x_train[rows], split.x_test
-        decoded = (decoded_series(judged.tokenizer, part) for part in original)
-        accuracy = self._accuracy([part.numpy() for part in decoded], labels)
+        latents = judged.train.latents[rows], judged.test.latents
+        pairs = zip(original, latents, strict=True)
+        decoded = [decoded_series(judged.tokenizer, *pair).numpy() for pair in pairs]
+        accuracy = self._accuracy(decoded, labels)
         of_original = self._of_original([part.cpu().numpy() for part in original], labels)
         return {
             "kernels": accuracy,

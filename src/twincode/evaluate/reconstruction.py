@@ -1,10 +1,13 @@
 """Reconstruction error over a whole set of series."""
 
+from collections.abc import Iterator
+from itertools import repeat
+
 import torch
 from torch import Tensor
 
 from twincode.evaluate.metric import Evaluator, Judged, Metric
-from twincode.tokenizers import Tokenizer
+from twincode.tokenizers import Pairs, Tokenizer
 
 NMSE = "nmse"
 
@@ -31,8 +34,8 @@ class Reconstruction(Evaluator):
         tokenizer, split = judged.tokenizer, judged.split
         if not tokenizer.has_decoder:
             return {}
-        errors = reconstruction_errors(tokenizer, split.x_test)
-        on_train = reconstruction_errors(tokenizer, split.x_train)
+        errors = reconstruction_errors(tokenizer, split.x_test, judged.test.latents)
+        on_train = reconstruction_errors(tokenizer, split.x_train, judged.train.latents)
         errors["train_reconstruction_time"] = on_train["reconstruction_time"]
         variance = split.x_test.double().var(correction=0).item()
         if variance > 0:
@@ -40,16 +43,19 @@ class Reconstruction(Evaluator):
         return errors
 
 
-def reconstruction_errors(tokenizer: Tokenizer, x: Tensor) -> dict[str, float]:
+def reconstruction_errors(
+    tokenizer: Tokenizer, x: Tensor, latents: Tensor | None = None
+) -> dict[str, float]:
     """Mean squared error of each pair the tokenizer compares, and their sum (eq. 4.12).
 
-    x is (n, C, L), scaled. Keys: ``reconstruction_time``, ``reconstruction_frequency`` (as far as
-    the tokenizer has them) and ``reconstruction``.
+    x is (n, C, L), scaled; ``latents`` are those quantised of x, where they are known. Keys:
+    ``reconstruction_time``, ``reconstruction_frequency`` (as far as the tokenizer has them) and
+    ``reconstruction``.
     """
     squares: dict[str, float] = {}
     sizes: dict[str, int] = {}
-    for batch in tokenizer.batches(x):
-        for name, (target, reconstruction) in tokenizer.reconstruct(batch).items():
+    for pairs in _reconstructed(tokenizer, x, latents):
+        for name, (target, reconstruction) in pairs.items():
             error = (reconstruction - target).double().square().sum().item()
             squares[name] = squares.get(name, 0.0) + error
             sizes[name] = sizes.get(name, 0) + target.numel()
@@ -57,17 +63,19 @@ def reconstruction_errors(tokenizer: Tokenizer, x: Tensor) -> dict[str, float]:
     return {**errors, "reconstruction": sum(errors.values())}
 
 
-def decoded_series(tokenizer: Tokenizer, x: Tensor) -> Tensor:
+def decoded_series(tokenizer: Tokenizer, x: Tensor, latents: Tensor | None = None) -> Tensor:
     """x (n, C, L) through the codes and back, on the CPU."""
-    return torch.cat(
-        [tokenizer.reconstruct(batch)["time"][1].cpu() for batch in tokenizer.batches(x)]
-    )
+    found = _reconstructed(tokenizer, x, latents)
+    return torch.cat([pairs["time"][1].cpu() for pairs in found])
 
 
-def series_errors(tokenizer: Tokenizer, x: Tensor) -> Tensor:
+def series_errors(tokenizer: Tokenizer, x: Tensor, latents: Tensor | None = None) -> Tensor:
     """Mean squared error in time of each series of x (n, C, L): shape (n,), on the CPU."""
-    parts = []
-    for batch in tokenizer.batches(x):
-        target, reconstruction = tokenizer.reconstruct(batch)["time"]
-        parts.append((reconstruction - target).square().mean(dim=(1, 2)).cpu())
-    return torch.cat(parts)
+    found = (pairs["time"] for pairs in _reconstructed(tokenizer, x, latents))
+    return torch.cat([(x_hat - part).square().mean(dim=(1, 2)).cpu() for part, x_hat in found])
+
+
+def _reconstructed(tokenizer: Tokenizer, x: Tensor, latents: Tensor | None) -> Iterator[Pairs]:
+    known = repeat(None) if latents is None else tokenizer.batches(latents)
+    for batch, own in zip(tokenizer.batches(x), known, strict=False):
+        yield tokenizer.reconstruct(batch, None if own is None else own.to(x.device))

@@ -24,6 +24,7 @@ from twincode.tokenizers.series import SeriesTokenizer, build_raw_series
 from twincode.tokenizers.tokenizer import (
     Embedded,
     Output,
+    Pairs,
     Tokenizer,
     TokenizerSettings,
     embed,
@@ -80,6 +81,7 @@ __all__ = [
     "ContrastiveVAE",
     "Embedded",
     "Output",
+    "Pairs",
     "PlaneTokenizer",
     "SeriesTokenizer",
     "Tokenizer",

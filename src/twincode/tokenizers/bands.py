@@ -12,7 +12,7 @@ from twincode.nets import Decoder, Encoder
 from twincode.quantize import Quantizer, Regions
 from twincode.spectral import STFT
 from twincode.tokenizers.plane import PlaneParts, PlaneSettings, PlaneTokenizer
-from twincode.tokenizers.tokenizer import Pairs, frozen
+from twincode.tokenizers.tokenizer import Pairs
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,6 @@ class Bands(PlaneTokenizer):
         self.region_names = tuple(quantizer.widths)
         self.masks: Tensor
         self.register_buffer("masks", _masks(edges), persistent=False)
-
-    def reconstruct(self, x: Tensor) -> Pairs:
-        """The whole series and the whole plane, whatever the bands: comparable between models."""
-        with frozen(self):
-            u_hat = self._decode(self.quantizer(self.latents(x)).latents)
-            return super()._pairs(x, self.stft.inverse(u_hat), u_hat)
 
     def _encode(self, u: Tensor, views: int) -> Tensor:
         bands = zip(self.encoders, self.masks, strict=True)

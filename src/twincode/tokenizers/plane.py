@@ -73,6 +73,11 @@ class PlaneTokenizer(Tokenizer):
         """The series (B, C, L) that quantised latents stand for, in the mode it is in."""
         return self.stft.inverse(self._decode(latents))
 
+    def _compare(self, x: Tensor, latents: Tensor) -> Pairs:
+        """The whole series and the whole plane, whatever training compares."""
+        u_hat = self._decode(latents)
+        return PlaneTokenizer._pairs(self, x, self.stft.inverse(u_hat), u_hat)
+
     def _encode(self, u: Tensor, views: int) -> Tensor:
         """Continuous latents (views * B, D, H, W) of planes u (views * B, 2C, F, T)."""
         raise NotImplementedError

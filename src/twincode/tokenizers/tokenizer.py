@@ -164,11 +164,18 @@ class Tokenizer(nn.Module):
         with frozen(self):
             return self.series(self.quantizer.lookup(codes))
 
-    def reconstruct(self, x: Tensor) -> Pairs:
-        """The named (target, reconstruction) pairs of x, the series themselves under ``time``."""
+    def reconstruct(self, x: Tensor, latents: Tensor | None = None) -> Pairs:
+        """The named (target, reconstruction) pairs of x, the series themselves under ``time``.
+
+        ``latents`` are those quantised of x, where they are known.
+        """
         self._check_decoder()
         with frozen(self):
-            return self(x).pairs
+            return self._compare(x, self.embed(x).latents if latents is None else latents)
+
+    def _compare(self, x: Tensor, latents: Tensor) -> Pairs:
+        """Whole series, and whatever else tells how well x is kept in quantised latents."""
+        return {"time": (x, self.series(latents))}
 
     def initialise(self, x: Tensor, generator: Generator) -> None:
         """Place the codes with the help of series x (n, C, L), once, before they are used.
