@@ -11,7 +11,7 @@ from conftest import make_waves, run_how_to, seeded_tokenizer
 from twincode.augment import AUGMENTATIONS
 from twincode.losses import TWIN_LOSSES
 from twincode.quantize import QUANTIZERS
-from twincode.recipes import recipe
+from twincode.recipes import DEFAULT, recipe
 from twincode.settings import field_types
 from twincode.tokenizers import TOKENIZERS
 
@@ -118,6 +118,6 @@ def test_the_commands_of_the_pages_make_a_model(command):
         for option, value in zip(words[::2], words[1::2], strict=True)
     }
     settings.pop("out", None)
-    config = recipe(settings.pop("recipe"), **settings)
+    config = recipe(settings.pop("recipe", DEFAULT), **settings)
     # Without a plane there is one row.
     assert seeded_tokenizer(config, 1, 140).grid[0] == (5 if config.quantizer else 1)

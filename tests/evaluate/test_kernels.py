@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from conftest import make_waves, tiny
 
 from twincode.errors import TwincodeError
 from twincode.evaluate.kernels import kernels_accuracy, retained_accuracy
+from twincode.recipes import recipe
+from twincode.train import fit
 
 
 @pytest.mark.parametrize(("channels", "length"), [(1, 3), (1, 9), (3, 5), (2, 40)])
@@ -30,3 +33,37 @@ def test_one_class_is_refused() -> None:
 def test_retained() -> None:
     assert retained_accuracy(0.9, 0.9) == 1
     assert np.isnan(retained_accuracy(0.5, 0))
+
+
+def test_what_a_model_retains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is decoded over original, from the very series that a plain call sees."""
+    waves = make_waves(n_train=40, n_test=30)
+    seen: list[dict] = []
+    config = recipe("patch-rvq", bits=12, metrics="kernels", kernels=500, kernels_series=25)
+    model = fit(config, waves, watch=seen.append)
+    (told,) = [each["measurements"] for each in seen if each["event"] == "evaluation"]
+    found = {each["metric"]: each["value"] for each in told}
+    rows = np.sort(np.random.default_rng(0).permutation(40)[:25])
+    parts = waves.X_train[rows], waves.X_test
+    decoded = [model.scaling.apply(model.reconstruct(part)) for part in parts]
+    labels = waves.y_train[rows], waves.y_test
+    plain = kernels_accuracy(decoded[0], labels[0], decoded[1], labels[1], kernels=500)
+    scaled = [model.scaling.apply(part) for part in parts]
+    original = kernels_accuracy(scaled[0], labels[0], scaled[1], labels[1], kernels=500)
+    assert found["kernels"] == pytest.approx(plain)
+    assert found["retained_accuracy"] == pytest.approx(plain / original)
+
+
+def test_series_are_not_classified_on_the_way() -> None:
+    seen: list[dict] = []
+    config = tiny("vqvae", metrics="kernels", kernels=84, continuous_share=0)
+    fit(config, make_waves(n_train=20, n_test=10), watch=seen.append)
+    assert [each["epoch"] for each in seen if each["event"] == "evaluation"] == [4]
+
+
+def test_numpys_own_stream_is_left_alone() -> None:
+    x, y = np.random.default_rng(0).normal(size=(12, 2, 20)), np.arange(12) % 2
+    np.random.seed(3)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    kernels_accuracy(x, y, x, y, kernels=84)
+    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002

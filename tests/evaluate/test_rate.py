@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from conftest import make_waves, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from twincode.evaluate.rate import (
     nmse,
     token_frequencies,
 )
+from twincode.train import fit
 
 
 def test_fixed_rate() -> None:
@@ -100,3 +102,32 @@ def test_nmse() -> None:
     assert nmse(x, x) == 0
     assert nmse(x, np.ones((1, 2))) == 1
     assert math.isnan(nmse(np.ones((1, 2)), x))
+
+
+def test_rates_of_a_model_restated() -> None:
+    """Of a small VQ-VAE: 5 rows of 8 codes of 6, frequencies by counting."""
+    waves = make_waves(n_train=30, n_test=20)
+    model = fit(tiny("vqvae", epochs=1, metrics="rate", continuous_share=0), waves)
+    found = {each.metric: each.value for each in model.evaluate(waves)}
+    train, test = (model.encode(X).reshape(len(X), -1) for X in (waves.X_train, waves.X_test))
+    bits = train.shape[1] * math.log2(6)
+    assert found["bits"] == pytest.approx(bits)
+    assert model.bits_per_series == pytest.approx(bits)
+    assert found["bits_per_step"] == pytest.approx(bits / waves.length)
+    entropy = [
+        -math.log2((np.sum(train[:, place] == code) + 0.5) / (len(train) + 0.5 * 6))
+        for row in test
+        for place, code in enumerate(row)
+    ]
+    assert found["entropy_bits"] == pytest.approx(sum(entropy) / len(test))
+    x = model.scaling.apply(waves.X_test)
+    assert found["bound"] == pytest.approx(bound_nmse(x, bits))
+    sizes = [v.numel() * v.element_size() for v in model.tokenizer.state_dict().values()]
+    assert found["model_bytes"] == sum(sizes)
+
+
+def test_a_model_without_codes_has_no_rate_but_a_size() -> None:
+    waves = make_waves(n_train=20, n_test=10)
+    model = fit(tiny("vae", epochs=1, metrics="rate"), waves)
+    assert [each.metric for each in model.evaluate(waves)] == ["model_bytes"]
+    assert model.bits_per_series == model.bits_per_step == math.inf

@@ -25,11 +25,19 @@ def plain_histogram(codes, K):
     return np.sqrt(features)
 
 
+def plain_pyramid(codes, K):
+    """``plain_histogram`` of all, both halves and all quarters, where there are so many columns."""
+    W = codes.shape[2]
+    windows = [np.array_split(codes, count, axis=2) for count in (1, 2, 4) if count <= W]
+    parts = [plain_histogram(window, K) for level in windows for window in level]
+    return np.concatenate(parts, axis=1)
+
+
 @given(
     n=st.integers(0, 5),
     D=st.integers(1, 4),
     H=st.integers(1, 3),
-    W=st.integers(1, 4),
+    W=st.integers(1, 9),
     K=st.integers(1, 6),
     seed=st.integers(0, 99),
 )
@@ -42,6 +50,7 @@ def test_each_readout_equals_its_definition(n, D, H, W, K, seed):
         "flatten": z.reshape(n, D * H * W),
         "mean": z.astype(np.float64).mean(axis=(2, 3)),
         "histogram": plain_histogram(codes.numpy(), K),
+        "pyramid": plain_pyramid(codes.numpy(), K),
     }
     assert expected.keys() == READOUTS.keys()
     for name, features in expected.items():

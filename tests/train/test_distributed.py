@@ -69,7 +69,16 @@ def test_two_halves_equal_one_whole_in_value_gradient_and_state(together, case):
 
 def test_torchrun_trains_one_model_and_keeps_one_result(tmp_path):
     words = ["-m", "twincode", "train", "GunPoint", "--out", tmp_path / "run", "--epochs", "2"]
-    words += ["--latent-channels", "4", "--residual-blocks", "1", "--projector-width", "8"]
+    words += [
+        "--recipe",
+        "bt-vqvae",
+        "--latent-channels",
+        "4",
+        "--residual-blocks",
+        "1",
+        "--projector-width",
+        "8",
+    ]
     launch(2, *words, "--kmeans-fits", "2", "--evaluations", "1", "--device", "cpu")
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert [record["epoch"] for record in result["history"]] == [1, 2]

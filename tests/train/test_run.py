@@ -233,7 +233,8 @@ def test_an_encoder_alone_is_judged_by_its_features(waves):
     seen = []
     model = train(None, waves, seen.append, name="barlow-twins")
     rows = [m for r in seen if r["event"] == "evaluation" for m in r["measurements"]]
-    assert {row["readout"] for row in rows} == {"flatten", "mean"}
+    assert {row["readout"] for row in rows} == {"flatten", "mean", ""}
+    assert {row["metric"] for row in rows if not row["readout"]} == {"model_bytes"}
     assert model.transform(waves.X_test).shape == (20, 8 * 5 * 8)
     with pytest.raises(TwincodeError, match="has no decoder"):
         model.reconstruct(waves.X_test)

@@ -5,6 +5,9 @@ penalty is chosen by leave-one-out on train. Labels are used here only.
 """
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +22,8 @@ SHORTEST = 9  # length of MiniROCKET's kernels
 PENALTIES = np.logspace(-3, 3, 10)
 
 Floats = npt.NDArray[np.floating]
+
+_LEGACY = threading.Lock()
 
 # Accuracies from original series, which many models share, by what they were measured on.
 _ORIGINAL: dict[str, float] = {}
@@ -114,7 +119,8 @@ def kernels_accuracy(
     if len(np.unique(train_labels)) < 2:
         raise TwincodeError("the kernels readout needs at least two classes in train")
     transform = MiniRocket(n_kernels=kernels, random_state=seed)
-    train_features = transform.fit_transform(_padded(train))
+    with _own_legacy_stream():
+        train_features = transform.fit_transform(_padded(train))
     ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
     ridge.fit(np.asarray(train_features), train_labels)
     return float(ridge.score(np.asarray(transform.transform(_padded(test))), test_labels))
@@ -123,6 +129,17 @@ def kernels_accuracy(
 def retained_accuracy(decoded: float, original: float) -> float:
     """Accuracy from decoded series over that from the original ones."""
     return decoded / original if original > 0 else float("nan")
+
+
+@contextmanager
+def _own_legacy_stream() -> Iterator[None]:
+    """NumPy's global stream as it was before: MiniROCKET seeds it and draws from it."""
+    with _LEGACY:
+        before = np.random.get_state()  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
 
 
 def _padded(x: Floats) -> Floats:
