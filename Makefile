@@ -7,8 +7,9 @@ READY := $(VENV)/.ready
 .PHONY: demo test check format lint types bench bench-gpu bench-memory bench-systems results clean
 
 demo: $(READY)
-	$(BIN)/twincode study run --datasets GunPoint,ItalyPowerDemand --axis gamma=0.5,1,2 --seeds 2 \
-		--epochs 60 --projector-width 512 --out demo
+	$(BIN)/twincode study run --datasets GunPoint,ItalyPowerDemand \
+		--recipes mixture,vqvae,bt-vqvae --axis bits=50,100,200 --seeds 1 \
+		--steps 150 --batch-size 64 --projector-width 512 --evaluations 1 --workers 2 --out demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2

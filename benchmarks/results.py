@@ -1,9 +1,9 @@
-"""Brings ``docs/results.md`` up to date with the kept studies: its tables, numbers and figures.
+"""Brings ``docs/results.md`` and ``docs/frontier.md`` up to date with the kept studies.
 
 ``python -m benchmarks.results`` rewrites what stands between ``<!-- table NAME -->`` and
-``<!-- end -->``, and every number that a comment such as ``<!--study: ratio | reconstruction |
-VAE-->`` follows; all else on the page is written by hand. The full tables go beside the stored runs
-as ``summary.csv`` and ``paired.csv``.
+``<!-- end -->``, every number that a comment such as ``<!--study: ratio | reconstruction |
+VAE-->`` follows, and the figures; all else on the pages is written by hand. The full tables go
+beside the stored runs as ``summary.csv`` and ``paired.csv``.
 """
 
 import csv
@@ -16,16 +16,20 @@ from statistics import fmean
 
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_text, write_whole
+from twincode.recipes import DEFAULT
 from twincode.report.compare import Difference, comparable, differences, ranking
+from twincode.report.figures.frontier import accuracy_against_bits, error_against_bits
 from twincode.report.figures.trade_off import relative_trade_off
+from twincode.report.frontier import on_dataset, over_all, rates
 from twincode.report.metrics import decimals_for, number, p_text, signed
-from twincode.report.models import NAIVE
+from twincode.report.models import BITS, NAIVE
 from twincode.report.page import drawn
-from twincode.report.runs import load_results
+from twincode.report.runs import Results, load_results
 from twincode.report.tables import paired_frame, summary_table
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ("study", "systems")
+FRONTIER, SHOWN = "frontier", 200
 ANCHORS = "anchors.csv"
 _QUOTED = re.compile(r"([^\s(|*]*)<!--(\w+): ([^>]*?)-->")
 _TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -113,6 +117,13 @@ def page(text: str, stored: Path) -> str:
     )
 
 
+def frontier_page(text: str, stored: Path) -> str:
+    """The page ``text`` with its tables as the study of the frontier in ``stored`` has them."""
+    results = load_results(stored / FRONTIER)
+    tables = {"plane": lambda: _plane(results), "sets": lambda: _sets(results)}
+    return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
+
+
 def unquoted(text: str) -> list[str]:
     """The numbers in the prose of a page that no comment says the source of."""
     prose = _QUOTED.sub("", _TABLE.sub("", text))
@@ -133,6 +144,47 @@ def write_results(stored: Path, docs: Path) -> None:
         for kind, frame in (("summary", summary_table(results)), ("paired", paired_frame(results))):
             text = frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
             write_text(stored / name / f"{kind}.csv", text)
+    path = docs / "frontier.md"
+    write_text(path, frontier_page(path.read_text(encoding="utf-8"), stored))
+    results = load_results(stored / FRONTIER)
+    placed = {"": over_all({d: on_dataset(results, d) for d in results.datasets})[0]}
+    for draw in (error_against_bits, accuracy_against_bits):
+        if figure := draw(results, placed):
+            path = docs / "figures" / f"{figure.name}.svg"
+            write_whole(path, methodcaller("write_bytes", drawn(figure)))
+
+
+def _plane(results: Results) -> str:
+    """Every model over all data sets: by what it was asked for, then by error."""
+    numbers, _ = over_all({d: on_dataset(results, d) for d in results.datasets})
+    rate_of = rates(results, numbers)
+    models = [m for m in results.models if m.label in rate_of]
+    models.sort(key=lambda m: (rate_of[m.label], numbers[m.label]["nmse"]))
+    rows = [
+        [f"{rate_of[m.label]:.0f}", m.kind(BITS) if m.fitted else f"*{m.kind(BITS)}*",
+         f"{own['bits']:.0f}", number(own["over_bound"], 2), number(own["kernels"], 3),
+         number(own["retained_accuracy"], 3), f"{own['model_bytes'] / 1e6:.2f}"]
+        for m in models for own in [numbers[m.label]]
+    ]  # fmt: skip
+    names = ["Bits taken", "NMSE over bound", "Accuracy", "Classes kept", "Model, MB"]
+    return _markdown(["Bits asked", "Model", *names], rows)
+
+
+def _sets(results: Results) -> str:
+    """The flagship at 200 bits on each data set."""
+    (label,) = (
+        m.label for m in results.models if m.method == DEFAULT and m.settings[BITS] == SHOWN
+    )
+    rows = []
+    for dataset in results.datasets:
+        own = on_dataset(results, dataset).get(label)
+        if own is None:
+            continue  # not run yet
+        rows.append([
+            dataset, f"{own['bits']:.0f}", number(own["nmse"], 4), number(own["bound"], 4),
+            number(own["retained_accuracy"], 3), f"{own['model_bytes'] / 1e6:.2f}",
+        ])  # fmt: skip
+    return _markdown(["", "Bits taken", "NMSE", "Bound", "Classes kept", "Model, MB"], rows)
 
 
 def _systems(study: Study) -> str:

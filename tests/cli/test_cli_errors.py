@@ -315,7 +315,9 @@ def test_a_folder_that_holds_another_run(fails, trained, bad, waves_file):
     assert "result.json is not" in fails(*words[:2], "--out", bad / "foreign", *words[4:])
 
 
-@pytest.mark.parametrize("words", ["train {waves}", "study run --datasets {waves}"])
+@pytest.mark.parametrize(
+    "words", ["train {waves} --recipe bt-vqvae", "study run --datasets {waves}"]
+)
 def test_a_folder_that_cannot_be_written(fails, waves_file, bad, words):
     """Below a regular file not even root can write."""
     below = bad / "notes.txt" / "below"

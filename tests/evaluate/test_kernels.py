@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from conftest import make_waves, tiny
 
 from twincode.errors import TwincodeError
@@ -35,7 +36,7 @@ def test_retained() -> None:
     assert np.isnan(retained_accuracy(0.5, 0))
 
 
-def test_what_a_model_retains(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_model_retains() -> None:
     """It is decoded over original, from the very series that a plain call sees."""
     waves = make_waves(n_train=40, n_test=30)
     seen: list[dict] = []
@@ -61,9 +62,11 @@ def test_series_are_not_classified_on_the_way() -> None:
     assert [each["epoch"] for each in seen if each["event"] == "evaluation"] == [4]
 
 
-def test_numpys_own_stream_is_left_alone() -> None:
+def test_nothing_of_the_process_is_moved() -> None:
+    """Neither NumPy's global stream nor torch's number of threads, on which rounding depends."""
     x, y = np.random.default_rng(0).normal(size=(12, 2, 20)), np.arange(12) % 2
     np.random.seed(3)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before, threads = np.random.get_state()[1].copy(), torch.get_num_threads()  # noqa: NPY002
     kernels_accuracy(x, y, x, y, kernels=84)
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    assert torch.get_num_threads() == threads

@@ -14,4 +14,5 @@ RESULTS = Path(__file__).parents[2] / "results"
 def test_their_files_describe_studies(path):
     configs = Study(**read_study_file(path)).configs()
     names = {config.recipe for config in configs}
-    assert {"raw-series", "random-encoder", "vqvae", "vqvae-augmented", "bt-vqvae"} <= names
+    assert {"raw-series", "random-encoder", "pca-pq", "patch-rvq"} <= names
+    assert path.stem == "frontier" or {"vqvae", "vqvae-augmented", "bt-vqvae"} <= names

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from twincode.errors import TwincodeError
 from twincode.evaluate.metric import Evaluator, Judged, Labels, Metric
@@ -23,7 +24,7 @@ PENALTIES = np.logspace(-3, 3, 10)
 
 Floats = npt.NDArray[np.floating]
 
-_LEGACY = threading.Lock()
+_ALONE = threading.Lock()
 
 # Accuracies from original series, which many models share, by what they were measured on.
 _ORIGINAL: dict[str, float] = {}
@@ -119,11 +120,12 @@ def kernels_accuracy(
     if len(np.unique(train_labels)) < 2:
         raise TwincodeError("the kernels readout needs at least two classes in train")
     transform = MiniRocket(n_kernels=kernels, random_state=seed)
-    with _own_legacy_stream():
+    with _nothing_else_moved():
         train_features = transform.fit_transform(_padded(train))
+        test_features = transform.transform(_padded(test))
     ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
     ridge.fit(np.asarray(train_features), train_labels)
-    return float(ridge.score(np.asarray(transform.transform(_padded(test))), test_labels))
+    return float(ridge.score(np.asarray(test_features), test_labels))
 
 
 def retained_accuracy(decoded: float, original: float) -> float:
@@ -132,14 +134,16 @@ def retained_accuracy(decoded: float, original: float) -> float:
 
 
 @contextmanager
-def _own_legacy_stream() -> Iterator[None]:
-    """NumPy's global stream as it was before: MiniROCKET seeds it and draws from it."""
-    with _LEGACY:
-        before = np.random.get_state()  # noqa: NPY002
+def _nothing_else_moved() -> Iterator[None]:
+    """NumPy's global stream, which MiniROCKET draws from, and torch's number of threads, which its
+    compiled code changes and rounding depends on, are as before."""
+    with _ALONE:
+        stream, threads = np.random.get_state(), torch.get_num_threads()  # noqa: NPY002
         try:
             yield
         finally:
-            np.random.set_state(before)  # noqa: NPY002
+            np.random.set_state(stream)  # noqa: NPY002
+            torch.set_num_threads(threads)
 
 
 def _padded(x: Floats) -> Floats:
