@@ -46,7 +46,7 @@ def table(folder):
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert run_study(STUDY, folder, device="cpu").trained == 4
+    assert run_study(STUDY, folder, device="cpu").trained == 6
     return table(folder)
 
 

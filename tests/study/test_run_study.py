@@ -45,7 +45,7 @@ def grown(study, **changes):
 
 @pytest.fixture
 def folder(study, tmp_path):
-    assert run_study(study, tmp_path / "s", device="cpu").trained == 5
+    assert run_study(study, tmp_path / "s", device="cpu").trained == 7
     return tmp_path / "s"
 
 
@@ -67,7 +67,7 @@ def test_every_run_keeps_its_result_and_the_study_says_what_it_is(study, waves_f
     outcome = run_study(
         study, str(tmp_path / "s"), device="cpu", watch=watch, command=["a", "command"]
     )
-    assert (outcome.trained, outcome.present, outcome.failed) == (5, 0, {})
+    assert (outcome.trained, outcome.present, outcome.failed) == (7, 0, {})
     assert json.loads((tmp_path / "s" / "study.json").read_text()) == {
         "format": 2,
         "name": "s",
@@ -79,6 +79,8 @@ def test_every_run_keeps_its_result_and_the_study_says_what_it_is(study, waves_f
     }
     assert [row.title for row in boards[0].rows.values()] == [
         "Waves  Raw series  seed 0",
+        "Waves  PCA, k-means  seed 0",
+        "Waves  Patches, k-means  seed 0",
         "Waves  Random encoder codebook_size=4  seed 0",
         "Waves  Random encoder codebook_size=6  seed 0",
         "Waves  VQ-VAE codebook_size=4  seed 0",
@@ -95,7 +97,7 @@ def test_every_run_keeps_its_result_and_the_study_says_what_it_is(study, waves_f
         assert result["command"] == ["a", "command"]
         assert result["dataset"]["checksum"] == load_dataset(waves_file).checksum
     kept = [event["event"] for event in read_events(tmp_path / "s")]
-    assert kept == ["began", *["started", "ended"] * 5]
+    assert kept == ["began", *["started", "ended"] * 7]
 
 
 def test_a_run_of_a_study_is_the_run_alone(folder, waves_file, tmp_path):
@@ -111,7 +113,7 @@ def test_nothing_is_run_twice(study, folder, monkeypatch):
     monkeypatch.setattr(work_module, "fit", lambda *_: pytest.fail("a run was repeated"))
     seen = []
     outcome = run_study(study, folder, device="cpu", watch=lambda event, _: seen.append(event))
-    assert (outcome.trained, outcome.present) == (0, 5)
+    assert (outcome.trained, outcome.present) == (0, 7)
     assert [event["event"] for event in seen] == ["began"]
     assert results(folder) == before
 
@@ -120,15 +122,15 @@ def test_a_study_grows_with_seeds_values_and_data(study, folder, tmp_path):
     before = results(folder)
     other = str(write_waves(tmp_path / "data" / "Other.npz", seed=1))
     for changes, new, runs in [
-        ({"seeds": 2}, 4, 9),
-        ({"seeds": 2, "axes": {"gamma": (1.0, 2.0)}}, 2, 11),
-        ({"datasets": (*study.datasets, other)}, 5, 10),
+        ({"seeds": 2}, 6, 13),
+        ({"seeds": 2, "axes": {"gamma": (1.0, 2.0)}}, 2, 15),
+        ({"datasets": (*study.datasets, other)}, 7, 14),
     ]:
         outcome = run_study(grown(study, **changes), folder, device="cpu")
         assert (outcome.trained, outcome.present) == (new, runs - new)
         assert len(json.loads((folder / "study.json").read_text())["runs"]) == runs
     after = results(folder)
-    assert len(after) == 5 + 4 + 2 + 5
+    assert len(after) == 7 + 6 + 2 + 7
     assert {name: after[name] for name in before} == before
 
 
@@ -154,7 +156,7 @@ def test_a_failing_run_stops_no_other(study, tmp_path, monkeypatch, error):
 
     monkeypatch.setattr(work_module, "fit", flaky)
     outcome = run_study(study, tmp_path, device="cpu")
-    assert outcome.trained == 4
+    assert outcome.trained == 6
     assert outcome.failed == {"Waves  VQ-VAE  seed 0": "it broke"}
     monkeypatch.undo()
     assert run_study(study, tmp_path, device="cpu").trained == 1
@@ -171,13 +173,13 @@ def test_an_interrupted_study_goes_on(study, tmp_path, monkeypatch):
         run_study(study, tmp_path, device="cpu")
     monkeypatch.undo()
     outcome = run_study(study, tmp_path, device="cpu")
-    assert (outcome.trained, outcome.present) == (3, 2)
+    assert (outcome.trained, outcome.present) == (3, 4)
 
 
 def test_a_data_set_given_twice_counts_once(study, folder):
     plan = grown(study, datasets=study.datasets * 2)
-    assert run_study(plan, folder, device="cpu").present == 5
-    assert len(json.loads((folder / "study.json").read_text())["runs"]) == 5
+    assert run_study(plan, folder, device="cpu").present == 7
+    assert len(json.loads((folder / "study.json").read_text())["runs"]) == 7
 
 
 def test_two_data_sets_of_one_name_are_an_error(study, tmp_path):
@@ -212,7 +214,7 @@ def test_what_nobody_foresaw_is_kept_at_length(study, tmp_path, monkeypatch):
 
     monkeypatch.setattr(work_module, "fit", broken)
     outcome = run_study(study, tmp_path, device="cpu")
-    assert (outcome.trained, outcome.failed) == (4, {"Waves  VQ-VAE  seed 0": "KeyError: 'vqvae'"})
+    assert (outcome.trained, outcome.failed) == (6, {"Waves  VQ-VAE  seed 0": "KeyError: 'vqvae'"})
     (kept,) = tmp_path.glob("runs/*/failure.txt")
     assert "Traceback" in kept.read_text()
 
@@ -239,12 +241,12 @@ def test_lost_and_torn_events_are_no_loss(study, folder):
     path.unlink()
     with pytest.raises(TwincodeError, match=f"no study in {folder}"):
         read_status(folder)
-    assert run_study(study, folder, device="cpu").present == 5
+    assert run_study(study, folder, device="cpu").present == 7
     assert standing(folder) == before
     with path.open("a") as file:
         file.write('{"event": "started", "ru')
     assert standing(folder) == before
-    assert run_study(study, folder, device="cpu").present == 5
+    assert run_study(study, folder, device="cpu").present == 7
     assert standing(folder) == before
 
 
@@ -255,7 +257,7 @@ def test_runs_copied_in_are_taken_up(study, folder, tmp_path):
         shutil.copytree(folder / "runs" / name, copy / "runs" / name)
     before = results(copy)
     outcome = run_study(study, copy, device="cpu")
-    assert (outcome.trained, outcome.present) == (2, 3)
+    assert (outcome.trained, outcome.present) == (4, 3)
     assert {name: results(copy)[name] for name in kept} == before
 
 
@@ -275,7 +277,7 @@ def test_what_a_dead_driver_left_running_is_known_not_to_run(folder):
     board = read_status(folder)
     assert not board.alive
     assert [row.name for row in board.of(PLANNED)] == [name]
-    assert len(board.of(DONE)) == 4
+    assert len(board.of(DONE)) == 6
 
 
 def test_two_drivers_on_one_folder_are_one_too_many(study, tmp_path, monkeypatch):
@@ -288,7 +290,7 @@ def test_two_drivers_on_one_folder_are_one_too_many(study, tmp_path, monkeypatch
             with pytest.raises(TwincodeError, match="another twincode is at work on"):
                 run_study(study, tmp_path, device="cpu")
 
-    assert run_study(study, tmp_path, device="cpu", watch=start_another).trained == 5
+    assert run_study(study, tmp_path, device="cpu", watch=start_another).trained == 7
     assert seen[0].alive
     assert len(seen[0].of(RUNNING)) == 1
     assert not read_status(tmp_path).alive
@@ -305,7 +307,7 @@ def test_a_disk_too_full_for_events_loses_nothing(study, tmp_path, monkeypatch):
         run_study(study, tmp_path, device="cpu")
     monkeypatch.undo()
     outcome = run_study(study, tmp_path, device="cpu")
-    assert (outcome.trained, outcome.present) == (4, 1)
+    assert (outcome.trained, outcome.present) == (6, 1)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -325,10 +327,10 @@ def test_a_disk_too_full_for_results_fails_runs_and_loses_none(study, tmp_path, 
 
     monkeypatch.setattr(Path, "touch", refuse)
     outcome = run_study(study, tmp_path, device="cpu")
-    assert len(outcome.failed) == 5
+    assert len(outcome.failed) == 7
     assert all("the disk is full; free some space" in why for why in outcome.failed.values())
     monkeypatch.undo()
-    assert run_study(study, tmp_path, device="cpu").trained == 5
+    assert run_study(study, tmp_path, device="cpu").trained == 7
 
 
 @pytest.mark.parametrize(
