@@ -20,7 +20,7 @@ from twincode.recipes import DEFAULT
 from twincode.report.compare import Difference, comparable, differences, ranking
 from twincode.report.figures.frontier import accuracy_against_bits, error_against_bits
 from twincode.report.figures.trade_off import relative_trade_off
-from twincode.report.frontier import on_dataset, over_all, rates
+from twincode.report.frontier import Numbers, on_dataset, over_all, rates
 from twincode.report.metrics import decimals_for, number, p_text, signed
 from twincode.report.models import BITS, NAIVE
 from twincode.report.page import drawn
@@ -147,16 +147,22 @@ def write_results(stored: Path, docs: Path) -> None:
     path = docs / "frontier.md"
     write_text(path, frontier_page(path.read_text(encoding="utf-8"), stored))
     results = load_results(stored / FRONTIER)
-    placed = {"": over_all({d: on_dataset(results, d) for d in results.datasets})[0]}
+    placed = {"": _everywhere(results)}
     for draw in (error_against_bits, accuracy_against_bits):
         if figure := draw(results, placed):
             path = docs / "figures" / f"{figure.name}.svg"
             write_whole(path, methodcaller("write_bytes", drawn(figure)))
 
 
+def _everywhere(results: Results) -> Numbers:
+    """The numbers of the frontier over all data sets."""
+    numbers, _ = over_all({d: on_dataset(results, d) for d in results.datasets})
+    return numbers
+
+
 def _plane(results: Results) -> str:
     """Every model over all data sets: by what it was asked for, then by error."""
-    numbers, _ = over_all({d: on_dataset(results, d) for d in results.datasets})
+    numbers = _everywhere(results)
     rate_of = rates(results, numbers)
     models = [m for m in results.models if m.label in rate_of]
     models.sort(key=lambda m: (rate_of[m.label], numbers[m.label]["nmse"]))

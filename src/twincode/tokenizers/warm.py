@@ -10,34 +10,27 @@ from twincode.closed_form import ComponentCoder
 from twincode.closed_form.components import split_bits
 from twincode.quantize import Quantized
 from twincode.quantize.successive import SuccessiveQuantizer
-from twincode.tokenizers.tokenizer import Output, Tokenizer, TokenizerSettings, frozen
+from twincode.tokenizers.closed_form import ComponentSettings
+from twincode.tokenizers.tokenizer import Output, Tokenizer, frozen
 
 KERNEL = 5
 
 
 @dataclass(frozen=True)
-class WarmSettings(TokenizerSettings):
-    """What the codes are, as in ``ComponentCoder``, and the net that follows the linear decoder.
+class WarmSettings(ComponentSettings):
+    """What the codes are, as in ``pca-pq``, and the net that follows the linear decoder.
 
-    A series costs ``bits``, in tokens of ``bits_per_token`` that see ``group_size`` components at
-    most; the ``beam`` best partial codes are kept. The net has ``context_depth`` convolutions of
-    ``context_width`` channels. In use codes are found anew ``refinements`` times, with what
-    the net adds taken off.
+    The net has ``context_depth`` convolutions of ``context_width`` channels. In use codes are found
+    anew ``refinements`` times, with what the net adds taken off.
     """
 
-    bits: int = 200
-    bits_per_token: int = 5
-    group_size: int = 8
-    beam: int = 8
     context_width: int = 32
     context_depth: int = 3
     refinements: int = 2
 
     def __post_init__(self) -> None:
-        self.check_at_least(
-            1,
-            *("bits", "bits_per_token", "group_size", "beam", "context_width", "context_depth"),
-        )
+        super().__post_init__()
+        self.check_at_least(1, "context_width", "context_depth")
         self.check_at_least(0, "refinements")
 
 
