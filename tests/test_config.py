@@ -69,6 +69,8 @@ def test_every_kept_configuration_is_read_and_written_alike():
         written = Config.from_dict(config).to_dict()
         assert holds(written, config)
         assert Config.from_dict(written) == Config.from_dict(config)
+        if "version" in config["training"]:
+            continue
         # What it had no setting for was done as it was done then.
         assert written["training"]["decay_share"] == 1
         assert (config["quantizer"] or {}).get("codebook_size", 0) == 0 or (
