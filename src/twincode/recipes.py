@@ -226,6 +226,7 @@ RECIPES: dict[str, tuple[str, Callable[[], Config]]] = {
     "bands": ("Bands", bands),
     "contrastive-vae": ("Contrastive VAE", contrastive_vae),
     "warm-vqvae": ("VQ-VAE, warm start", warm_vqvae),
+    "residual-bt-vqvae": ("BT-VQVAE, residual", lambda: bt_vqvae().replace(quantizer="residual")),
     "vicreg-vqvae": ("VICReg-VQVAE", lambda: taught_by("vicreg")),
     "vibcreg-vqvae": ("VIbCReg-VQVAE", lambda: taught_by("vibcreg")),
     "simclr-vqvae": ("SimCLR-VQVAE", lambda: taught_by("simclr")),
