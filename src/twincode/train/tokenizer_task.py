@@ -152,7 +152,8 @@ class TokenizerTask:
     def end_epoch(self) -> Record:
         """How the codebooks were used over the epoch, and the error on held-out series.
 
-        After the last epoch the tokenizer is in the state that was best on these.
+        After the last epoch the tokenizer is in the state that was best on these; and where that
+        holds a fitted start, this is fitted anew, since these series need not be kept from it now.
         """
         distributed.sum_in_place([self._counts])
         told = code_use(self._counts.cpu(), self.tokenizer.layout)
@@ -161,6 +162,9 @@ class TokenizerTask:
         told["held_out"] = self.best.judge(self.tokenizer)
         if self._epoch == self.schedule.epochs:
             self.best.give_back(self.tokenizer)
+            if self.tokenizer.fits_all:
+                own = self.settings.training
+                place_codebook(self.tokenizer, self.split.x_train, own.batch_size, own.seed)
         return told
 
     def evaluate(self, last: bool) -> list[dict[str, Any]]:
