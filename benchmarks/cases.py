@@ -12,10 +12,12 @@ from torch import Tensor
 
 from benchmarks import floor
 from benchmarks.reference import augment as plain_augment
+from benchmarks.reference import closed_form as plain_closed
 from benchmarks.reference import losses as plain_losses
 from benchmarks.reference import model as plain
 from benchmarks.timing import Work, WorkMaker
 from twincode.augment import Augmenter
+from twincode.closed_form import ComponentCoder, MixtureCoder
 from twincode.data import Dataset
 from twincode.evaluate import METRICS, Features
 from twincode.losses import barlow_twins_loss, vibcreg_loss, vicreg_loss
@@ -31,6 +33,7 @@ BATCH = 128
 WIDTH = 4096
 ENCODED = 1024
 LONG = 500
+BITS, FITTED, CODED = 200, 500, 64  # of closed forms: bits, series to fit on, series to encode
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,28 @@ def our_encoding(
     return work
 
 
+def fitting(ours: bool) -> Work:
+    """Components and codebooks of series of 140 steps."""
+    x = series(140, FITTED)
+    if ours:
+        return lambda: ComponentCoder.fit(x, BITS, torch.Generator(), copies=0)
+    return lambda: plain_closed.fit_components(x[:, 0].numpy(), BITS)
+
+
+def coding(kind: str, ours: bool) -> Work:
+    """Series of 140 steps to codes of a fitted coder."""
+    x, fresh = series(140, FITTED + CODED).split([FITTED, CODED])
+    if kind == "mixture":
+        mixture = MixtureCoder.fit(x, BITS, torch.Generator(), rate="average", modes=8)
+        if ours:
+            return lambda: mixture.encode(fresh)
+        return lambda: plain_closed.encode_mixture(mixture, fresh.numpy())
+    components = ComponentCoder.fit(x, BITS, torch.Generator(), copies=0)
+    if ours:
+        return lambda: components.encode(fresh)
+    return lambda: plain_closed.encode_components(components, fresh.numpy())
+
+
 def probes(ours: bool) -> Work:
     """All probes on codes of 1000 + 4000 series: 32 codes of 64 channels on a grid of 40."""
     from benchmarks.reference import probes as plain_probes
@@ -259,5 +284,15 @@ def all_cases(device: str) -> Iterator[Case]:
     for precision in ("bfloat16", "float32"):
         yield _encode_case(140, 3, precision, device)
     if device == "cpu":
+        name = f"fit components, {FITTED} x 140, {BITS} bits"
+        yield Case(name, partial(fitting, False), partial(fitting, True), 3, rounds=3)
+        for kind, wanted in (("components", 100), ("mixture", 20)):
+            yield Case(
+                f"encode by {kind}, {CODED} x 140, {BITS} bits",
+                partial(coding, kind, False),
+                partial(coding, kind, True),
+                wanted,
+                rounds=3,
+            )
         name = "all probes, 1000 + 4000 x 2560"
         yield Case(name, partial(probes, False), partial(probes, True), 8, rounds=1, warm=False)

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from benchmarks.cases import our_probes, quantised_features
 from benchmarks.floor import Machine, decoder_operations, encoder_operations, twin_step
 from benchmarks.reference import augment as plain_augment
+from benchmarks.reference import closed_form as plain_closed
 from benchmarks.reference import losses as plain_losses
 from benchmarks.reference import model as plain
 from benchmarks.reference import probes as plain_probes
 from twincode.augment import Augmenter
+from twincode.closed_form import ComponentCoder, MixtureCoder
 from twincode.losses import barlow_twins_loss, vibcreg_loss, vicreg_loss
 from twincode.nets import count_downsamplings
 from twincode.randomness import drawing_weights, stream
@@ -153,3 +155,36 @@ def test_the_floor_is_the_time_the_machine_would_take():
     expected = work.operations / 100e9 + work.bytes / 10e9
     assert work.floor(machine, "float32") == pytest.approx(expected)
     assert work.floor(machine, "bfloat16") < expected
+
+
+def walks(n, length=40, seed=0):
+    x = torch.randn(n, 1, length, generator=torch.Generator().manual_seed(seed)).cumsum(2)
+    return x / x.std()
+
+
+def test_components_are_fitted_as_well_as_by_scikit_learn():
+    x = walks(400)
+    coder = ComponentCoder.fit(x, 40, torch.Generator().manual_seed(0), beam=1, copies=0)
+    error = float((coder.decode(coder.encode(x)) - x).square().mean())
+    plain_error = np.square(plain_closed.fit_components(x[:, 0].numpy(), 40) - x[:, 0].numpy())
+    assert error == pytest.approx(plain_error.mean(), rel=0.06)
+
+
+@pytest.mark.parametrize("modes", [1, 8])
+def test_closed_forms_find_the_codes_that_the_plain_way_finds(modes):
+    x, fresh = walks(300), walks(12, seed=1)
+    coders = [
+        (ComponentCoder.fit(x, 33, torch.Generator(), copies=0), plain_closed.encode_components),
+        (
+            MixtureCoder.fit(x, 80, torch.Generator(), rate="average", window=14, modes=modes),
+            plain_closed.encode_mixture,
+        ),
+    ]
+    for coder, encode in coders:
+        codes = torch.from_numpy(encode(coder, fresh.double().numpy()))
+        ours = coder.encode(fresh)
+        assert (codes == ours).float().mean() > 0.98  # near ties round either way
+        errors = [float((coder.decode(each) - fresh).square().mean()) for each in (codes, ours)]
+        assert errors[0] == pytest.approx(errors[1], rel=0.01)
+        bits = [float(coder.bits_of(each).mean()) for each in (codes, ours)]
+        assert bits[0] == pytest.approx(bits[1], rel=0.005)
