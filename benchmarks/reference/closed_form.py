@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from twincode.closed_form import ComponentCoder, MixtureCoder
 from twincode.closed_form.calibration import WEIGHT
 from twincode.closed_form.components import split_bits
-from twincode.closed_form.levels import UNITS, contexts, largest_level, level_costs
+from twincode.closed_form.levels import contexts, largest_level, level_costs
 from twincode.closed_form.trellis import NEXT_STATE
 
 Floats = NDArray[np.float64]
