@@ -1,4 +1,4 @@
-"""Brings ``docs/results.md`` and ``docs/frontier.md`` up to date with the kept studies.
+"""Brings the results, frontier and training pages of ``docs/`` up to date with what is kept.
 
 ``python -m benchmarks.results`` rewrites what stands between ``<!-- table NAME -->`` and
 ``<!-- end -->``, every number that a comment such as ``<!--study: ratio | reconstruction |
@@ -14,6 +14,7 @@ from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
 
+from benchmarks.training import Row, read
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_text, write_whole
 from twincode.recipes import DEFAULT
@@ -30,6 +31,7 @@ from twincode.report.tables import paired_frame, summary_table
 ROOT = Path(__file__).parents[1]
 STUDIES = ("study", "systems")
 FRONTIER, SHOWN = "frontier", 200
+BUDGETS_OF = "ECG5000"  # the data set whose times to quality were measured at several budgets
 ANCHORS = "anchors.csv"
 _QUOTED = re.compile(r"([^\s(|*]*)<!--(\w+): ([^>]*?)-->")
 _TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -124,6 +126,13 @@ def frontier_page(text: str, stored: Path) -> str:
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
 
 
+def training_page(text: str, stored: Path) -> str:
+    """The page ``text`` with its tables as the times to quality in ``stored`` have them."""
+    rows = read(stored / "benchmarks" / "training.csv")
+    tables = {"minute": lambda: _minute(rows), "budgets": lambda: _budgets(rows)}
+    return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
+
+
 def unquoted(text: str) -> list[str]:
     """The numbers in the prose of a page that no comment says the source of."""
     prose = _QUOTED.sub("", _TABLE.sub("", text))
@@ -144,6 +153,8 @@ def write_results(stored: Path, docs: Path) -> None:
         for kind, frame in (("summary", summary_table(results)), ("paired", paired_frame(results))):
             text = frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
             write_text(stored / name / f"{kind}.csv", text)
+    path = docs / "training.md"
+    write_text(path, training_page(path.read_text(encoding="utf-8"), stored))
     path = docs / "frontier.md"
     write_text(path, frontier_page(path.read_text(encoding="utf-8"), stored))
     results = load_results(stored / FRONTIER)
@@ -225,6 +236,29 @@ def _published(study: Study, anchors: list[dict[str, str]]) -> str:
     ]  # fmt: skip
     names = ["VQ-VAE, here", "BT-VQVAE γ=1, here", "VQ-VAE, authors", "BT-VQVAE, authors"]
     return _markdown(["", *names, "TS2Vec", "HIVE-COTE 2"], rows)
+
+
+def _minute(rows: list[Row]) -> str:
+    """Networks after a CPU minute; what brings its own time, with its seconds."""
+    cells: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row.minutes in ("1", ""):
+            seconds = f" ({row.cpu_seconds:.0f} s)" if not row.minutes else ""
+            cells.setdefault(row.dataset, {})[row.recipe] = number(row.nmse, 4) + seconds
+    names = list(dict.fromkeys(row.recipe for row in rows if row.minutes in ("1", "")))
+    lines = [[name, *(own.get(each, "–") for each in names)] for name, own in cells.items()]
+    return _markdown(["", *(f"`{name}`" for name in names)], lines)
+
+
+def _budgets(rows: list[Row]) -> str:
+    """Networks by budget, on the data set that was run at several."""
+    budgets = [row for row in rows if row.minutes and row.dataset == BUDGETS_OF]
+    minutes = sorted({row.minutes for row in budgets}, key=float)
+    lines = []
+    for name in dict.fromkeys(row.recipe for row in budgets):
+        own = {row.minutes: number(row.nmse, 4) for row in budgets if row.recipe == name}
+        lines.append([f"`{name}`", *(own.get(each, "–") for each in minutes)])
+    return _markdown([BUDGETS_OF, *(f"{each} min" for each in minutes)], lines)
 
 
 def _markdown(columns: list[str], rows: list[list[str]]) -> str:

@@ -127,5 +127,7 @@ def test_nothing_can_be_encoded_before_it_is_fitted(data):
 
 
 def test_there_is_nothing_to_train(data):
-    with pytest.raises(TwincodeError, match="nothing to train; use --epochs 0"):
+    with pytest.raises(TwincodeError, match="nothing to train: leave out epochs and steps"):
         fit(recipe(epochs=3), data)
+    with pytest.raises(TwincodeError, match="nothing that a twin loss could teach"):
+        fit(recipe(twin_loss="moco"), data)

@@ -275,10 +275,18 @@ class TokenizerTask:
     def _check(self) -> None:
         """Raise TwincodeError where there is nothing to train or nothing to learn from."""
         schedule, tokenizer = self.schedule, self.tokenizer
-        if schedule.epochs and not any(True for _ in tokenizer.parameters()):
-            raise TwincodeError(
-                f"the {self.settings.tokenizer.name} tokenizer has nothing to train; use --epochs 0"
-            )
+        if not any(True for _ in tokenizer.parameters()):
+            name = self.settings.tokenizer.name
+            if schedule.epochs:
+                raise TwincodeError(
+                    f"the {name} tokenizer has nothing to train: leave out epochs and steps, or "
+                    "choose a network, with --recipe vqvae say"
+                )
+            if self.objective.twin is not None:
+                raise TwincodeError(
+                    f"the {name} tokenizer has nothing that a twin loss could teach; choose a "
+                    "network, with --recipe vqvae say"
+                )
         if schedule.epochs and not tokenizer.has_decoder and self.objective.twin is None:
             raise TwincodeError(
                 "an encoder alone learns from its twin loss only; use --twin-loss barlow_twins"
