@@ -57,6 +57,12 @@ def test_the_python_of_the_data_page_runs(my_series, tmp_path):
     assert {"svm_accuracy", "reconstruction"} <= {score.metric for score in names["scores"]}
 
 
+def test_the_python_of_the_estimators_page_runs():
+    names = run_python_of("docs/estimators.md")
+    assert names["series"].shape == (67, 1, 24)
+    assert names["codes"].shape[0] == 270
+
+
 def test_the_python_of_the_zoo_runs():
     assert run_python_of("docs/zoo.md")["config"].gamma == 0.5
 

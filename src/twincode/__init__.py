@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twincode.config import Config
     from twincode.data import Dataset, Policy, list_datasets, load_dataset, read_series
     from twincode.errors import TwincodeError
+    from twincode.estimators import TwinCode
     from twincode.model import Model, load_model
     from twincode.recipes import recipe
     from twincode.report import write_report
@@ -33,6 +34,7 @@ _HOMES = {
     "Model": "twincode.model",
     "Policy": "twincode.data",
     "Study": "twincode.study",
+    "TwinCode": "twincode.estimators",
     "TwincodeError": "twincode.errors",
     "fit": "twincode.train",
     "list_datasets": "twincode.data",
@@ -50,6 +52,7 @@ __all__ = [
     "Model",
     "Policy",
     "Study",
+    "TwinCode",
     "TwincodeError",
     "fit",
     "list_datasets",
