@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twincode.config import Config
-    from twincode.data import Dataset, Policy, list_datasets, load_dataset, read_series
+    from twincode.data import Columns, Dataset, Policy, list_datasets, load_dataset, read_series
     from twincode.errors import TwincodeError
     from twincode.estimators import TwinCode
     from twincode.model import Model, load_model
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twincode.train import fit
 
 _HOMES = {
+    "Columns": "twincode.data",
     "Config": "twincode.config",
     "Dataset": "twincode.data",
     "Model": "twincode.model",
@@ -47,6 +48,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Columns",
     "Config",
     "Dataset",
     "Model",

@@ -3,6 +3,7 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import fields
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from conftest import options, small_settings, training_options, write_waves
 
+from twincode.cli.options import Form, Source
 from twincode.cli.settings import parse_settings
 from twincode.config import setting_names
 from twincode.data import load_dataset
@@ -153,7 +155,7 @@ def commands():
 @pytest.mark.parametrize("words", sorted(set(commands())))
 def test_the_commands_on_the_pages_give_settings_that_are_read(words):
     settings = parse_settings(shlex.split(words))
-    for option in ("out", "data_dir", "missing", "lengths"):
+    for option in ("out", *(each.name for bundle in (Source, Form) for each in fields(bundle))):
         settings.pop(option, None)
     assert recipe(settings.pop("recipe", DEFAULT), **settings)
 

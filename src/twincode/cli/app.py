@@ -16,6 +16,7 @@ from twincode.cli.options import (
     DatasetArgument,
     Device,
     FigureFormats,
+    Form,
     Gaps,
     ResultsFolder,
     RunFolder,
@@ -65,6 +66,7 @@ def train(
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Option(help="Folder for the model, its log and its results.")],
     source: Source,
+    form: Form,
     recipe: Annotated[str, typer.Option(help="Method; all are named below.")] = "mixture",
     device: Device = "auto",
 ) -> None:
@@ -83,7 +85,7 @@ def train(
     from twincode.train import fit
 
     config = build(recipe, **parse_settings(context.args))
-    data = source.load(dataset)
+    data = source.load(dataset, form.columns)
     epochs = config.training.epochs_for(len(data.X_train))
     with RunProgress(f"{data.name}  {title(config)}", epochs) as progress:
         fit(config, data, out, device, progress.watch, typed_command())
@@ -103,6 +105,7 @@ def train(
 def evaluate(
     folder: RunFolder,
     source: Source,
+    form: Form,
     dataset: Annotated[
         str | None, typer.Option(help="Another data set of the same shape; default: its own.")
     ] = None,
@@ -122,7 +125,7 @@ def evaluate(
     from twincode.model import load_model
 
     model = load_model(folder, device)
-    data = source.load(dataset) if dataset else _own(model, source)
+    data = source.load(dataset, form.columns) if dataset else _own(model, source)
     measurements = model.evaluate(data)
     show_measurements(measurements, f"{model.source.name} model on {data.name}")
     target = out or folder / "evaluation.csv"
