@@ -1,5 +1,6 @@
 """A trained tokenizer with all that is needed to use it: NumPy in, NumPy out."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -88,11 +89,13 @@ class Model:
 
         In ``bfloat16`` it is faster, and a few codes in ten thousand fall otherwise.
         """
-        with computing_in(precision, self.device):
-            _, codes = embed(self.tokenizer, self._tensor(X))
-        if codes is None:
+        x, tokenizer = self._tensor(X), self.tokenizer
+        if not tokenizer.layout.grids:
             raise TwincodeError(f"{self._name} is continuous: it has features but no codes")
-        return codes.numpy()
+        with computing_in(precision, self.device):
+            return torch.cat(
+                [tokenizer.encode(part).cpu() for part in tokenizer.batches(x)]
+            ).numpy()
 
     def decode(self, codes: ArrayLike, length: int | None = None) -> NDArray[np.float32]:
         """The series (n, C, L), in original units, that codes (n, H, W) stand for.
@@ -153,6 +156,12 @@ class Model:
         write_tensors(folder / TENSORS, self.tokenizer.state_dict())
         checksum = file_hash(folder / TENSORS)
         write_json(folder / DESCRIPTION, {**self._describe(), "tensors_sha256": checksum})
+
+    @property
+    def checksum(self) -> str:
+        """A hash of all that a model is: two of one checksum make the same codes."""
+        description, tensors = self.pack()
+        return hashlib.sha256(description.encode() + tensors).hexdigest()
 
     def pack(self) -> tuple[str, bytes]:
         """What ``save`` writes, in memory: a description as JSON, and tensors as safetensors."""

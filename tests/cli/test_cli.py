@@ -20,7 +20,7 @@ from twincode.model import load_model
 from twincode.recipes import DEFAULT, RECIPES, recipe
 
 COMMANDS = [
-    *("datasets", "train", "evaluate", "encode", "reconstruct"),
+    *("datasets", "train", "evaluate", "encode", "decode", "reconstruct"),
     *("study run", "study status", "study report", "report"),
 ]
 
@@ -248,11 +248,11 @@ def test_columns_say_what_they_hold(twincode, trained, own, tmp_path):
     twincode("encode", trained, own / "x.csv", "-o", tmp_path / "codes.csv")
     codes = pd.read_csv(tmp_path / "codes.csv")
     H, W = load_model(trained).tokenizer.grid
-    assert list(codes.columns) == [f"h{h}_w{w}" for h in range(H) for w in range(W)]
+    assert list(codes.columns) == ["label", *(f"h{h}_w{w}" for h in range(H) for w in range(W))]
     assert (codes.dtypes == np.int64).all()
     twincode("reconstruct", trained, own / "x.csv", "-o", tmp_path / "series.parquet")
     assert list(pd.read_parquet(tmp_path / "series.parquet").columns) == [
-        f"t{step}" for step in range(33)
+        *("label", *(f"t{step}" for step in range(33)))
     ]
 
 

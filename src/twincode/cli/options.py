@@ -24,6 +24,10 @@ RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trai
 SeriesFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="Your series: csv, tsv, npy, npz, parquet or ts.")
 ]
+SeriesSource = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Your series: a file, or a folder of Parquet files.")
+]
+Workers = Annotated[int, typer.Option(help="Processes that take a Parquet file each at a time.")]
 FigureFormats = Annotated[
     str | None, typer.Option(help="Write the charts as files too: svg, png, or svg,png.")
 ]

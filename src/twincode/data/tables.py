@@ -154,7 +154,8 @@ def _wide_rows(table: "pa.Table", columns: Columns, found: Found, where: str) ->
     if lists:
         # What stands beside lists cannot be a step: it is something known of the series.
         beside = table.drop_columns(list(lists))
-        return Rows(_list_series(table, lists, where), beside, found.label, lists)
+        series = _list_series(table, lists, where) if len(table) else []
+        return Rows(series, beside, found.label, lists)
     beside = table.drop_columns(rest)
     if not rest or not len(table):
         return Rows([], beside, found.label)
