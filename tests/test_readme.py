@@ -55,7 +55,11 @@ def test_the_python_of_the_data_page_runs(my_series, tmp_path):
     rows = [(m, t, v) for m, own in enumerate(my_series) for t, v in enumerate(own)]
     given |= {"frame": pd.DataFrame(rows, columns=["machine", "read_at", "flow"])}
     given |= {"list_of_arrays": unequal, "other_arrays": [row[None] for row in unequal]}
+    (tmp_path / "series").mkdir()
+    pd.DataFrame({"x": my_series.tolist()}).to_parquet(tmp_path / "series" / "part.parquet")
     names = run_python_of("docs/data.md", given)
+    back = pd.read_parquet(tmp_path / "back" / "part.parquet")["x"]
+    assert [len(each) for each in back] == [40] * 12
     assert names["codes"].shape[0] == 12
     assert {"svm_accuracy", "reconstruction"} <= {score.metric for score in names["scores"]}
 
