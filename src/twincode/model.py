@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
-        return next(iter(self.tokenizer.state_dict().values()), torch.empty(0)).device
+        tensors = chain(self.tokenizer.parameters(), self.tokenizer.buffers())
+        return next(tensors, torch.empty(0)).device
 
     @property
     def bits_per_series(self) -> float:
