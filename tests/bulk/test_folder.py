@@ -198,6 +198,17 @@ def test_what_was_made_otherwise_is_not_mixed_in(models, source, tmp_path):
         convert_folder(models / "vqvae", Encode(), source, tmp_path / "own")
 
 
+def test_a_made_up_name_of_a_channel_does_not_hide_a_column(models, X, tmp_path):
+    (tmp_path / "in").mkdir()
+    pd.DataFrame(X[:3]).add_prefix("t").assign(series=range(3)).to_parquet(
+        tmp_path / "in" / "a.parquet"
+    )
+    job = Encode(Columns(id_column="series"))
+    convert_folder(models / "vqvae", job, tmp_path / "in", tmp_path / "out")
+    with pytest.raises(TwincodeError, match="has a column 'series' of its own"):
+        convert_folder(models / "vqvae", Decode(), tmp_path / "out", tmp_path / "back")
+
+
 def test_two_processes_write_what_one_does(models, source, tmp_path):
     convert_folder(models / "vqvae", Encode(), source, tmp_path / "one")
     told = []

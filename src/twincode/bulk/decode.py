@@ -52,6 +52,8 @@ class Decode:
         names = _channel_names(made["channels"], model.tokenizer.channels)
         for table in batches(source):
             beside = table.drop_columns([CODES, LENGTH])
+            if taken := {*names} & {*beside.column_names}:
+                raise TwincodeError(f"{source} has a column {min(taken)!r} of its own; rename it")
             series = decode_rows(
                 model,
                 np.asarray(table[CODES].combine_chunks().flatten()),
