@@ -7,7 +7,7 @@ import twincode
 
 ROOMS = [
     *("errors", "files", "upgrade", "labels", "memory", "settings", "precision"),
-    *("randomness", "distributed", "storage", "devices"),
+    *("randomness", "distributed", "storage", "devices", "cluster"),
     "closed_form",
     *("data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "evaluate"),
     *("config", "recipes", "model", "train", "estimators", "bulk", "study", "report", "cli"),

@@ -292,6 +292,10 @@ def test_requests_that_make_no_sense(models, source):
         convert_folder(models / "vqvae", Encode(), source, source / "out")
     with pytest.raises(TwincodeError, match="at least 1 worker"):
         convert_folder(models / "vqvae", Encode(), source, Path("out"), workers=0)
+    with pytest.raises(TwincodeError, match="use workers or ray, not both"):
+        convert_folder(models / "vqvae", Encode(), source, Path("out"), workers=2, ray="local")
+    with pytest.raises(TwincodeError, match="not 'auto'"):
+        convert_folder(models / "vqvae", Encode(), source, Path("out"), ray="auto")
     with pytest.raises(TwincodeError, match="stride must be at least 1"):
         Encode(stride=-1)
     with pytest.raises(TwincodeError, match="did you mean 'bfloat16'"):
@@ -335,6 +339,7 @@ def test_ids_and_labels_of_one_file_go_there_and_back(twincode, models, X, tmp_p
         ("encode {run} {csv} -o {out}.csv --stride 3", "are for Parquet files: give -o a folder"),
         ("encode {run} {csv} -o {out}.csv --workers 2", "are for Parquet files: give -o a folder"),
         ("decode {run} {csv} -o {out}.csv", "does not hold"),
+        ("decode {run} {csv} -o {out}.csv --ray local", "are for Parquet files: give -o a folder"),
         ("encode {run} {out}/none -o {out}", "must end in .csv, .parquet, .npy or .npz"),
     ],
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 from twincode.bulk.job import Job, Piece
 from twincode.bulk.parquet import count_rows, read_note
 from twincode.bulk.pool import convert_in_processes
+from twincode.bulk.ray_tasks import convert_on_ray
+from twincode.cluster import check_address
 from twincode.errors import TwincodeError
 from twincode.files import make_folder
 from twincode.model import load_model
@@ -23,6 +25,7 @@ def convert_folder(
     workers: int = 1,
     device: str = "cpu",
     watch: Watch | None = None,
+    ray: str | None = None,
 ) -> tuple[int, int]:
     """Convert every Parquet file in ``source``, or that file, into one of the same name.
 
@@ -31,10 +34,16 @@ def convert_folder(
     files were converted, and how many left alone. Raises TwincodeError where there are no files,
     for one that cannot be converted, and for a target that holds something else; what is converted
     by then stays. ``workers`` processes each load the model and take one file at a time; a program
-    that asks for several must be importable, as Python's ``multiprocessing`` demands.
+    that asks for several must be importable, as Python's ``multiprocessing`` demands. ``ray`` is
+    ``local`` or the address of a cluster whose nodes see all files under the same paths.
     """
     if workers < 1:
         raise TwincodeError(f"at least 1 worker is needed, not {workers}")
+    if ray is not None:
+        if workers > 1:
+            raise TwincodeError("use workers or ray, not both")
+        check_address(ray)
+        model_folder, source, target = (p.resolve() for p in (model_folder, source, target))
     pairs = _pairs(source, target)
     model = load_model(model_folder, device)
     made = {"model": model.checksum, **job.settings()}
@@ -49,7 +58,9 @@ def convert_folder(
         if watch is not None:
             watch(done, total)
 
-    if workers > 1 and len(left) > 1:
+    if ray is not None:
+        convert_on_ray(model_folder, job, left, ray, device, tell)
+    elif workers > 1 and len(left) > 1:
         convert_in_processes(model_folder, job, left, min(workers, len(left)), device, tell)
     else:
         for piece in left:

@@ -18,6 +18,7 @@ from twincode.cli.options import (
     FigureFormats,
     Form,
     Gaps,
+    RayAddress,
     ResultsFolder,
     RunFolder,
     SeriesFile,
@@ -159,6 +160,7 @@ def encode(
         int, typer.Option(help="Cut longer series into windows that begin so many steps apart.")
     ] = 0,
     workers: Workers = 1,
+    ray: RayAddress = None,
 ) -> None:
     """Turn your series into codes: one row a series, one column a place in the token grid.
 
@@ -177,11 +179,11 @@ def encode(
         from twincode.bulk import Encode
 
         job = Encode(form.columns, gaps.policy, stride, precision)
-        _convert("encode", job, folder, file, out, workers, device)
+        _convert("encode", job, folder, file, out, workers, device, ray)
         return
     check_suffix(out)
-    if stride or workers > 1:
-        raise TwincodeError("--stride and --workers are for Parquet files: give -o a folder")
+    if stride or workers > 1 or ray:
+        raise TwincodeError("--stride, --workers and --ray are for Parquet files: give -o a folder")
     model = load_model(folder, device)
     series, beside = _read(model, file, gaps, form)
     codes = model.encode(series, precision)
@@ -202,6 +204,7 @@ def decode(
     form: Form,
     device: Device = "cpu",
     workers: Workers = 1,
+    ray: RayAddress = None,
 ) -> None:
     """Turn codes back into series.
 
@@ -216,9 +219,11 @@ def decode(
     if _is_bulk(file, out):
         from twincode.bulk import Decode
 
-        _convert("decode", Decode(), folder, file, out, workers, device)
+        _convert("decode", Decode(), folder, file, out, workers, device, ray)
         return
     check_suffix(out)
+    if workers > 1 or ray:
+        raise TwincodeError("--workers and --ray are for Parquet files: give -o a folder")
     model, rows = load_model(folder, device), read_rows(file, form.columns)
     series = model.decode(_grid(model, rows, file))
     write_rows(out, series, step_columns(*series.shape[1:]), rows.beside)
@@ -288,13 +293,22 @@ def _is_bulk(file: Path, out: Path) -> bool:
 
 
 def _convert(
-    verb: str, job: "Job", model: Path, source: Path, out: Path, workers: int, device: str
+    verb: str,
+    job: "Job",
+    model: Path,
+    source: Path,
+    out: Path,
+    workers: int,
+    device: str,
+    ray: str | None,
 ) -> None:
     from twincode.bulk import convert_folder
     from twincode.cli.progress import RowsProgress
 
     with RowsProgress(f"{verb} {source}") as progress:
-        converted, left = convert_folder(model, job, source, out, workers, device, progress.watch)
+        converted, left = convert_folder(
+            model, job, source, out, workers, device, progress.watch, ray
+        )
     typer.echo(f"written: {out} ({converted} files; {left} were there already)")
 
 

@@ -28,6 +28,9 @@ SeriesSource = Annotated[
     Path, typer.Argument(metavar="FILE", help="Your series: a file, or a folder of Parquet files.")
 ]
 Workers = Annotated[int, typer.Option(help="Processes that take a Parquet file each at a time.")]
+RayAddress = Annotated[
+    str | None, typer.Option("--ray", help="Use Ray: local, or the address of a cluster.")
+]
 FigureFormats = Annotated[
     str | None, typer.Option(help="Write the charts as files too: svg, png, or svg,png.")
 ]
