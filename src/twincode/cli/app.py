@@ -305,7 +305,7 @@ def _convert(
     from twincode.bulk import convert_folder
     from twincode.cli.progress import RowsProgress
 
-    with RowsProgress(f"{verb} {source}") as progress:
+    with RowsProgress(f"{verb} {source.name}") as progress:
         converted, left = convert_folder(
             model, job, source, out, workers, device, progress.watch, ray
         )

@@ -74,7 +74,7 @@ class RowsProgress:
         self._bar.update(self._task, completed=done, total=total, rate=f"{rate:,.0f}")
         if self._bar.disable and now - self._told >= LINE_SECONDS:
             self._told = now
-            left = clock((total - done) / rate)
+            left = clock((total - done) / rate if done else None)
             line = f"{self._title}  {done:,} of {total:,} rows, {rate:,.0f} rows/s, {left} left"
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
