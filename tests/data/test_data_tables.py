@@ -97,7 +97,11 @@ def test_categories_and_an_index_of_pandas():
     "times",
     [
         pd.to_datetime(["2024-01-02", "2024-01-01", "2023-01-01", "2024-03-01", "2024-02-01"]),
+        pd.to_datetime([f"2024-01-0{day} 12:00:00.25" for day in (2, 1, 1, 3, 2)]).tz_localize(
+            "UTC"
+        ),
         [datetime.date(2024, 1, day) for day in (2, 1, 1, 3, 2)],
+        [datetime.time(12, minute) for minute in (2, 1, 1, 3, 2)],
         [0.2, 0.1, 0.1, 0.3, 0.2],
     ],
 )
@@ -106,6 +110,11 @@ def test_times_order_the_steps(tmp_path, times):
     assert read_series(path, Columns("long"))[0][1][0].tolist() == [1, 2, 3]
     path = written(tmp_path, ".csv", {**LONG, "time": times})
     assert read_series(path, Columns("long"))[0][1][0].tolist() == [1, 2, 3]
+
+
+def test_spans_of_time_order_the_steps_too():
+    frame = pd.DataFrame({**LONG, "time": pd.to_timedelta(LONG["time"], unit="s")})
+    assert frame_rows(frame, Columns("long"), "it").series[1][0].tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.large_list(pa.int16()), "fixed"])

@@ -254,8 +254,8 @@ def _times(table: "pa.Table", name: str, where: str) -> NDArray[Any]:
     if column.null_count:
         raise TwincodeError(f"{where}: column {name!r} misses {column.null_count} times; add them")
     if pa.types.is_temporal(column.type):
-        column = column.cast(pa.timestamp("ns")) if pa.types.is_date(column.type) else column
-        return column.to_numpy().view(np.int64)
+        counted = pa.int32() if column.type.bit_width == 32 else pa.int64()
+        return np.asarray(column.cast(counted).to_numpy())
     if not _is_number(column.type):
         raise TwincodeError(
             f"{where}: column {name!r} holds {column[0].as_py()!r}, which is no time; write "
