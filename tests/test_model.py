@@ -130,6 +130,22 @@ def test_features_of_every_readout(model, continuous, waves):
         model.transform(waves.X_test, "flat")
 
 
+def test_a_loaded_model_gives_the_numbers_of_the_trained_one(model, saved, waves):
+    loaded, packed = load_model(saved), Model.unpack(*model.pack())
+    for other in (loaded, packed):
+        assert other.checksum == model.checksum
+        np.testing.assert_array_equal(other.transform(waves.X_test), model.transform(waves.X_test))
+    rescaled = Model(model.tokenizer, Scaling((0,), (1,)), model.config, model.source)
+    assert rescaled.checksum != model.checksum
+
+
+@pytest.mark.parametrize("name", ["patch-rvq", "vqvae"])
+def test_encoding_alone_gives_the_codes_that_are_decoded(waves, name):
+    model = fit(tiny(name, **({"epochs": 1} if name == "vqvae" else {})), waves.X_train)
+    x = model._tensor(waves.X_test)
+    assert torch.equal(model.tokenizer.encode(x), model.tokenizer.embed(x).codes)
+
+
 def test_evaluation_repeats_what_training_measured(waves, tmp_path):
     model = fit(tiny("bt-vqvae", **QUICK), waves, tmp_path)
     stored = json.loads((tmp_path / "result.json").read_text())["evaluations"]

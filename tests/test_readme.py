@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from twincode.recipes import RECIPES
@@ -51,10 +52,22 @@ def test_the_python_of_the_data_page_runs(my_series, tmp_path):
     unequal[3][5] = np.nan
     given = {"X_train": my_series, "y_train": ["idle", "leak"] * 6}
     given |= {"X_test": my_series[:4], "y_test": ["leak", "idle"] * 2}
+    rows = [(m, t, v) for m, own in enumerate(my_series) for t, v in enumerate(own)]
+    given |= {"frame": pd.DataFrame(rows, columns=["machine", "read_at", "flow"])}
     given |= {"list_of_arrays": unequal, "other_arrays": [row[None] for row in unequal]}
+    (tmp_path / "series").mkdir()
+    pd.DataFrame({"x": my_series.tolist()}).to_parquet(tmp_path / "series" / "part.parquet")
     names = run_python_of("docs/data.md", given)
+    back = pd.read_parquet(tmp_path / "back" / "part.parquet")["x"]
+    assert [len(each) for each in back] == [40] * 12
     assert names["codes"].shape[0] == 12
     assert {"svm_accuracy", "reconstruction"} <= {score.metric for score in names["scores"]}
+
+
+def test_the_python_of_the_estimators_page_runs():
+    names = run_python_of("docs/estimators.md")
+    assert names["series"].shape == (67, 1, 24)
+    assert names["codes"].shape[0] == 270
 
 
 def test_the_python_of_the_zoo_runs():

@@ -7,10 +7,10 @@ import twincode
 
 ROOMS = [
     *("errors", "files", "upgrade", "labels", "memory", "settings", "precision"),
-    *("randomness", "distributed", "storage", "devices"),
+    *("randomness", "distributed", "storage", "devices", "cluster"),
     "closed_form",
     *("data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "evaluate"),
-    *("config", "recipes", "model", "train", "study", "report", "cli"),
+    *("config", "recipes", "model", "train", "estimators", "bulk", "study", "report", "cli"),
 ]
 # What alone a room may know, although more lies above it: a page is made from stored results, and
 # the equation of a loss needs no more than tensors.

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twincode.config import Config
-    from twincode.data import Dataset, Policy, list_datasets, load_dataset, read_series
+    from twincode.data import Columns, Dataset, Policy, list_datasets, load_dataset, read_series
     from twincode.errors import TwincodeError
+    from twincode.estimators import TwinCode
     from twincode.model import Model, load_model
     from twincode.recipes import recipe
     from twincode.report import write_report
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
     from twincode.train import fit
 
 _HOMES = {
+    "Columns": "twincode.data",
     "Config": "twincode.config",
     "Dataset": "twincode.data",
     "Model": "twincode.model",
     "Policy": "twincode.data",
     "Study": "twincode.study",
+    "TwinCode": "twincode.estimators",
     "TwincodeError": "twincode.errors",
     "fit": "twincode.train",
     "list_datasets": "twincode.data",
@@ -45,11 +48,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "Columns",
     "Config",
     "Dataset",
     "Model",
     "Policy",
     "Study",
+    "TwinCode",
     "TwincodeError",
     "fit",
     "list_datasets",

@@ -305,10 +305,11 @@ USUAL_AUGMENTATIONS = ("flip", "jitter", "amplitude_resize", "trend", "phase")
 class Augmenter:
     """Augmentations applied one after another, by their settings.
 
-    ``stft`` is the transform that ``phase`` works on, for series of the same length.
+    ``stft`` is the transform that ``phase`` works on, for series of the same length; None will do
+    where nothing is chosen.
     """
 
-    def __init__(self, chosen: Sequence[Settings], stft: STFT) -> None:
+    def __init__(self, chosen: Sequence[Settings], stft: STFT | None) -> None:
         self.steps = [(own.name, AUGMENTATIONS.build(own, stft)) for own in chosen]
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:

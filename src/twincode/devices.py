@@ -1,5 +1,7 @@
 """Where to compute."""
 
+import os
+
 import torch
 
 from twincode.distributed import own_device
@@ -23,3 +25,10 @@ def choose_device(name: str | torch.device) -> torch.device:
 def device_name(device: torch.device) -> str:
     """The device in words: ``cpu`` or the accelerator's product name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-class TwincodeError(Exception):
+class TwincodeError(ValueError):
     """Something the user can mend: one line that says what is wrong and what to do.
 
-    The command line prints it without a traceback and exits with a non-zero status.
+    The command line prints it without a traceback and exits with a non-zero status. It is a
+    ValueError, as scikit-learn and aeon expect of their estimators.
     """
 
 

@@ -1,7 +1,10 @@
 """A trained tokenizer with all that is needed to use it: NumPy in, NumPy out."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,14 @@ from twincode.evaluate import (
 )
 from twincode.files import read_json, write_json
 from twincode.precision import computing_in
-from twincode.storage import file_hash, read_tensors, restore, write_tensors
+from twincode.storage import (
+    file_hash,
+    pack_tensors,
+    read_tensors,
+    restore,
+    unpack_tensors,
+    write_tensors,
+)
 from twincode.tokenizers import Tokenizer, build_tokenizer, embed
 from twincode.upgrade import upgrade_config
 
@@ -63,7 +73,8 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
-        return next(iter(self.tokenizer.state_dict().values()), torch.empty(0)).device
+        tensors = chain(self.tokenizer.parameters(), self.tokenizer.buffers())
+        return next(tensors, torch.empty(0)).device
 
     @property
     def bits_per_series(self) -> float:
@@ -80,11 +91,13 @@ class Model:
 
         In ``bfloat16`` it is faster, and a few codes in ten thousand fall otherwise.
         """
-        with computing_in(precision, self.device):
-            _, codes = embed(self.tokenizer, self._tensor(X))
-        if codes is None:
+        x, tokenizer = self._tensor(X), self.tokenizer
+        if not tokenizer.layout.grids:
             raise TwincodeError(f"{self._name} is continuous: it has features but no codes")
-        return codes.numpy()
+        with computing_in(precision, self.device):
+            return torch.cat(
+                [tokenizer.encode(part).cpu() for part in tokenizer.batches(x)]
+            ).numpy()
 
     def decode(self, codes: ArrayLike, length: int | None = None) -> NDArray[np.float32]:
         """The series (n, C, L), in original units, that codes (n, H, W) stand for.
@@ -143,18 +156,39 @@ class Model:
         """Write ``model.safetensors`` and ``model.json`` into ``folder``, each whole."""
         folder = Path(folder)
         write_tensors(folder / TENSORS, self.tokenizer.state_dict())
-        write_json(
-            folder / DESCRIPTION,
-            {
-                "format": FORMAT,
-                "config": self.config.to_dict(),
-                "channels": self.tokenizer.channels,
-                "length": self.tokenizer.length,
-                "scaling": asdict(self.scaling),
-                "source": asdict(self.source),
-                "tensors_sha256": file_hash(folder / TENSORS),
-            },
-        )
+        checksum = file_hash(folder / TENSORS)
+        write_json(folder / DESCRIPTION, {**self._describe(), "tensors_sha256": checksum})
+
+    @property
+    def checksum(self) -> str:
+        """A hash of all that a model is: two of one checksum make the same codes."""
+        description, tensors = self.pack()
+        return hashlib.sha256(description.encode() + tensors).hexdigest()
+
+    def pack(self) -> tuple[str, bytes]:
+        """What ``save`` writes, in memory: a description as JSON, and tensors as safetensors."""
+        return json.dumps(self._describe()), pack_tensors(self.tokenizer.state_dict())
+
+    @classmethod
+    def unpack(cls, description: str, tensors: bytes) -> "Model":
+        """The model that ``pack`` has packed, on the CPU. No code can run.
+
+        Raises ValueError for what is not a packed model.
+        """
+        origin = "this packed model"
+        model = _build(_known(json.loads(description), origin), origin)
+        restore(model.tokenizer, unpack_tensors(tensors), origin)
+        return model
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "config": self.config.to_dict(),
+            "channels": self.tokenizer.channels,
+            "length": self.tokenizer.length,
+            "scaling": asdict(self.scaling),
+            "source": asdict(self.source),
+        }
 
     @property
     def _name(self) -> str:
@@ -193,15 +227,9 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
     """
     target = choose_device(device)
     folder = Path(folder)
-    description = read_json(folder / DESCRIPTION, "model description")
-    if not isinstance(description, dict) or description.get("format") not in (1, FORMAT):
-        raise TwincodeError(
-            f"{folder / DESCRIPTION} is not a model this version of twincode can read"
-        )
-    try:
-        model, expected = _build(description), description["tensors_sha256"]
-    except (TwincodeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise TwincodeError(f"{folder / DESCRIPTION} is damaged: {error}") from error
+    origin = folder / DESCRIPTION
+    description = _known(read_json(origin, "model description"), origin)
+    model, expected = _build(description, origin), description.get("tensors_sha256")
     tensors = read_tensors(folder / TENSORS)
     if file_hash(folder / TENSORS) != expected:
         raise TwincodeError(
@@ -211,8 +239,22 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
     return model.to(target)
 
 
-def _build(description: dict[str, Any]) -> Model:
+def _known(description: object, origin: object) -> dict[str, Any]:
+    """A description, if it is one of this version's or an older one's."""
+    if not isinstance(description, dict) or description.get("format") not in (1, FORMAT):
+        raise TwincodeError(f"{origin} is not a model this version of twincode can read")
+    return description
+
+
+def _build(description: dict[str, Any], origin: object) -> Model:
     """The model a description speaks of, its weights still to be read."""
+    try:
+        return _described(description)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise TwincodeError(f"{origin} is damaged: {error}") from error
+
+
+def _described(description: dict[str, Any]) -> Model:
     stored = description["config"]
     config = Config.from_dict(upgrade_config(stored) if description["format"] == 1 else stored)
     source = description["source"]

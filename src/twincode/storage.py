@@ -1,4 +1,4 @@
-"""Tensors in files: safetensors, written whole or not at all, read without running any code."""
+"""Tensors as safetensors: in files whole or not at all, or in memory; reading runs no code."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save, save_file
 
 from twincode.errors import TwincodeError
 from twincode.files import write_whole
@@ -38,13 +38,29 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise TwincodeError(f"{path} is corrupt or not a safetensors file: {error}") from error
 
 
-def restore(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Load ``tensors`` into ``module``; TwincodeError unless every name and shape matches."""
+def pack_tensors(tensors: Mapping[str, torch.Tensor]) -> bytes:
+    """The bytes that ``write_tensors`` would write."""
+    return save({name: tensor.contiguous() for name, tensor in tensors.items()})
+
+
+def unpack_tensors(packed: bytes) -> dict[str, torch.Tensor]:
+    """The inverse of ``pack_tensors``; raises TwincodeError for other bytes."""
+    try:
+        return load(packed)
+    except SafetensorError as error:
+        raise TwincodeError(f"these are not the tensors of a model: {error}") from error
+
+
+def restore(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], origin: object) -> None:
+    """Load ``tensors`` into ``module``; TwincodeError unless every name and shape matches.
+
+    ``origin`` says in errors where they come from.
+    """
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise TwincodeError(f"{path} does not fit its configuration: {reason}") from error
+        raise TwincodeError(f"{origin} does not fit its configuration: {reason}") from error
 
 
 def file_hash(path: Path) -> str:

@@ -3,6 +3,7 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import fields
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from conftest import options, small_settings, training_options, write_waves
 
+from twincode.cli.options import Form, Source
 from twincode.cli.settings import parse_settings
 from twincode.config import setting_names
 from twincode.data import load_dataset
@@ -18,7 +20,7 @@ from twincode.model import load_model
 from twincode.recipes import DEFAULT, RECIPES, recipe
 
 COMMANDS = [
-    *("datasets", "train", "evaluate", "encode", "reconstruct"),
+    *("datasets", "train", "evaluate", "encode", "decode", "reconstruct"),
     *("study run", "study status", "study report", "report"),
 ]
 
@@ -153,7 +155,7 @@ def commands():
 @pytest.mark.parametrize("words", sorted(set(commands())))
 def test_the_commands_on_the_pages_give_settings_that_are_read(words):
     settings = parse_settings(shlex.split(words))
-    for option in ("out", "data_dir", "missing", "lengths"):
+    for option in ("out", *(each.name for bundle in (Source, Form) for each in fields(bundle))):
         settings.pop(option, None)
     assert recipe(settings.pop("recipe", DEFAULT), **settings)
 
@@ -246,11 +248,11 @@ def test_columns_say_what_they_hold(twincode, trained, own, tmp_path):
     twincode("encode", trained, own / "x.csv", "-o", tmp_path / "codes.csv")
     codes = pd.read_csv(tmp_path / "codes.csv")
     H, W = load_model(trained).tokenizer.grid
-    assert list(codes.columns) == [f"h{h}_w{w}" for h in range(H) for w in range(W)]
+    assert list(codes.columns) == ["label", *(f"h{h}_w{w}" for h in range(H) for w in range(W))]
     assert (codes.dtypes == np.int64).all()
     twincode("reconstruct", trained, own / "x.csv", "-o", tmp_path / "series.parquet")
     assert list(pd.read_parquet(tmp_path / "series.parquet").columns) == [
-        f"t{step}" for step in range(33)
+        *("label", *(f"t{step}" for step in range(33)))
     ]
 
 

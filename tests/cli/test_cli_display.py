@@ -3,7 +3,7 @@ import re
 import pytest
 from terminal import epoch, terminal  # noqa: F401 - a fixture
 
-from twincode.cli.progress import RunProgress
+from twincode.cli.progress import RowsProgress, RunProgress
 from twincode.cli.settings import listed, parse_axes, parse_settings
 from twincode.cli.tables import show
 from twincode.errors import TwincodeError
@@ -24,6 +24,24 @@ def test_a_continuous_model_has_no_perplexity(terminal):  # noqa: F811
     with RunProgress("Waves", 4) as progress:
         progress.watch(epoch(4, perplexity=None))
     assert terminal.lines()[0] == "Waves  epoch 4/4  loss 1.25  last evaluation"
+
+
+def test_files_that_are_converted_have_a_rate_and_a_time_left(terminal):  # noqa: F811
+    with RowsProgress("encode series") as progress:
+        progress.watch(512, 2048)
+        progress._bar.refresh()
+        line = terminal.lines()[0]
+    assert re.fullmatch(r"encode series \W+ 25% [\d,]+ rows/s, (\d:\d\d:\d\d|-:--:--) left", line)
+
+
+def test_a_log_of_such_files_gets_a_line_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr("twincode.cli.progress.LINE_SECONDS", 0)
+    with RowsProgress("encode series") as progress:
+        progress.watch(0, 2048)
+        progress.watch(512, 2048)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "encode series  0 of 2,048 rows, 0 rows/s, -:--:-- left"
+    assert re.fullmatch(r"encode series  512 of 2,048 rows, [\d,]+ rows/s, 0:00:0\d left", second)
 
 
 def test_dead_codes_and_what_goes_wrong_are_told_as_it_happens(terminal):  # noqa: F811

@@ -6,25 +6,29 @@ import socket
 import threading
 
 import light_tasks
+import pandas as pd
 import pytest
+from conftest import make_waves, tiny
 from light_tasks import LightRun
 from slow_work import STUDY, SlowWork
 from test_executors import HERE, all_at_work, carry_out, of, press_when
 from test_killed import table, undisturbed  # noqa: F401 - a fixture
 
+from twincode.bulk import Encode, convert_folder
+from twincode.cluster import OWN, QUIET, check_answer, connected, variables
 from twincode.data import Policy
 from twincode.errors import TwincodeError
 from twincode.study import RayCluster
-from twincode.study.executors import ray_cluster as module
 from twincode.study.executors.executor import ATTEMPTS
 from twincode.study.runs import plan_runs
+from twincode.train import fit
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """Two nodes with a core each; the first believes that it has a GPU."""
     path = os.pathsep.join([HERE, os.environ.get("PYTHONPATH", "")])
-    with module._variables({**module._QUIET, **module._OWN, "PYTHONPATH": path}):
+    with variables({**QUIET, **OWN, "PYTHONPATH": path}):
         from ray.cluster_utils import Cluster
 
         cluster = Cluster(
@@ -38,7 +42,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def executor(cluster):
-    with module._connected(cluster.address):
+    with connected(cluster.address):
         yield RayCluster(cluster.address)
 
 
@@ -52,6 +56,27 @@ def runs(tmp_path):
 
 def reasons(events):
     return {event["run"]: event["reason"] for event in of("ended", events)}
+
+
+def test_files_are_converted_as_by_one_process(executor, tmp_path):
+    X = make_waves(40, 8).X_train
+    fit(tiny("patch-rvq"), X).save(tmp_path / "run")
+    (tmp_path / "in").mkdir()
+    for name, own in (("a", X[:9]), ("b", X[9:20]), ("c", X[:1, :, :5])):
+        pd.DataFrame({"x": own[:, 0].tolist()}).to_parquet(tmp_path / "in" / f"{name}.parquet")
+    job, told = Encode(policy=Policy(lengths="truncate")), []
+    where = {"ray": executor.address, "watch": lambda *rows: told.append(rows)}
+    with pytest.raises(TwincodeError, match=r"c\.parquet, series 1 has 5 time steps, not 33"):
+        convert_folder(tmp_path / "run", job, tmp_path / "in", tmp_path / "ray", **where)
+    (tmp_path / "in" / "c.parquet").unlink()
+    told.clear()
+    convert_folder(tmp_path / "run", job, tmp_path / "in", tmp_path / "ray", **where)
+    convert_folder(tmp_path / "run", job, tmp_path / "in", tmp_path / "one")
+    assert told == [] or told[-1][0] == told[-1][1]
+    for name in ("a.parquet", "b.parquet"):
+        found, expected = (pd.read_parquet(tmp_path / each / name) for each in ("ray", "one"))
+        pd.testing.assert_frame_equal(found, expected)
+    assert sorted(path.name for path in (tmp_path / "ray").iterdir()) == ["a.parquet", "b.parquet"]
 
 
 def test_every_run_ends_once_and_failures_have_reasons(executor, runs):
@@ -140,6 +165,6 @@ def test_a_cluster_that_is_not_there_is_one_line():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         for host in ("127.0.0.1", "localhost"):
-            module._check_answer(f"{host}:{port}", "127.0.0.1")
+            check_answer(f"{host}:{port}", "127.0.0.1")
     with pytest.raises(TwincodeError, match=f"nothing answers at 127.0.0.1:{port}; give --ray"):
-        module._check_answer(f"127.0.0.1:{port}", "127.0.0.1")
+        check_answer(f"127.0.0.1:{port}", "127.0.0.1")

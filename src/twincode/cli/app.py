@@ -16,11 +16,15 @@ from twincode.cli.options import (
     DatasetArgument,
     Device,
     FigureFormats,
+    Form,
     Gaps,
+    RayAddress,
     ResultsFolder,
     RunFolder,
     SeriesFile,
+    SeriesSource,
     Source,
+    Workers,
     typed_command,
 )
 from twincode.cli.settings import parse_settings
@@ -28,8 +32,14 @@ from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from twincode.bulk.job import Job
     from twincode.data import Dataset
     from twincode.data.policy import FloatArray
+    from twincode.data.tables import Rows
     from twincode.model import Model
 
 app = typer.Typer(
@@ -65,6 +75,7 @@ def train(
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Option(help="Folder for the model, its log and its results.")],
     source: Source,
+    form: Form,
     recipe: Annotated[str, typer.Option(help="Method; all are named below.")] = "mixture",
     device: Device = "auto",
 ) -> None:
@@ -83,7 +94,7 @@ def train(
     from twincode.train import fit
 
     config = build(recipe, **parse_settings(context.args))
-    data = source.load(dataset)
+    data = source.load(dataset, form.columns)
     epochs = config.training.epochs_for(len(data.X_train))
     with RunProgress(f"{data.name}  {title(config)}", epochs) as progress:
         fit(config, data, out, device, progress.watch, typed_command())
@@ -103,6 +114,7 @@ def train(
 def evaluate(
     folder: RunFolder,
     source: Source,
+    form: Form,
     dataset: Annotated[
         str | None, typer.Option(help="Another data set of the same shape; default: its own.")
     ] = None,
@@ -122,7 +134,7 @@ def evaluate(
     from twincode.model import load_model
 
     model = load_model(folder, device)
-    data = source.load(dataset) if dataset else _own(model, source)
+    data = source.load(dataset, form.columns) if dataset else _own(model, source)
     measurements = model.evaluate(data)
     show_measurements(measurements, f"{model.source.name} model on {data.name}")
     target = out or folder / "evaluation.csv"
@@ -133,26 +145,89 @@ def evaluate(
 @command(app)
 def encode(
     folder: RunFolder,
-    file: SeriesFile,
-    out: Annotated[Path, typer.Option("--out", "-o", help="A .parquet, .csv, .npy or .npz file.")],
+    file: SeriesSource,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="A .parquet, .csv, .npy or .npz file, or a folder."),
+    ],
     gaps: Gaps,
+    form: Form,
     device: Device = "cpu",
     precision: Annotated[
         str, typer.Option(help="float32, or the faster bfloat16, which moves a few codes.")
     ] = "float32",
+    stride: Annotated[
+        int, typer.Option(help="Cut longer series into windows that begin so many steps apart.")
+    ] = 0,
+    workers: Workers = 1,
+    ray: RayAddress = None,
 ) -> None:
     """Turn your series into codes: one row a series, one column a place in the token grid.
 
     Example: [bold]twincode encode run my_series.csv -o codes.parquet[/bold]
+
+    Parquet files of any size and number go file by file into a folder, codes in one list column:
+
+    Example: [bold]twincode encode run series/ -o codes/ --workers 4[/bold]
+
+    The same command goes on where a stopped one was.
     """
-    from twincode.cli.output import check_suffix, code_columns, write_array
+    from twincode.cli.output import check_suffix, code_columns, write_rows
     from twincode.model import load_model
 
+    if _is_bulk(file, out):
+        from twincode.bulk import Encode
+
+        job = Encode(form.columns, gaps.policy, stride, precision)
+        _convert("encode", job, folder, file, out, workers, device, ray)
+        return
     check_suffix(out)
+    if stride or workers > 1 or ray:
+        raise TwincodeError("--stride, --workers and --ray are for Parquet files: give -o a folder")
     model = load_model(folder, device)
-    codes = model.encode(_read(model, file, gaps), precision)
-    write_array(out, codes, code_columns(*codes.shape[1:]))
+    series, beside = _read(model, file, gaps, form)
+    codes = model.encode(series, precision)
+    write_rows(out, codes, code_columns(*codes.shape[1:]), beside)
     typer.echo(f"written: {out} ({len(codes)} series, {codes[0].size} codes each)")
+
+
+@command(app)
+def decode(
+    folder: RunFolder,
+    file: Annotated[
+        Path, typer.Argument(metavar="CODES", help="A folder or file that encode has written.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="A .csv, .parquet, .npy or .npz file, or a folder."),
+    ],
+    form: Form,
+    device: Device = "cpu",
+    workers: Workers = 1,
+    ray: RayAddress = None,
+) -> None:
+    """Turn codes back into series.
+
+    Example: [bold]twincode decode run codes.csv -o series.csv[/bold]
+
+    Example: [bold]twincode decode run codes/ -o series/[/bold]
+    """
+    from twincode.cli.output import check_suffix, step_columns, write_rows
+    from twincode.data.files import read_rows
+    from twincode.model import load_model
+
+    if _is_bulk(file, out):
+        from twincode.bulk import Decode
+
+        _convert("decode", Decode(), folder, file, out, workers, device, ray)
+        return
+    check_suffix(out)
+    if workers > 1 or ray:
+        raise TwincodeError("--workers and --ray are for Parquet files: give -o a folder")
+    model, rows = load_model(folder, device), read_rows(file, form.columns)
+    series = model.decode(_grid(model, rows, file))
+    write_rows(out, series, step_columns(*series.shape[1:]), rows.beside)
+    typer.echo(f"written: {out} ({len(series)} series)")
 
 
 @command(app)
@@ -161,19 +236,21 @@ def reconstruct(
     file: SeriesFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="A .csv, .parquet, .npy or .npz file.")],
     gaps: Gaps,
+    form: Form,
     device: Device = "cpu",
 ) -> None:
     """Pass your series through the codes and back.
 
     Example: [bold]twincode reconstruct run my_series.csv -o out.csv[/bold]
     """
-    from twincode.cli.output import check_suffix, step_columns, write_array
+    from twincode.cli.output import check_suffix, step_columns, write_rows
     from twincode.model import load_model
 
     check_suffix(out)
     model = load_model(folder, device)
-    series = model.reconstruct(_read(model, file, gaps))
-    write_array(out, series, step_columns(*series.shape[1:]))
+    given, beside = _read(model, file, gaps, form)
+    series = model.reconstruct(given)
+    write_rows(out, series, step_columns(*series.shape[1:]), beside)
     typer.echo(f"written: {out} ({len(series)} series)")
 
 
@@ -189,11 +266,50 @@ def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
 app.add_typer(study.app, name="study")
 
 
-def _read(model: "Model", file: Path, gaps: Gaps) -> "FloatArray":
-    from twincode.data import apply_policy, read_series
+def _read(model: "Model", file: Path, gaps: Gaps, form: Form) -> tuple["FloatArray", "pa.Table"]:
+    """Series of the model's length, and what else the file says of each."""
+    from twincode.data import apply_policy
+    from twincode.data.files import read_rows
 
-    series, _ = read_series(file)
-    return apply_policy(series, gaps.policy, target_length=model.tokenizer.length)
+    rows = read_rows(file, form.columns)
+    X = apply_policy(rows.series, gaps.policy, target_length=model.tokenizer.length)
+    return X, rows.beside
+
+
+def _grid(model: "Model", rows: "Rows", file: Path) -> "NDArray[np.int64]":
+    """Codes (n, H, W) that a file holds as one row a series."""
+    import numpy as np
+
+    codes = [each.reshape(-1) for each in rows.series]
+    H, width = model.tokenizer.grid[0], model.tokenizer.layout.width
+    if {len(each) for each in codes} != {H * width} or any((c % 1 != 0).any() for c in codes):
+        raise TwincodeError(f"{file} does not hold {H * width} codes a series, as this model's are")
+    return np.stack(codes).astype(np.int64).reshape(-1, H, width)
+
+
+def _is_bulk(file: Path, out: Path) -> bool:
+    """Whether Parquet files go into a folder."""
+    return out.suffix == "" and (file.is_dir() or file.suffix.lower() == ".parquet")
+
+
+def _convert(
+    verb: str,
+    job: "Job",
+    model: Path,
+    source: Path,
+    out: Path,
+    workers: int,
+    device: str,
+    ray: str | None,
+) -> None:
+    from twincode.bulk import convert_folder
+    from twincode.cli.progress import RowsProgress
+
+    with RowsProgress(f"{verb} {source.name}") as progress:
+        converted, left = convert_folder(
+            model, job, source, out, workers, device, progress.watch, ray
+        )
+    typer.echo(f"written: {out} ({converted} files; {left} were there already)")
 
 
 def _show_final(folder: Path, title: str) -> None:

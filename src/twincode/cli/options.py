@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from twincode.data import Dataset, Policy
+    from twincode.data import Columns, Dataset, Policy
 
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A UCR/UEA name, or a path to your own series.")
@@ -23,6 +23,13 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained model.")]
 SeriesFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="Your series: csv, tsv, npy, npz, parquet or ts.")
+]
+SeriesSource = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Your series: a file, or a folder of Parquet files.")
+]
+Workers = Annotated[int, typer.Option(help="Processes that take a Parquet file each at a time.")]
+RayAddress = Annotated[
+    str | None, typer.Option("--ray", help="Use Ray: local, or the address of a cluster.")
 ]
 FigureFormats = Annotated[
     str | None, typer.Option(help="Write the charts as files too: svg, png, or svg,png.")
@@ -48,16 +55,35 @@ class Gaps:
 
 
 @dataclass(frozen=True)
+class Form:
+    """What the columns of a table of series hold."""
+
+    layout: Annotated[
+        str, typer.Option(help="Of a table: wide, a series a row, or long, a time step a row.")
+    ] = "wide"
+    id_column: Annotated[str, typer.Option(help="Column that names the series.")] = ""
+    label_column: Annotated[str, typer.Option(help="Column of labels.")] = ""
+    time_column: Annotated[str, typer.Option(help="Column of times, in the long layout.")] = ""
+
+    @property
+    def columns(self) -> "Columns":
+        """What the data room is told."""
+        from twincode.data import Columns
+
+        return Columns(self.layout, self.id_column, self.label_column, self.time_column)
+
+
+@dataclass(frozen=True)
 class Source(Gaps):
     """Where data sets lie, too."""
 
     data_dir: DataDir = None
 
-    def load(self, name: str) -> "Dataset":
-        """The data set of that name, or at that path."""
-        from twincode.data import load_dataset
+    def load(self, name: str, columns: "Columns | None" = None) -> "Dataset":
+        """The data set of that name, or at that path, where columns may be told."""
+        from twincode.data import Columns, load_dataset
 
-        return load_dataset(name, self.data_dir, self.policy)
+        return load_dataset(name, self.data_dir, self.policy, columns=columns or Columns())
 
 
 def typed_command() -> list[str]:

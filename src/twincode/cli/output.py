@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from twincode.errors import TwincodeError
@@ -32,10 +33,16 @@ def check_suffix(path: Path) -> None:
         )
 
 
-def write_array(path: Path, array: NDArray, columns: list[str]) -> None:
-    """Write an array (n, ...) as one row a series, or as it is to NumPy's formats."""
+def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table) -> None:
+    """Write an array (n, ...) as one row a series after what stands ``beside`` each.
+
+    NumPy's formats take the array as it is, and nothing else.
+    """
     check_suffix(path)
-    frame = pd.DataFrame(array.reshape(len(array), -1), columns=columns)
+    values = pd.DataFrame(array.reshape(len(array), -1), columns=columns)
+    if taken := {*columns} & {*beside.column_names}:
+        raise TwincodeError(f"the series have a column {min(taken)!r} of their own; rename it")
+    frame = pd.concat([beside.to_pandas(types_mapper=pd.ArrowDtype), values], axis=1)
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: frame.to_csv(temporary, index=False),
         ".parquet": frame.to_parquet,

@@ -4,6 +4,7 @@ A terminal shows two lines that keep themselves up to date. Anything else, a log
 one plain line at each evaluation.
 """
 
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
@@ -23,6 +24,8 @@ from twincode.train.log import Record
 
 # The rate is taken over this many seconds, long enough to hold an evaluation.
 RATE_SECONDS = 120
+# How often a log file is told how a conversion of files stands.
+LINE_SECONDS = 60
 
 STOPPING = "stopping when this epoch is done; press Ctrl-C again to stop at once"
 
@@ -35,6 +38,45 @@ class _TwoLines(Progress):
             text = f"{task.description}  {task.fields['note']}"
             yield Text(text, no_wrap=True, overflow="ellipsis")
             yield self.make_tasks_table([task])
+
+
+class RowsProgress:
+    """The rows of files that are converted; give ``watch`` to ``convert_folder``."""
+
+    def __init__(self, title: str) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=32),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]} rows/s,"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+            disable=not self._console.is_interactive,
+            transient=True,
+        )
+        self._task = self._bar.add_task(title, total=None, rate="-")
+        self._title = title
+        self._start = self._told = time.monotonic()
+
+    def __enter__(self) -> "RowsProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._bar.stop()
+
+    def watch(self, done: int, total: int) -> None:
+        """Show how many rows are done. A log file gets a line a minute."""
+        now = time.monotonic()
+        rate = done / max(now - self._start, 1e-9)
+        self._bar.update(self._task, completed=done, total=total, rate=f"{rate:,.0f}")
+        if self._bar.disable and now - self._told >= LINE_SECONDS:
+            self._told = now
+            left = clock((total - done) / rate if done else None)
+            line = f"{self._title}  {done:,} of {total:,} rows, {rate:,.0f} rows/s, {left} left"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class RunProgress:

@@ -5,8 +5,10 @@ from twincode.data.files import read_series
 from twincode.data.listing import DatasetInfo, list_datasets
 from twincode.data.policy import Policy, apply_policy
 from twincode.data.series import Dataset, Scaling
+from twincode.data.tables import Columns
 
 __all__ = [
+    "Columns",
     "Dataset",
     "DatasetInfo",
     "Policy",

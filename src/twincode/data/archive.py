@@ -38,6 +38,7 @@ from twincode.data.sources import (
     partner_of,
     split_name,
 )
+from twincode.data.tables import DEFAULT_COLUMNS, Columns
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import cannot_write, make_folder
 
@@ -66,6 +67,7 @@ def load_dataset(
     data_dir: str | Path | None = None,
     policy: Policy = STRICT,
     download: bool = True,
+    columns: Columns = DEFAULT_COLUMNS,
 ) -> Dataset:
     """A data set with its train and test part, as float32 arrays (n, C, L) that share C and L.
 
@@ -73,7 +75,7 @@ def load_dataset(
     test file, an ``.npz`` with X_train, y_train, X_test and y_test, or any single file that
     ``read_series`` knows; of the last, a fixed random fifth becomes the test part. ``data_dir``
     (else the environment variable TWINCODE_DATA) is searched first for names. ``download=False``
-    stays off the network.
+    stays off the network. ``columns`` says what the columns of a table at a path hold.
 
     Labels become indices into the sorted classes of both parts. Raises TwincodeError for an
     unknown name, data that cannot be had or read, too few series, and what ``policy`` refuses.
@@ -81,7 +83,9 @@ def load_dataset(
     text = str(name_or_path)
     path = Path(text).expanduser()
     if is_path(text):
-        return _assemble(_read_path(path), policy)
+        return _assemble(_read_path(path, columns), policy)
+    if columns != DEFAULT_COLUMNS:
+        raise TwincodeError(f"{text} is a data set by name; columns have names in files at a path")
     return _assemble(_read_source(_find_source(text, data_dir, download)), policy)
 
 
@@ -159,17 +163,18 @@ def _read_source(source: Source) -> _Parts:
     return parts._replace(name=source.name, origin=f"{source.place}, {parts.origin}")
 
 
-def _read_path(path: Path) -> _Parts:
+def _read_path(path: Path, columns: Columns) -> _Parts:
     if path_kind(path) == "folder":
         train, test = _choose_pair(path)
-        return _read_pair(split_name(train) or path.resolve().name, train, test)
+        return _read_pair(split_name(train) or path.resolve().name, train, test, columns)
     require_file(path)
     partner = partner_of(path)
     if partner:
-        return _read_pair(split_name(path) or path.resolve().parent.name, path, partner)
-    if path.suffix.lower() == ".npz":
+        name = split_name(path) or path.resolve().parent.name
+        return _read_pair(name, path, partner, columns)
+    if path.suffix.lower() == ".npz" and columns == DEFAULT_COLUMNS:
         return _read_npz(path)
-    return _split(path, read_series(path))
+    return _split(path, read_series(path, columns))
 
 
 def _choose_pair(folder: Path) -> tuple[Path, Path]:
@@ -191,11 +196,10 @@ def _no_pair(folder: Path) -> TwincodeError:
     )
 
 
-def _read_pair(name: str, train: Path, test: Path) -> _Parts:
+def _read_pair(name: str, train: Path, test: Path, columns: Columns = DEFAULT_COLUMNS) -> _Parts:
     origin = f"{train.name} and {test.name}"
-    return _Parts(
-        name, origin, _part("train", read_series(train)), _part("test", read_series(test))
-    )
+    parts = _part("train", read_series(train, columns)), _part("test", read_series(test, columns))
+    return _Parts(name, origin, *parts)
 
 
 def _read_npz(path: Path) -> _Parts:

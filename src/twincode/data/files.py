@@ -4,55 +4,82 @@
 suffix      what the file holds
 ==========  =====================================================================================
 ``.csv``    one series a row, numbers separated by commas, UTF-8. A header row is optional; it is
-            known by a cell that reads ``label`` or ``class``, or by having no number in it. The
-            column so headed holds labels. Empty cells (and ``nan``) are missing values. Rows may
+            known by a cell that reads ``id``, ``label`` or ``class``, by having no number in it,
+            or by columns being named. Empty cells (and ``nan``) are missing values. Rows may
             differ in length.
 ``.tsv``    the UCR archive's layout: the label, then the values, separated by tabs; no header.
 ``.npy``    a numeric array (n, L) or (n, C, L).
 ``.npz``    such an array named ``X``, and labels named ``y`` if there are any.
-``.parquet``  one series a row: the numeric columns are the time steps in order; a column named
-            ``label`` or ``class``, if there is one, holds labels.
+``.parquet``  one series a row: the numeric columns are its time steps in order, or each column
+            of lists is a channel.
 ``.ts``     the format of the UEA archive, read by aeon: any number of channels, unequal lengths.
 ==========  =====================================================================================
 
-Nothing pickled is ever loaded. Labels are text; those that are numbers are written plainly, so
-``1``, ``1.0`` and ``1e0`` are one class. Rows and columns in messages count from 1, and the header
-is row 1.
+In the first and in Parquet files, ``Columns`` says which columns hold ids and labels, and whether a
+row is one time step instead. Nothing pickled is ever loaded. Labels are text; those that are
+numbers are written plainly, so ``1``, ``1.0`` and ``1e0`` are one class. Rows and columns in
+messages count from 1, and the header is row 1.
 """
 
 import csv
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twincode.data.policy import SeriesArray
+from twincode.data.tables import (
+    DEFAULT_COLUMNS,
+    ID_NAMES,
+    LABEL_NAMES,
+    LONG,
+    Columns,
+    Rows,
+    frame_rows,
+)
 from twincode.errors import TwincodeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LabelledSeries = tuple[list[SeriesArray], list[str] | None]
 
-LABEL_COLUMNS = ("label", "class")
+LABEL = "label"
 _NUMERIC_KINDS = "fiub"
 _LABEL_KINDS = "iufbUS"
 _LONGEST_REASON = 200
 
 
-def read_series(path: str | Path) -> LabelledSeries:
+def read_series(path: str | Path, columns: Columns = DEFAULT_COLUMNS) -> LabelledSeries:
     """The series in a file, n arrays (C, L_i) in file order, and their labels or ``None``.
 
     Missing values stay NaN and lengths stay unequal: ``apply_policy`` decides about both. Raises
-    TwincodeError, naming the place, for a file that does not follow its format.
+    TwincodeError, naming the place, for a file that does not follow its format, and for columns
+    that are not there.
     """
-    path = require_file(Path(path).expanduser())
-    series, labels = _READERS[path.suffix.lower()](path)
-    if not series:
+    path = Path(path).expanduser()
+    rows = read_rows(path, columns)
+    return rows.series, None if rows.labels is None else plain_labels(rows.labels, str(path))
+
+
+def read_rows(path: Path, columns: Columns = DEFAULT_COLUMNS) -> Rows:
+    """The series in a file, and all else that it says of each."""
+    require_file(path)
+    suffix = path.suffix.lower()
+    if suffix in _TABLES:
+        rows = _TABLES[suffix](path, columns)
+    elif columns != DEFAULT_COLUMNS:
+        raise TwincodeError(f"{path}: columns have names in {' and '.join(_TABLES)} files alone")
+    else:
+        rows = _labelled(*_READERS[suffix](path))
+    if not rows.series:
         raise TwincodeError(f"{path} holds no series")
-    return series, labels
+    return rows
 
 
 def require_file(path: Path) -> Path:
@@ -99,12 +126,12 @@ def plain_label(label: str) -> str:
     return str(int(text)) if text.lstrip("+-").isdigit() else str(int(number))
 
 
-def plain_labels(labels: Iterable[object], path: Path, first_row: int = 1) -> list[str]:
-    """``plain_label`` of each; raises TwincodeError where one is empty or NaN."""
-    result = [plain_label(str(label)) for label in labels]
+def plain_labels(labels: Iterable[object], where: str, first_row: int = 1) -> list[str]:
+    """``plain_label`` of each; raises TwincodeError where one is missing, empty or NaN."""
+    result = [plain_label("" if label is None else str(label)) for label in labels]
     for row, label in enumerate(result, first_row):
         if label.lower() in ("", "nan"):
-            raise TwincodeError(f"{path}, row {row} has no label; add it or remove the row")
+            raise TwincodeError(f"{where}, row {row} has no label; add it or remove the row")
     return result
 
 
@@ -127,7 +154,7 @@ def array_labels(array: NDArray[Any], n: int, what: str, path: Path) -> list[str
     if array.shape != (n,):
         raise TwincodeError(f"{what} has shape {array.shape} for {n} series; it must be ({n},)")
     texts = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
-    return plain_labels(texts.tolist(), path)
+    return plain_labels(texts.tolist(), str(path))
 
 
 def load_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -207,21 +234,59 @@ def _read_npz(path: Path) -> LabelledSeries:
     return series, array_labels(arrays["y"], len(series), f"y in {path}", path)
 
 
-def _read_csv(path: Path) -> LabelledSeries:
+def _labelled(series: list[SeriesArray], labels: list[str] | None) -> Rows:
+    import pyarrow as pa
+
+    known = {} if labels is None else {LABEL: pa.array(labels, pa.string())}
+    return Rows(series, pa.table(known), None if labels is None else LABEL)
+
+
+def _read_csv(path: Path, columns: Columns) -> Rows:
+    import pyarrow as pa
+
     rows = _rows(path, ",")
-    if not rows or not _is_header(rows[0][1]):
-        return [_values(path, row, cells, None) for row, cells in rows], None
-    label_column = _label_column(path, rows[0][1])
-    series = [_values(path, row, cells, label_column) for row, cells in rows[1:]]
-    if label_column is None:
-        return series, None
-    return series, [_label(path, row, cells, label_column) for row, cells in rows[1:]]
+    if columns.layout == LONG:
+        return frame_rows(_csv_table(path, rows, columns), columns, str(path))
+    named = columns != DEFAULT_COLUMNS
+    if not rows or not (named or _is_header(rows[0][1])):
+        return _labelled([_values(path, row, cells, ()) for row, cells in rows], None)
+    header = [cell.strip() for cell in rows[0][1]]
+    if header[0] == "":
+        raise TwincodeError(f"{path}: column 1 has no name; if it is a row index, leave it out")
+    found = columns.find(header, str(path))
+    places = {header.index(name): name for name in (found.id, found.label) if name is not None}
+    series, beside = [], []
+    for row, cells in rows[1:]:
+        known = {name: _known(path, row, cells, place, name) for place, name in places.items()}
+        if found.label is not None:
+            known[found.label] = plain_labels([known[found.label]], str(path), row)[0]
+        beside.append(known)
+        series.append(_values(path, row, cells, places, columns, header))
+    schema = pa.schema([(name, pa.string()) for name in places.values()])
+    return Rows(series, pa.Table.from_pylist(beside, schema), found.label)
+
+
+def _csv_table(path: Path, rows: list[tuple[int, list[str]]], columns: Columns) -> "pa.Table":
+    """A file with a header as a table; ids and labels are text, whatever they look like."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    names = rows[0][1] if rows else []
+    found = columns.find(names, str(path))
+    texts = {name: pa.string() for name in (found.id, found.label) if name is not None}
+    options = arrow_csv.ConvertOptions(
+        column_types=texts, null_values=["", "nan", "NaN"], strings_can_be_null=True
+    )
+    try:
+        return arrow_csv.read_csv(path, convert_options=options)
+    except (OSError, pa.ArrowException) as error:
+        raise TwincodeError(f"{path} is not a table: {one_line(error)}") from error
 
 
 def _read_tsv(path: Path) -> LabelledSeries:
     rows = _rows(path, "\t")
-    series = [_values(path, row, cells, 0) for row, cells in rows]
-    return series, [_label(path, row, cells, 0) for row, cells in rows]
+    labels = [plain_labels(cells[:1], str(path), row)[0] for row, cells in rows]
+    return [_values(path, row, cells, (0,)) for row, cells in rows], labels
 
 
 def _rows(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
@@ -247,28 +312,25 @@ def _is_number(cell: str) -> bool:
 
 def _is_header(cells: Sequence[str]) -> bool:
     filled = [cell.strip() for cell in cells if cell.strip()]
-    has_label_column = any(cell.lower() in LABEL_COLUMNS for cell in filled)
-    return has_label_column or (bool(filled) and not any(map(_is_number, filled)))
+    has_name = any(cell.lower() in (*ID_NAMES, *LABEL_NAMES) for cell in filled)
+    return has_name or (bool(filled) and not any(map(_is_number, filled)))
 
 
-def _label_column(path: Path, header: Sequence[str]) -> int | None:
-    names = [cell.strip().lower() for cell in header]
-    if names[0] == "":
-        raise TwincodeError(f"{path}: column 1 has no name; if it is a row index, leave it out")
-    columns = [column for column, name in enumerate(names) if name in LABEL_COLUMNS]
-    if len(columns) > 1:
-        raise TwincodeError(f"{path} has {len(columns)} label columns; keep one")
-    return columns[0] if columns else None
-
-
-def _label(path: Path, row: int, cells: Sequence[str], column: int) -> str:
+def _known(path: Path, row: int, cells: Sequence[str], column: int, name: str) -> str:
     if column >= len(cells):
-        raise TwincodeError(f"{path}, row {row} ends before its label in column {column + 1}")
-    return plain_labels([cells[column]], path, row)[0]
+        raise TwincodeError(f"{path}, row {row} ends before its {name} in column {column + 1}")
+    return cells[column].strip()
 
 
-def _values(path: Path, row: int, cells: Sequence[str], label_column: int | None) -> SeriesArray:
-    numbers = [cell for column, cell in enumerate(cells) if column != label_column]
+def _values(
+    path: Path,
+    row: int,
+    cells: Sequence[str],
+    skipped: Container[int],
+    columns: Columns = DEFAULT_COLUMNS,
+    header: Sequence[str] = (),
+) -> SeriesArray:
+    numbers = [cell for column, cell in enumerate(cells) if column not in skipped]
     if not numbers:
         raise TwincodeError(f"{path}, row {row} has no values")
     try:
@@ -277,35 +339,24 @@ def _values(path: Path, row: int, cells: Sequence[str], label_column: int | None
         column = next(
             column
             for column, cell in enumerate(cells)
-            if column != label_column and cell.strip() and not _is_number(cell)
+            if column not in skipped and cell.strip() and not _is_number(cell)
         )
-        raise TwincodeError(
-            f"{path}, row {row}, column {column + 1}: {cells[column][:40]!r} is not a number"
-        ) from None
+    text = cells[column].strip()[:40]
+    message = f"{path}, row {row}, column {column + 1}: {text!r} is not a number"
+    # A first row may be a header with numbers in it.
+    name = header[column] if column < len(header) else text if row == 1 else ""
+    raise TwincodeError(f"{message}; {columns.remedy(name)}" if name else message)
 
 
-def _read_parquet(path: Path) -> LabelledSeries:
-    import pandas as pd
-    import pyarrow
+def _read_parquet(path: Path, columns: Columns) -> Rows:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        table = pq.read_table(path, partitioning=None)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise TwincodeError(f"{path} is damaged or not a .parquet file") from error
-    names = [name for name in frame.columns if str(name).strip().lower() in LABEL_COLUMNS]
-    if len(names) > 1:
-        raise TwincodeError(f"{path} has {len(names)} label columns; keep one")
-    steps = frame.drop(columns=names)
-    for name, dtype in steps.dtypes.items():
-        if not pd.api.types.is_numeric_dtype(dtype):
-            raise TwincodeError(f"{path}: column {name!r} holds no numbers; remove it")
-    if steps.empty:
-        return [], None
-    series = array_series(steps.to_numpy(dtype=np.float64, na_value=np.nan), str(path))
-    if not names:
-        return series, None
-    labels = frame[names[0]]
-    return series, plain_labels(labels.astype(object).where(labels.notna(), "").tolist(), path)
+    return frame_rows(table, columns, str(path))
 
 
 def _read_ts(path: Path) -> LabelledSeries:
@@ -319,15 +370,17 @@ def _read_ts(path: Path) -> LabelledSeries:
     except (OSError, ValueError, IndexError) as error:
         raise TwincodeError(f"{path} is not a valid .ts file: {one_line(error)}") from error
     arrays: list[SeriesArray] = [np.asarray(array, dtype=np.float64) for array in series]
-    return arrays, plain_labels(labels.tolist(), path) if header["classlabel"] else None
+    return arrays, plain_labels(labels.tolist(), str(path)) if header["classlabel"] else None
 
 
-_READERS: dict[str, Callable[[Path], LabelledSeries]] = {
+_TABLES: dict[str, Callable[[Path, Columns], Rows]] = {
     ".csv": _read_csv,
+    ".parquet": _read_parquet,
+}
+_READERS: dict[str, Callable[[Path], LabelledSeries]] = {
     ".tsv": _read_tsv,
     ".npy": _read_npy,
     ".npz": _read_npz,
-    ".parquet": _read_parquet,
     ".ts": _read_ts,
 }
-KNOWN_SUFFIXES = tuple(_READERS)
+KNOWN_SUFFIXES = (".csv", ".tsv", ".npy", ".npz", ".parquet", ".ts")

@@ -54,6 +54,8 @@ def list_datasets(data_dir: str | Path | None = None) -> list[DatasetInfo]:
 def _describe(source: Source) -> DatasetInfo | None:
     try:
         scans = _scan_pair(source.train, source.test) if source.test else _scan_npz(source.train)
+    except TwincodeError:
+        raise
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise TwincodeError(f"cannot read {source.train}: {one_line(error)}") from error
     if scans is None:

@@ -70,9 +70,7 @@ def apply_policy(
     if target_length is not None and target_length < 1:
         raise TwincodeError(f"the target length must be at least 1, not {target_length}")
     names = names or [f"series {row}" for row in range(1, len(series) + 1)]
-    checked = [_check(array, name) for array, name in zip(series, names, strict=True)]
-    _check_channels(checked, names)
-    trimmed = [_trim(array, name) for array, name in zip(checked, names, strict=True)]
+    trimmed = _trimmed(series, names)
     length = _common_length(trimmed, names, policy, target_length, train_size)
     result = np.empty((len(trimmed), trimmed[0].shape[0], length), dtype=np.float32)
     for row, (array, name) in enumerate(zip(trimmed, names, strict=True)):
@@ -81,6 +79,23 @@ def apply_policy(
             known[:, :length] if policy.lengths == "truncate" else _resample(known, length)
         )
     return result
+
+
+def fill_gaps(
+    series: Sequence[SeriesArray], missing: str, names: Sequence[str]
+) -> list[NDArray[np.float64]]:
+    """Each series (C, L_i) without missing values, and shorter by those at its end.
+
+    ``missing`` is a policy's. Raises TwincodeError as ``apply_policy`` does.
+    """
+    trimmed = _trimmed(series, names)
+    return [_fill(array, name, missing) for array, name in zip(trimmed, names, strict=True)]
+
+
+def _trimmed(series: Sequence[SeriesArray], names: Sequence[str]) -> list[NDArray[np.float64]]:
+    checked = [_check(array, name) for array, name in zip(series, names, strict=True)]
+    _check_channels(checked, names)
+    return [_trim(array, name) for array, name in zip(checked, names, strict=True)]
 
 
 def _check(array: SeriesArray, name: str) -> NDArray[np.float64]:
@@ -95,7 +110,7 @@ def _check(array: SeriesArray, name: str) -> NDArray[np.float64]:
 
 
 def _check_channels(series: Sequence[NDArray[np.float64]], names: Sequence[str]) -> None:
-    expected = series[0].shape[0]
+    expected = series[0].shape[0] if series else 0
     for array, name in zip(series, names, strict=True):
         if array.shape[0] != expected:
             raise TwincodeError(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twincode.data.policy import STRICT, FloatArray, Policy, apply_policy
+from twincode.data.files import plain_labels
+from twincode.data.policy import STRICT, FloatArray, Policy, SeriesArray, apply_policy
+from twincode.data.tables import DEFAULT_COLUMNS, Columns, Frame, frame_rows
 from twincode.errors import TwincodeError
 
 LabelArray = NDArray[np.int64]
@@ -60,6 +62,28 @@ class Dataset:
             classes,
             "arrays",
         )
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Frame,
+        columns: Columns = DEFAULT_COLUMNS,
+        test: Frame | None = None,
+        name: str = "frame",
+        policy: Policy = STRICT,
+    ) -> "Dataset":
+        """The series in a table of pandas, polars or Arrow, one row a series or one a time step.
+
+        ``columns`` says which hold ids and labels. Raises TwincodeError for columns that are not
+        there, that hold no numbers, and whatever the policy refuses.
+        """
+
+        def read(given: Frame, where: str) -> tuple[list[SeriesArray], list[str] | None]:
+            rows = frame_rows(given, columns, where)
+            return rows.series, None if rows.labels is None else plain_labels(rows.labels, where)
+
+        held_out = None if test is None else read(test, "the test frame")
+        return cls.from_arrays(*read(frame, "the frame"), held_out, name, policy)
 
     @property
     def channels(self) -> int:

@@ -46,8 +46,12 @@ class ClosedFormQuantizer(Quantizer):
         length = z.shape[3]
         codes = self.coder.encode(z[:, :, 0].detach().cpu())
         decoded = self.coder.decode(codes, length)
-        grid = self.layout(length).join(self._parts(codes[:, None], length))
+        grid = self._join(codes, length)
         return Quantized(decoded[:, :, None].to(z), grid.to(z.device), z.new_zeros(()))
+
+    def encode(self, z: Tensor) -> Tensor:
+        """Codes alone, (B, 1, tokens)."""
+        return self._join(self.coder.encode(z[:, :, 0].detach().cpu()), z.shape[3]).to(z.device)
 
     def lookup(self, codes: Tensor, length: int | None = None) -> Tensor:
         """The series (B, C, 1, L) that codes stand for, of the fitted length by default."""
@@ -72,8 +76,10 @@ class ClosedFormQuantizer(Quantizer):
         """Fit the coder to series z (n, C, 1, L)."""
         self._coder = self._fit(z[:, :, 0].cpu(), generator)
 
-    def _parts(self, codes: Tensor, length: int) -> tuple[Tensor, ...]:
-        return codes.split(list(self.layout(length).widths), dim=2)
+    def _join(self, codes: Tensor, length: int) -> Tensor:
+        """The coder's codes (B, tokens) as the layout counts them."""
+        layout = self.layout(length)
+        return layout.join(codes[:, None].split(list(layout.widths), dim=2))
 
     # The coder's tensors have shapes that only fitting finds, so they are no buffers.
 

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import torch
+
 from twincode.quantize import QUANTIZERS, Quantizer
 from twincode.settings import Registry, Settings
 from twincode.tokenizers.bands import Bands, BandsSettings, build_bands
@@ -65,7 +67,10 @@ def build_tokenizer(
     that make no model and for series too short for the transform.
     """
     make_quantizer = None if quantizer is None else partial(_quantizer, quantizer)
-    return TOKENIZERS.build(settings, make_quantizer, channels, length)
+    tokenizer = TOKENIZERS.build(settings, make_quantizer, channels, length)
+    # Channels last is how convolutions run fastest, here and on accelerators.
+    tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return tokenizer
 
 
 def _quantizer(settings: Settings, latent_channels: int) -> Quantizer:

@@ -231,11 +231,12 @@ def settle(tokenizer: Tokenizer, x: Tensor) -> None:
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every submodule's mode is put back afterwards."""
-    modes = [(submodule, submodule.training) for submodule in module.modules()]
-    module.eval()
+    trained = [submodule for submodule in module.modules() if submodule.training]
+    for submodule in trained:
+        submodule.training = False
     try:
         with torch.no_grad():
             yield
     finally:
-        for submodule, training in modes:
-            submodule.training = training
+        for submodule in trained:
+            submodule.training = True

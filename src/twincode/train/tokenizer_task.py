@@ -78,8 +78,6 @@ class TokenizerTask:
             self.tokenizer = build_tokenizer(
                 config.tokenizer, config.quantizer, dataset.channels, dataset.length
             ).to(device)
-            # Channels last is how convolutions run fastest, here and on accelerators.
-            self.tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.objective = Objective(
                 config.twin_loss,
                 self.tokenizer.latent_channels,
@@ -99,7 +97,9 @@ class TokenizerTask:
         self.optimizer = build_optimizer(
             device, training.learning_rate, training.weight_decay, self.tokenizer, self.objective
         )
-        stft = self.tokenizer.transform or STFT(dataset.length).to(device)
+        stft = self.tokenizer.transform
+        if stft is None and config.augmentations:  # series may be too short for one they never need
+            stft = STFT(dataset.length).to(device)
         self.augmenter = Augmenter(config.augmentations, stft)
         self.background: Tensor | None = None
         if isinstance(config.tokenizer, ContrastiveSettings):

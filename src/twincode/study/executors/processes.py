@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from twincode.devices import cores
 from twincode.errors import TwincodeError
 from twincode.study.executors.crew import Crew
 from twincode.study.executors.executor import ATTEMPTS, Report, Task, thread_variables
@@ -154,13 +155,6 @@ class _Crew(Crew["_Worker"]):
             self.report({"event": "lost", "run": run.name})
         else:
             self.ended(worker, f"{reason} ({ATTEMPTS} times)")
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -1,16 +1,11 @@
 """Ray: the cores and accelerators of this machine, or of a cluster with one file system."""
 
-import importlib.util
-import logging
 import math
-import os
-import re
-import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from twincode.cluster import LOCAL, check_address, connected
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 from twincode.study.executors.crew import Crew
@@ -18,20 +13,10 @@ from twincode.study.executors.executor import ATTEMPTS, Report, Task, thread_var
 from twincode.study.executors.log_tail import LogTail
 from twincode.study.runs import PlannedRun
 
-LOCAL = "local"
 POLL_SECONDS = 0.5
 # Runs in Ray's queue for each that fits: enough that no worker waits, and that a cluster that
 # grows on demand sees the demand.
 QUEUED_PER_SLOT = 2
-# How long the address of a cluster may take to answer.
-ANSWER_SECONDS = 5.0
-_ADDRESS = re.compile(r"[^:/\s]+:\d{1,5}")
-_LOOPBACK = ("localhost", "127.0.0.1")
-
-# Nobody is to be told of this use of Ray.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
-# A Ray of our own listens to this machine alone and exports no metrics.
-_OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_enable_metrics_collection": "0"}
 
 
 @dataclass(frozen=True)
@@ -54,17 +39,11 @@ class RayCluster:
                 "a run on Ray takes more than 0 cpus and at least 0 gpus, not "
                 f"{self.cpus:g} and {self.gpus:g}"
             )
-        if self.address != LOCAL and not _ADDRESS.fullmatch(self.address):
-            raise TwincodeError(
-                f"Ray is either {LOCAL} or at an address such as 10.0.0.1:6379, not "
-                f"{self.address!r}"
-            )
-        if importlib.util.find_spec("ray") is None:
-            raise TwincodeError("Ray is not installed; install it with pip install 'twincode[ray]'")
+        check_address(self.address)
 
     def __call__(self, runs: Sequence[PlannedRun], task: Task, report: Report) -> None:
         """Carry out every run; see ``Executor``."""
-        with _connected(self.address) as ray:
+        with connected(self.address) as ray:
             if self.address == LOCAL:
                 self._check_room(ray)
             queue = _Queue(ray, self, runs, task, report)
@@ -142,57 +121,3 @@ def _carry_out(task: Task, run: PlannedRun) -> str | None:
     """What runs on a node."""
     keep_freed_memory()
     return task(run, None)
-
-
-@contextmanager
-def _connected(address: str) -> Iterator[Any]:
-    """Ray, begun quietly and left when done; one that was begun before is used and kept."""
-    with _variables({**_QUIET, **(_OWN if address == LOCAL else {})}):
-        import ray
-
-        own = not ray.is_initialized()
-        if own:
-            if address != LOCAL:
-                _check_answer(address, ray.util.get_node_ip_address())
-            try:
-                ray.init(
-                    address=address,
-                    include_dashboard=False if address == LOCAL else None,
-                    log_to_driver=False,
-                    logging_level=logging.CRITICAL,
-                )
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise TwincodeError(f"cannot work with Ray at {address!r}: {reason}") from error
-    try:
-        yield ray
-    finally:
-        if own:
-            ray.shutdown()
-
-
-def _check_answer(address: str, own_host: str) -> None:
-    """Raise TwincodeError where nothing listens: Ray itself would try for minutes.
-
-    Ray takes the loopback address for this machine's address in its network, ``own_host``.
-    """
-    host, _, port = address.rpartition(":")
-    for each in (host, own_host) if host in _LOOPBACK else (host,):
-        with suppress(OSError), socket.create_connection((each, int(port)), ANSWER_SECONDS):
-            return
-    raise TwincodeError(f"nothing answers at {address}; give --ray the address of a cluster")
-
-
-@contextmanager
-def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for as long as it takes to start something."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -1,0 +1,105 @@
+"""A folder of Parquet files, converted file by file, by one process or several."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from twincode.bulk.job import Job, Piece
+from twincode.bulk.parquet import count_rows, read_note
+from twincode.bulk.pool import convert_in_processes
+from twincode.bulk.ray_tasks import convert_on_ray
+from twincode.cluster import check_address
+from twincode.errors import TwincodeError
+from twincode.files import make_folder
+from twincode.model import load_model
+
+SUFFIX = ".parquet"
+# Told how many rows are done, and how many there are to do.
+Watch = Callable[[int, int], None]
+
+
+def convert_folder(
+    model_folder: Path,
+    job: Job,
+    source: Path,
+    target: Path,
+    workers: int = 1,
+    device: str = "cpu",
+    watch: Watch | None = None,
+    ray: str | None = None,
+) -> tuple[int, int]:
+    """Convert every Parquet file in ``source``, or that file, into one of the same name.
+
+    Memory does not grow with their number or size. What was converted before, from the same file
+    by the same model in the same way, is left alone: so a stopped run goes on. Returns how many
+    files were converted, and how many left alone. Raises TwincodeError where there are no files,
+    for one that cannot be converted, and for a target that holds something else; what is converted
+    by then stays. ``workers`` processes each load the model and take one file at a time; a program
+    that asks for several must be importable, as Python's ``multiprocessing`` demands. ``ray`` is
+    ``local`` or the address of a cluster whose nodes see all files under the same paths.
+    """
+    if workers < 1:
+        raise TwincodeError(f"at least 1 worker is needed, not {workers}")
+    if ray is not None:
+        if workers > 1:
+            raise TwincodeError("use workers or ray, not both")
+        check_address(ray)
+        model_folder, source, target = (p.resolve() for p in (model_folder, source, target))
+    pairs = _pairs(source, target)
+    model = load_model(model_folder, device)
+    made = {"model": model.checksum, **job.settings()}
+    pieces = [Piece(one, other, {**made, "input": _stamp(one)}) for one, other in pairs]
+    left = [piece for piece in pieces if not _finished(piece)]
+    make_folder(target)
+    total, done = sum(count_rows(piece.source) for piece in left), 0
+
+    def tell(rows: int) -> None:
+        nonlocal done
+        done += rows
+        if watch is not None:
+            watch(done, total)
+
+    if ray is not None:
+        convert_on_ray(model_folder, job, left, ray, device, tell)
+    elif workers > 1 and len(left) > 1:
+        convert_in_processes(model_folder, job, left, min(workers, len(left)), device, tell)
+    else:
+        for piece in left:
+            job.convert(model, piece.source, piece.target, piece.note, tell)
+    return len(left), len(pieces) - len(left)
+
+
+def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
+    """The files, in order, and where they go. Hidden ones are somebody's unfinished work."""
+    if not source.exists():
+        raise TwincodeError(f"there is no file or folder {source}")
+    if not source.is_dir():
+        return [(source, target / source.name)]
+    if target.resolve().is_relative_to(source.resolve()):
+        raise TwincodeError(f"{target} lies in {source}: its files would be taken for series")
+    names = sorted(path.relative_to(source) for path in source.rglob(f"*{SUFFIX}"))
+    names = [each for each in names if not any(part[0] in "._" for part in each.parts)]
+    if not names:
+        raise TwincodeError(f"{source} holds no {SUFFIX} files")
+    return [(source / name, target / name) for name in names]
+
+
+def _stamp(path: Path) -> list[int]:
+    """What tells a file from what it was before."""
+    state = path.stat()
+    return [state.st_size, state.st_mtime_ns]
+
+
+def _finished(piece: Piece) -> bool:
+    """Whether the target is what would be written; TwincodeError where it is something else."""
+    if not piece.target.exists():
+        return False
+    note = read_note(piece.target)
+    if note is None:
+        raise TwincodeError(f"{piece.target} was not written by twincode; choose another folder")
+    differs = [k for k, v in piece.note.items() if k != "input" and note.get(k) != v]
+    if differs:
+        raise TwincodeError(
+            f"{piece.target} was made otherwise (it differs in {', '.join(differs)}); "
+            "choose another folder"
+        )
+    return bool(note["input"] == piece.note["input"])

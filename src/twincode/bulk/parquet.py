@@ -1,0 +1,91 @@
+"""Parquet files read in parts and written whole, with a note of how they were made."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twincode.errors import TwincodeError
+from twincode.files import write_whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CODES = "codes"
+LENGTH = "length"
+# Enough that a batch costs little, few enough that long series need little memory.
+ROWS_AT_ONCE = 2048
+_NOTE = b"twincode"
+
+Note = dict[str, Any]
+# Told after each part how many rows of the source it took.
+Tell = Callable[[int], None]
+
+
+def batches(path: Path, rows: int | None = ROWS_AT_ONCE) -> Iterator["pa.Table"]:
+    """A file in parts of so many rows, or as a whole; a file without rows is one empty part.
+
+    Raises TwincodeError for a file that is damaged or cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if rows is None:
+            yield pq.read_table(path, partitioning=None)
+            return
+        # Neither whole row groups nor whole columns are ever in memory.
+        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+            if not file.metadata.num_rows:
+                yield file.schema_arrow.empty_table()
+            for batch in file.iter_batches(rows):
+                yield pa.Table.from_batches([batch])
+    except (OSError, pa.ArrowException) as error:
+        raise TwincodeError(f"{path} is damaged or not a .parquet file: {error}") from error
+
+
+def count_rows(path: Path) -> int:
+    """How many rows a file has; TwincodeError for one that is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise TwincodeError(f"{path} is damaged or not a .parquet file: {error}") from error
+
+
+def noted(table: "pa.Table", note: Note) -> "pa.Table":
+    """The table with a note for ``read_note``."""
+    return table.replace_schema_metadata({_NOTE: json.dumps(note).encode()})
+
+
+def read_note(path: Path) -> Note | None:
+    """The note in a file, None in one that twincode has not written.
+
+    Raises TwincodeError for a file that is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise TwincodeError(f"{path} is damaged or not a .parquet file: {error}") from error
+    note: Note | None = json.loads(metadata[_NOTE]) if _NOTE in metadata else None
+    return note
+
+
+def write_parquet(path: Path, tables: Iterator["pa.Table"]) -> None:
+    """Write tables of one schema, one after another, into a file: whole or not at all."""
+    import pyarrow.parquet as pq
+
+    first = next(tables)
+
+    def write(temporary: Path) -> None:
+        with pq.ParquetWriter(temporary, first.schema) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table)
+
+    write_whole(path, write)

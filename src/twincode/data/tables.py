@@ -1,0 +1,299 @@
+"""Tables as people have them: one series a row or one time step a row, with ids and labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twincode.data.policy import SeriesArray
+from twincode.errors import TwincodeError, unknown_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WIDE, LONG = "wide", "long"
+LAYOUTS = (WIDE, LONG)
+ID_NAMES = ("id",)
+LABEL_NAMES = ("label", "class")
+TIME_NAMES = ("time", "timestamp")
+# Where pandas writes an index that has no name.
+_INDEX = "__index_level_"
+
+
+class Frame(Protocol):
+    """A table that Arrow can read: of pandas, polars, Arrow itself and others."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The Arrow PyCapsule interface."""
+        ...
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table hold.
+
+    ``layout`` is ``wide`` for one series a row: the numeric columns are its time steps in order,
+    or each list column is a channel. It is ``long`` for one time step a row: rows of one id are a
+    series, in order of time, and each numeric column is a channel. Times give the order alone:
+    steps count as evenly spaced.
+
+    An empty name stands for a column that is called ``id``, ``label`` or ``class``, ``time`` or
+    ``timestamp``, in any case, if there is one. Raises TwincodeError for an unknown layout, and for
+    a time column in the wide one.
+    """
+
+    layout: str = WIDE
+    id_column: str = ""
+    label_column: str = ""
+    time_column: str = ""
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise unknown_name("layout", str(self.layout), LAYOUTS)
+        if self.time_column and self.layout == WIDE:
+            raise TwincodeError("a time column orders rows of one series: use --layout long too")
+
+    def find(self, names: Sequence[str], where: str) -> "Found":
+        """Which of the columns of these names is which."""
+        id_ = _find("id", names, self.id_column, ID_NAMES, where)
+        label = _find("label", names, self.label_column, LABEL_NAMES, where)
+        time = _find("time", names, self.time_column, TIME_NAMES, where)
+        if time is not None and self.layout == WIDE:
+            raise TwincodeError(
+                f"{where} has a column {time!r}: if it holds one time step a row, use "
+                "--layout long; else remove it"
+            )
+        named = [name for name in (id_, label, time) if name is not None]
+        if len(set(named)) < len(named):
+            raise TwincodeError(f"{where}: one column cannot be id, label and time at once")
+        return Found(id_, label, time)
+
+    def remedy(self, name: str) -> str:
+        """What to say of a column that holds no numbers."""
+        hints = [] if self.id_column else [f"if it names the series, use --id-column {name}"]
+        hints += [] if self.label_column else [f"if their classes, --label-column {name}"]
+        hints += [] if self.layout == LONG else ["for one time step a row, --layout long"]
+        return "; ".join([*hints, "else remove it"])
+
+
+DEFAULT_COLUMNS = Columns()
+
+
+class Found(NamedTuple):
+    """The names of columns that are no series, None where there is none."""
+
+    id: str | None
+    label: str | None
+    time: str | None
+
+
+class Rows(NamedTuple):
+    """Series (C, L_i), and a table of one row each that holds what else is known of them.
+
+    ``label`` names the column of labels, ``channels`` those that held the series where each is one
+    channel.
+    """
+
+    series: list[SeriesArray]
+    beside: "pa.Table"
+    label: str | None
+    channels: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> list[Any] | None:
+        """The labels as they stand, None for one that is missing."""
+        return None if self.label is None else self.beside[self.label].to_pylist()
+
+
+def frame_rows(frame: Frame, columns: Columns, where: str) -> Rows:
+    """The series in a frame; ``where`` names it in errors.
+
+    Raises TwincodeError for a column that is named and not there, one that holds neither numbers
+    nor anything known, rows without id or series, and times that do not order a series.
+    """
+    import pyarrow as pa
+
+    try:
+        table = pa.table(frame)
+    except (TypeError, ValueError, pa.ArrowException) as error:
+        raise TwincodeError(f"{where} is no table that Arrow can read: {error}") from error
+    table = table.select([name for name in table.column_names if not name.startswith(_INDEX)])
+    table = table.cast(pa.schema([_plain(each) for each in table.schema]))
+    if len(set(table.column_names)) < table.num_columns:
+        raise TwincodeError(f"{where} has two columns of one name; rename one")
+    found = columns.find(table.column_names, where)
+    if columns.layout == LONG:
+        return _long_rows(table, columns, found, where)
+    return _wide_rows(table, columns, found, where)
+
+
+def _find(
+    kind: str, names: Sequence[str], given: str, usual: Sequence[str], where: str
+) -> str | None:
+    if given:
+        if given not in names:
+            raise unknown_name("column", given, names, f"({where} has {_listed(names)})")
+        return given
+    alike = [name for name in names if name.strip().lower() in usual]
+    if len(alike) > 1:
+        raise TwincodeError(f"{where} has {len(alike)} {kind} columns; keep one")
+    return alike[0] if alike else None
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _wide_rows(table: "pa.Table", columns: Columns, found: Found, where: str) -> Rows:
+    import pyarrow as pa
+
+    rest = [name for name in table.column_names if name not in found]
+    lists = tuple(name for name in rest if _is_list(table.schema.field(name).type))
+    if lists:
+        # What stands beside lists cannot be a step: it is something known of the series.
+        beside = table.drop_columns(list(lists))
+        series = _list_series(table, lists, where) if len(table) else []
+        return Rows(series, beside, found.label, lists)
+    beside = table.drop_columns(rest)
+    if not rest or not len(table):
+        return Rows([], beside, found.label)
+    for name in rest:
+        _check_numbers(table, name, columns, where)
+    steps = [table[name].cast(pa.float64()).to_numpy() for name in rest]
+    values = np.stack(steps, axis=1)
+    return Rows(list(values[:, None]), beside, found.label)
+
+
+def _list_series(table: "pa.Table", names: Sequence[str], where: str) -> list[SeriesArray]:
+    channels = [_split_lists(table, name, where) for name in names]
+    if len(channels) == 1:
+        return [values[None] for values in channels[0]]
+    series = []
+    for row, parts in enumerate(zip(*channels, strict=True), 1):
+        if len({len(part) for part in parts}) > 1:
+            raise TwincodeError(
+                f"{where}, row {row}: its channels have {', '.join(str(len(p)) for p in parts)} "
+                "steps; every channel of a series needs the same"
+            )
+        series.append(np.stack(parts))
+    return series
+
+
+def _split_lists(table: "pa.Table", name: str, where: str) -> list[NDArray[np.float64]]:
+    """The lists of a column as arrays (L_i,), NaN where a value is missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not _is_number(table.schema.field(name).type.value_type):
+        raise TwincodeError(f"{where}: column {name!r} holds lists of no numbers; remove it")
+    column = table[name].cast(pa.large_list(pa.float64())).combine_chunks()
+    lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
+    if (lengths == 0).any():
+        row = int(np.argmin(lengths)) + 1
+        raise TwincodeError(f"{where}, row {row} has no values in column {name!r}; remove the row")
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    return np.split(values, np.cumsum(lengths)[:-1])
+
+
+def _long_rows(table: "pa.Table", columns: Columns, found: Found, where: str) -> Rows:
+    import pyarrow as pa
+
+    if found.id is None:
+        raise TwincodeError(
+            f"{where}: which column tells series apart? use --id-column with one of "
+            f"{_listed(table.column_names)}"
+        )
+    if not len(table):
+        return Rows([], table.select([found.id]), found.label)
+    channels = tuple(name for name in table.column_names if name not in found)
+    if not channels:
+        raise TwincodeError(f"{where} has no column of values beside {found.id!r}")
+    for name in channels:
+        _check_numbers(table, name, columns, where)
+    ids = table[found.id].combine_chunks().dictionary_encode()
+    if ids.null_count:
+        row = int(np.argmax(ids.is_null().to_numpy(zero_copy_only=False))) + 1
+        raise TwincodeError(f"{where}, row {row} has no id in column {found.id!r}; add it")
+    which = ids.indices.to_numpy()  # counted in the order in which ids appear
+    times = np.arange(len(table)) if found.time is None else _times(table, found.time, where)
+    order = np.lexsort((times, which))
+    which, times = which[order], times[order]
+    starts = np.flatnonzero(np.diff(which, prepend=-1))
+    same = (np.diff(which) == 0) & (np.diff(times) == 0)
+    if same.any():
+        twice = order[int(np.argmax(same)) + 1]
+        raise TwincodeError(
+            f"{where}: series {table[found.id][twice].as_py()!r} has time "
+            f"{str(table[found.time][twice].as_py())!r} twice; keep one row of them"
+        )
+    values = np.stack([table[name].cast(pa.float64()).to_numpy()[order] for name in channels])
+    series = np.split(values, starts[1:], axis=1)
+    beside = pa.table({found.id: ids.dictionary})
+    if found.label is not None:
+        labels = table[found.label].take(order)
+        _check_constant(labels, which, starts, found.label, beside[found.id], where)
+        beside = beside.append_column(found.label, labels.take(starts))
+    return Rows(series, beside, found.label, channels)
+
+
+def _plain(field: "pa.Field") -> "pa.Field":
+    """A column with neither the dictionaries nor the views in which some libraries keep text."""
+    import pyarrow as pa
+
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    return pa.field(field.name, pa.string() if pa.types.is_string_view(kind) else kind)
+
+
+def _times(table: "pa.Table", name: str, where: str) -> NDArray[Any]:
+    """A column of numbers or time stamps as numbers that have their order."""
+    import pyarrow as pa
+
+    column = table[name]
+    if column.null_count:
+        raise TwincodeError(f"{where}: column {name!r} misses {column.null_count} times; add them")
+    if pa.types.is_temporal(column.type):
+        counted = pa.int32() if column.type.bit_width == 32 else pa.int64()
+        return np.asarray(column.cast(counted).to_numpy())
+    if not _is_number(column.type):
+        raise TwincodeError(
+            f"{where}: column {name!r} holds {column[0].as_py()!r}, which is no time; write "
+            "numbers or times such as 2024-01-31 12:00:00"
+        )
+    return np.asarray(column.to_numpy())
+
+
+def _check_constant(
+    labels: "pa.ChunkedArray",
+    which: NDArray[Any],
+    starts: NDArray[Any],
+    name: str,
+    ids: "pa.ChunkedArray",
+    where: str,
+) -> None:
+    """Raise TwincodeError where the rows of one series, sorted by series, differ in their label."""
+    codes = labels.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+    differs = codes != codes[starts][which]
+    if differs.any():
+        series = ids[int(which[np.argmax(differs)])].as_py()
+        raise TwincodeError(f"{where}: series {series!r} has several labels in column {name!r}")
+
+
+def _check_numbers(table: "pa.Table", name: str, columns: Columns, where: str) -> None:
+    if not _is_number(table.schema.field(name).type):
+        raise TwincodeError(f"{where}: column {name!r} holds no numbers; {columns.remedy(name)}")
+
+
+def _is_number(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    return any(is_kind(kind) for is_kind in numeric)
+
+
+def _is_list(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(is_kind(kind) for is_kind in lists)

@@ -1,0 +1,256 @@
+"""Tables as people have them, the same from pandas, polars, Arrow, Parquet and CSV."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twincode.data import Columns, Dataset, Policy, load_dataset, read_series
+from twincode.data.files import read_rows
+from twincode.data.tables import frame_rows
+from twincode.errors import TwincodeError
+
+WIDE = {"name": ["s0", "s1", "s2"], "t0": [1.0, 3.0, 5.0], "kind": ["a", "b", "a"], "t1": [2, 4, 6]}
+LONG = {
+    "id": ["s1", "s0", "s1", "s0", "s0"],
+    "time": [2, 1, 1, 3, 2],
+    "x": [20.0, 1.0, 10.0, 3.0, 2.0],
+    "y": [-20, -1, -10, -3, -2],
+    "class": ["b", "a", "b", "a", "a"],
+}
+NAMED = Columns(id_column="name", label_column="kind")
+NAMES = ("id", "time", "x")
+KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}
+
+
+def written(folder, suffix, columns):
+    path = folder / f"table{suffix}"
+    frame = pd.DataFrame(columns)
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    return path
+
+
+def as_lists(series):
+    return [each.tolist() for each in series]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_ids_and_labels_under_any_name(tmp_path, suffix):
+    rows = read_rows(written(tmp_path, suffix, WIDE), NAMED)
+    assert as_lists(rows.series) == [[[1, 2]], [[3, 4]], [[5, 6]]]
+    assert rows.labels == WIDE["kind"]
+    assert rows.beside.to_pydict() == {key: WIDE[key] for key in ("name", "kind")}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_one_time_step_a_row(tmp_path, suffix):
+    rows = read_rows(written(tmp_path, suffix, LONG), Columns("long"))
+    assert as_lists(rows.series) == [[[10, 20], [-10, -20]], [[1, 2, 3], [-1, -2, -3]]]
+    assert rows.labels == ["b", "a"]
+    assert rows.beside["id"].to_pylist() == ["s1", "s0"]
+    assert rows.channels == ("x", "y")
+
+
+def test_ids_of_a_csv_are_text_as_it_stands(tmp_path):
+    long = written(tmp_path, ".csv", {**LONG, "id": ["007", "07", "007", "07", "07"]})
+    assert read_rows(long, Columns("long")).beside["id"].to_pylist() == ["007", "07"]
+    wide = tmp_path / "wide.csv"
+    wide.write_text("id,0,1\n007,1,2\n07,3\n")
+    rows = read_rows(wide)
+    assert rows.beside["id"].to_pylist() == ["007", "07"]
+    assert as_lists(rows.series) == [[[1, 2]], [[3]]]
+
+
+def test_a_numeric_id_is_no_time_step(tmp_path):
+    path = written(tmp_path, ".parquet", {"id": [7, 8], "t0": [1.0, 3.0], "t1": [2.0, 4.0]})
+    assert as_lists(read_series(path)[0]) == [[[1, 2]], [[3, 4]]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_from_python(kind):
+    data = Dataset.from_frame(KINDS[kind](WIDE), NAMED, test=KINDS[kind](WIDE))
+    np.testing.assert_array_equal(data.X_train[:, 0], [[1, 2], [3, 4], [5, 6]])
+    np.testing.assert_array_equal(data.X_train, data.X_test)
+    assert data.classes == ("a", "b")
+    assert data.y_train.tolist() == [0, 1, 0]
+    policy = Policy(lengths="resample")
+    data = Dataset.from_frame(KINDS[kind](LONG), Columns("long"), policy=policy)
+    assert data.X_train.shape == (2, 2, 3)
+    assert data.y_train.tolist() == [1, 0]
+
+
+def test_categories_and_an_index_of_pandas():
+    frame = pd.DataFrame(LONG, index=list("vwxyz")).astype({"id": "category", "class": "category"})
+    rows = frame_rows(frame, Columns("long"), "it")
+    assert rows.beside.to_pydict() == {"id": ["s1", "s0"], "class": ["b", "a"]}
+    indexed = frame_rows(pd.DataFrame(WIDE).set_index("name"), NAMED, "it")
+    assert indexed.beside["name"].to_pylist() == WIDE["name"]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.to_datetime(["2024-01-02", "2024-01-01", "2023-01-01", "2024-03-01", "2024-02-01"]),
+        pd.to_datetime([f"2024-01-0{day} 12:00:00.25" for day in (2, 1, 1, 3, 2)]).tz_localize(
+            "UTC"
+        ),
+        [datetime.date(2024, 1, day) for day in (2, 1, 1, 3, 2)],
+        [datetime.time(12, minute) for minute in (2, 1, 1, 3, 2)],
+        [0.2, 0.1, 0.1, 0.3, 0.2],
+    ],
+)
+def test_times_order_the_steps(tmp_path, times):
+    path = written(tmp_path, ".parquet", {**LONG, "time": times})
+    assert read_series(path, Columns("long"))[0][1][0].tolist() == [1, 2, 3]
+    path = written(tmp_path, ".csv", {**LONG, "time": times})
+    assert read_series(path, Columns("long"))[0][1][0].tolist() == [1, 2, 3]
+
+
+def test_spans_of_time_order_the_steps_too():
+    frame = pd.DataFrame({**LONG, "time": pd.to_timedelta(LONG["time"], unit="s")})
+    assert frame_rows(frame, Columns("long"), "it").series[1][0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.large_list(pa.int16()), "fixed"])
+def test_lists_are_channels(tmp_path, kind):
+    kind = pa.list_(pa.float64(), 2) if kind == "fixed" else kind
+    a, b = [[1, 2], [3, 4]], [[5, 6], [7, 8]]
+    table = pa.table({"a": pa.array(a, kind), "who": [1, 2], "b": pa.array(b, kind)})
+    pq.write_table(table, tmp_path / "a.parquet")
+    rows = read_rows(tmp_path / "a.parquet")
+    assert as_lists(rows.series) == [[[1, 2], [5, 6]], [[3, 4], [7, 8]]]
+    assert rows.channels == ("a", "b")
+    assert rows.beside.to_pydict() == {"who": [1, 2]}
+
+
+def test_lists_may_differ_in_length_and_have_gaps():
+    rows = frame_rows(pa.table({"series": [[1.0, None, 3.0], [4.0]]}), Columns(), "it")
+    np.testing.assert_array_equal(rows.series[0], [[1, np.nan, 3]])
+    assert rows.series[1].tolist() == [[4]]
+    part = pa.table({"series": [[9.0], [1.0, 2.0], [3.0]]}).slice(1, 2)
+    assert as_lists(frame_rows(part, Columns(), "it").series) == [[[1, 2]], [[3]]]
+
+
+@given(
+    st.lists(st.lists(st.integers(-9, 9), min_size=1, max_size=5), min_size=1, max_size=5),
+    st.randoms(),
+)
+def test_wide_lists_and_long_rows_say_the_same(series, random):
+    rows = [(f"s{i}", t, v) for i, own in enumerate(series) for t, v in enumerate(own)]
+    random.shuffle(rows)
+    long = pa.table(
+        {name: list(part) for name, part in zip(NAMES, zip(*rows, strict=True), strict=True)}
+    )
+    found = frame_rows(long, Columns("long"), "it")
+    by_id = dict(zip(found.beside["id"].to_pylist(), as_lists(found.series), strict=True))
+    lists = frame_rows(pa.table({"x": series}), Columns(), "it")
+    assert [by_id[f"s{i}"] for i in range(len(series))] == as_lists(lists.series)
+
+
+@pytest.mark.parametrize(
+    ("columns", "how", "message"),
+    [
+        (WIDE, {}, "--id-column name"),
+        (WIDE, {"id_column": "name"}, "--label-column kind"),
+        (WIDE, {"id_column": "nam"}, "unknown column 'nam'; did you mean 'name'?"),
+        (WIDE, {"id_column": "kind", "label_column": "kind"}, "cannot be id, label and time"),
+        (LONG, {}, "has a column 'time': if it holds one time step a row, use --layout long"),
+        (
+            {**LONG, "id": ["a", "b", "a", "b", "b"], "time": [1, 1, 1, 2, 3]},
+            "long",
+            "time '1' twice",
+        ),
+        ({**LONG, "time": ["a"] * 5}, "long", "holds 'a', which is no time"),
+        ({**LONG, "time": [1, 2, None, 4, 5]}, "long", "misses 1 times"),
+        ({**LONG, "class": list("ababa")}, "long", "series 's0' has several labels"),
+        ({**LONG, "id": ["s1", "s0", None, "s0", "s0"]}, "long", "row 3 has no id"),
+        ({**LONG, "y": list("uvwxy")}, "long", "column 'y' holds no numbers"),
+        ({"who": [1, 2], "x": [1.0, 2.0]}, "long", "use --id-column with one of who, x"),
+        ({"id": [1, 2], "time": [1, 2]}, "long", "has no column of values beside 'id'"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_tables_that_do_not_say_what_they_hold(tmp_path, suffix, columns, how, message):
+    chosen = Columns(**({"layout": how} if how == "long" else how))
+    with pytest.raises(TwincodeError) as caught:
+        read_series(written(tmp_path, suffix, columns), chosen)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"a": [[1.0, 2.0]], "b": [[1.0]]}, "row 1: its channels have 2, 1 steps"),
+        ({"a": [[1.0], None]}, "row 2 has no values in column 'a'"),
+        ({"a": [[1.0], []]}, "row 2 has no values in column 'a'"),
+        ({"a": [["x"]]}, "holds lists of no numbers"),
+    ],
+)
+def test_lists_that_are_no_series(columns, message):
+    with pytest.raises(TwincodeError, match=message):
+        frame_rows(pa.table(columns), Columns(), "it")
+
+
+def test_mixed_lengths_say_which_option_serves():
+    with pytest.raises(
+        TwincodeError, match=r"series 2 has 1 time steps, not 2 .* --lengths resample"
+    ):
+        Dataset.from_frame(pa.table({"series": [[1.0, 2.0], [3.0]]}))
+
+
+def test_columns_where_they_mean_nothing(tmp_path):
+    np.save(tmp_path / "a.npy", np.eye(3))
+    np.savez(tmp_path / "a.npz", X_train=np.eye(3), X_test=np.eye(3))
+    for path in (tmp_path / "a.npy", tmp_path / "a.npz"):
+        with pytest.raises(TwincodeError, match=r"names in \.csv and \.parquet files alone"):
+            load_dataset(path, columns=NAMED)
+    with pytest.raises(TwincodeError, match="is a data set by name"):
+        load_dataset("GunPoint", columns=NAMED)
+    with pytest.raises(TwincodeError, match="unknown layout 'lon'; did you mean 'long'"):
+        Columns("lon")
+    with pytest.raises(TwincodeError, match="use --layout long too"):
+        Columns(time_column="when")
+    with pytest.raises(TwincodeError, match="is no table that Arrow can read"):
+        Dataset.from_frame(np.eye(3))
+
+
+def test_a_header_with_numbers_in_it_says_how_to_name_it(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("sensor,0,1\ns0,1,2\n")
+    with pytest.raises(TwincodeError, match=r"'sensor' is not a number; .*--id-column sensor"):
+        read_series(path)
+    rows = read_rows(path, Columns(id_column="sensor"))
+    assert as_lists(rows.series) == [[[1, 2]]]
+
+
+def test_a_long_csv_that_is_no_table(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("id,x\na,1\nb,2,3\n")
+    with pytest.raises(TwincodeError, match=r"a\.csv is not a table"):
+        read_series(path, Columns("long"))
+    path.write_text("id,x\n")
+    with pytest.raises(TwincodeError, match="holds no series"):
+        read_series(path, Columns("long"))
+
+
+def test_the_command_line_takes_such_files(twincode, tmp_path):
+    values = np.random.default_rng(0).normal(size=(12, 20))
+    rows = [(f"m{i}", t, v, "ab"[i % 2]) for i, own in enumerate(values) for t, v in enumerate(own)]
+    path = tmp_path / "readings.csv"
+    pd.DataFrame(rows, columns=["machine", "at", "flow", "state"]).to_csv(path, index=False)
+    words = ["train", path, "--recipe", "patch-rvq", "--bits", 10, "--out", tmp_path / "run"]
+    words += ["--metrics", "reconstruction"]
+    failed = twincode(*words)
+    assert failed.status == 1
+    assert "--id-column machine" in failed.err
+    assert "--layout long" in failed.err
+    words += ["--layout", "long", "--id-column", "machine", "--time-column", "at"]
+    answer = twincode(*words, "--label-column", "state")
+    assert answer.status == 0, answer.err
