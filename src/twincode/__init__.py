@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from twincode.data import Dataset, Policy, list_datasets, load_dataset, read_series
     from twincode.errors import TwincodeError
     from twincode.model import Model, load_model
+    from twincode.priors import prior
     from twincode.recipes import recipe
     from twincode.report import write_report
     from twincode.study import Study, run_study
-    from twincode.train import fit
+    from twincode.train import fit, fit_prior
 
 _HOMES = {
     "Config": "twincode.config",
@@ -35,10 +36,12 @@ _HOMES = {
     "Study": "twincode.study",
     "TwincodeError": "twincode.errors",
     "fit": "twincode.train",
+    "fit_prior": "twincode.train",
     "list_datasets": "twincode.data",
     "load_dataset": "twincode.data",
     "load_model": "twincode.model",
     "read_series": "twincode.data",
+    "prior": "twincode.priors",
     "recipe": "twincode.recipes",
     "run_study": "twincode.study",
     "write_report": "twincode.report",
@@ -52,9 +55,11 @@ __all__ = [
     "Study",
     "TwincodeError",
     "fit",
+    "fit_prior",
     "list_datasets",
     "load_dataset",
     "load_model",
+    "prior",
     "read_series",
     "recipe",
     "run_study",

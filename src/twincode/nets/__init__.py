@@ -2,6 +2,7 @@
 
 from twincode.nets.autoencoder import Decoder, Encoder, Merge, count_downsamplings, grid_width
 from twincode.nets.projector import Perceptron, Projector, ShallowProjector, WhitenedProjector
+from twincode.nets.transformer import Transformer, sinusoid
 
 __all__ = [
     "Decoder",
@@ -10,7 +11,9 @@ __all__ = [
     "Perceptron",
     "Projector",
     "ShallowProjector",
+    "Transformer",
     "WhitenedProjector",
     "count_downsamplings",
     "grid_width",
+    "sinusoid",
 ]
