@@ -326,6 +326,17 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu", prior: st
     TwincodeError for a folder without a model, for files that are corrupt, foreign or do not belong
     together, for a model of a newer version, and for a device that is not there.
     """
+    folder = Path(folder)
+    model = load_bare_model(folder, device)
+    if (folder / prior / PRIOR_DESCRIPTION).exists():
+        return model.with_prior(load_prior(folder / prior, model.tokenizer)).to(model.device)
+    if prior != PRIOR:
+        raise TwincodeError(f"there is no prior called {prior!r} in {folder}")
+    return model
+
+
+def load_bare_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
+    """The same without any prior, whatever state one is in."""
     target = choose_device(device)
     folder = Path(folder)
     description = read_json(folder / DESCRIPTION, "model description")
@@ -343,10 +354,6 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu", prior: st
             f"{folder / TENSORS} is corrupt or belongs to another {DESCRIPTION}; train again"
         )
     restore(model.tokenizer, tensors, folder / TENSORS)
-    if (folder / prior / PRIOR_DESCRIPTION).exists():
-        model = model.with_prior(load_prior(folder / prior, model.tokenizer))
-    elif prior != PRIOR:
-        raise TwincodeError(f"there is no prior called {prior!r} in {folder}")
     return model.to(target)
 
 

@@ -19,6 +19,7 @@ from twincode.recipes import DEFAULT, RECIPES, recipe
 
 COMMANDS = [
     *("datasets", "train", "evaluate", "encode", "reconstruct"),
+    *("prior", "sample", "impute", "surprise"),
     *("study run", "study status", "study report", "report"),
 ]
 

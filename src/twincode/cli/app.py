@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twincode.cli import study
+from twincode.cli import generation, study
 from twincode.cli.command import command
 from twincode.cli.errors import USAGE, complain, tolerate_any_encoding, usage_message
+from twincode.cli.generation import own_data
 from twincode.cli.health import tell_health
 from twincode.cli.options import (
     DataDir,
@@ -23,12 +24,10 @@ from twincode.cli.options import (
     Source,
     typed_command,
 )
-from twincode.cli.settings import parse_settings
-from twincode.errors import TwincodeError
+from twincode.cli.settings import describe_settings, parse_settings
 from twincode.memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from twincode.data import Dataset
     from twincode.data.policy import FloatArray
     from twincode.model import Model
 
@@ -59,7 +58,7 @@ def datasets(data_dir: DataDir = None) -> None:
         show(["data set", "train", "test", "channels", "length", "classes"], rows, source)
 
 
-@command(app, settings=True)
+@command(app, settings=describe_settings)
 def train(
     context: typer.Context,
     dataset: DatasetArgument,
@@ -78,6 +77,7 @@ def train(
     """
     from twincode import distributed
     from twincode.cli.progress import RunProgress
+    from twincode.cli.tables import show_final
     from twincode.recipes import recipe as build
     from twincode.recipes import title
     from twincode.train import fit
@@ -94,7 +94,7 @@ def train(
     if not progress.seen_anything:
         typer.echo(f"{out} holds this model already; nothing was run again")
     called = f"{data.name}, {title(config)}"
-    _show_final(out, f"{called}, {epochs} epochs")
+    show_final(out, f"{called}, {epochs} epochs")
     tell_health([(called, out)])
     typer.echo(f"model: {out}   page: twincode report {out}")
 
@@ -122,7 +122,7 @@ def evaluate(
     from twincode.model import load_model
 
     model = load_model(folder, device)
-    data = source.load(dataset) if dataset else _own(model, source)
+    data = source.load(dataset) if dataset else own_data(model, source)
     measurements = model.evaluate(data)
     show_measurements(measurements, f"{model.source.name} model on {data.name}")
     target = out or folder / "evaluation.csv"
@@ -186,6 +186,7 @@ def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
     study.report(folder, figures)
 
 
+app.add_typer(generation.app)
 app.add_typer(study.app, name="study")
 
 
@@ -194,35 +195,6 @@ def _read(model: "Model", file: Path, gaps: Gaps) -> "FloatArray":
 
     series, _ = read_series(file)
     return apply_policy(series, gaps.policy, target_length=model.tokenizer.length)
-
-
-def _show_final(folder: Path, title: str) -> None:
-    from twincode.cli.tables import show_measurements
-    from twincode.evaluate import Measurement
-    from twincode.files import read_json
-    from twincode.train.result import RESULT
-
-    rows = read_json(folder / RESULT, "result")["evaluations"]
-    if not rows:
-        return  # nothing was asked for, or there is no test part
-    last = max(row["epoch"] for row in rows)
-    final = [Measurement(r["readout"], r["metric"], r["value"]) for r in rows if r["epoch"] == last]
-    show_measurements(final, title)
-
-
-def _own(model: "Model", source: Source) -> "Dataset":
-    """The data the model was trained on, if they can be found by their name and are the same."""
-    remedy = "give a name or a path with --dataset"
-    try:
-        data = source.load(model.source.name)
-    except TwincodeError as error:
-        raise TwincodeError(f"cannot find the model's own data; {remedy}: {error}") from error
-    if data.checksum != model.source.checksum:
-        raise TwincodeError(
-            f"the model was trained on another {data.name} ({model.source.origin}) "
-            f"than is found now ({data.origin}); {remedy}"
-        )
-    return data
 
 
 def _is_old_study(words: Sequence[str]) -> bool:

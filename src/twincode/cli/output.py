@@ -1,6 +1,6 @@
 """Arrays written as files a user asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +32,23 @@ def check_suffix(path: Path) -> None:
         )
 
 
-def write_array(path: Path, array: NDArray, columns: list[str]) -> None:
-    """Write an array (n, ...) as one row a series, or as it is to NumPy's formats."""
+def write_array(
+    path: Path, array: NDArray, columns: list[str], more: Mapping[str, NDArray] | None = None
+) -> None:
+    """Write an array (n, ...) as one row a series, or as it is to NumPy's formats.
+
+    ``more`` are columns (n,) to stand before; an .npy file has no room for them.
+    """
     check_suffix(path)
     frame = pd.DataFrame(array.reshape(len(array), -1), columns=columns)
+    more = more or {}
+    for place, (name, values) in enumerate(more.items()):
+        frame.insert(place, name, values)
+    arrays = {"y" if name == "label" else name: values for name, values in more.items()}
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: frame.to_csv(temporary, index=False),
         ".parquet": frame.to_parquet,
         ".npy": lambda temporary: np.save(temporary, array),
-        ".npz": lambda temporary: np.savez_compressed(temporary, X=array),
+        ".npz": lambda temporary: np.savez_compressed(temporary, X=array, **arrays),  # type: ignore[arg-type]
     }
     write_whole(path, writers[path.suffix.lower()])

@@ -1,6 +1,7 @@
 """Results as plain text tables."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -50,6 +51,20 @@ def show_measurements(measurements: Sequence["Measurement"], title: str) -> None
         for metric, values in zip(wide.index, wide.to_numpy(), strict=True)
     ]
     show(columns, rows, title)
+
+
+def show_final(folder: Path, title: str) -> None:
+    """Print what a finished run measured at its end, if anything."""
+    from twincode.evaluate import Measurement
+    from twincode.files import read_json
+    from twincode.train.result import RESULT
+
+    rows = read_json(folder / RESULT, "result")["evaluations"]
+    if not rows:
+        return  # nothing was asked for, or there is no test part
+    last = max(row["epoch"] for row in rows)
+    final = [Measurement(r["readout"], r["metric"], r["value"]) for r in rows if r["epoch"] == last]
+    show_measurements(final, title)
 
 
 def _parts(columns: Sequence[Sequence[str]], width: int) -> Iterator[list[Sequence[str]]]:

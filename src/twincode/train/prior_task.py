@@ -148,7 +148,7 @@ class PriorTask:
     def describe(self) -> dict[str, Any]:
         """The data: codes, which the tokenizer's tensors and the series decide."""
         data = {**describe_data(self.dataset), "checksum": self.checksum}
-        return {"dataset": data, "held_out": len(self.held)}
+        return {"dataset": data, "held_out": len(self.held), "epochs": self.schedule.epochs}
 
     def keep(self, folder: Path) -> None:
         """The prior."""
