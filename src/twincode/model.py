@@ -20,8 +20,17 @@ from twincode.evaluate import (
     evaluate_tokenizer,
     readout_features,
 )
+from twincode.evaluate.generation import GenerationSettings, Score
 from twincode.files import read_json, write_json
-from twincode.generate import WINDOWS, Stages, bits, impute, sample_tokens, surprise_along
+from twincode.generate import (
+    WINDOWS,
+    Stages,
+    bits,
+    impute,
+    judge,
+    sample_tokens,
+    surprise_along,
+)
 from twincode.precision import computing_in
 from twincode.priors import NO_LABEL, FittedPrior, load_prior
 from twincode.priors.fitted import DESCRIPTION as PRIOR_DESCRIPTION
@@ -253,6 +262,20 @@ class Model:
         x = self._tensor(array, any_length=True)
         y = self._stages.labels(len(x), labels)
         return surprise_along(self._stages, x, y, windows).numpy()
+
+    def evaluate_generation(
+        self,
+        dataset: Dataset,
+        settings: GenerationSettings | None = None,
+        **sampling: Any,
+    ) -> list[Score]:
+        """How good samples are, beside every control, against the test part of a data set.
+
+        Labels tell the classifier whose features are compared, and nothing is chosen by test.
+        """
+        self.check_shape(dataset.X_train)
+        split = prepare(dataset, self.scaling, self.device)
+        return judge(self._stages, split, settings or GenerationSettings(), **sampling)
 
     def to(self, device: str | torch.device) -> "Model":
         """Move the model to a device; returns itself."""

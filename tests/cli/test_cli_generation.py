@@ -126,3 +126,20 @@ def test_without_a_prior_there_is_one_line(trained, tmp_path, twincode):
 )
 def test_the_help_names_every_setting(twincode, command, option):
     assert option in twincode(command, "--help").out.split()
+
+
+def test_samples_are_judged_beside_controls(both, waves_file, tmp_path, twincode):
+    out = tmp_path / "scores.csv"
+    words = ("--extractor-seeds", 1, "--extractor-steps", 2, "--samples", 40)
+    answer = twincode("evaluate", both, "--dataset", waves_file, "--generation", "--out", out,
+                      *words, "--decoding-steps", 2, columns=200)  # fmt: skip
+    assert answer.status == 0, answer.err
+    frame = pd.read_csv(out)
+    assert list(dict.fromkeys(frame["row"])) == [
+        "train", "copies", "reconstruction", "independent", "masked", "masked, no labels",
+    ]  # fmt: skip
+    for column in ("fid", "spread", "recall", "memorised_share"):
+        assert column in answer.out
+    refused = twincode("evaluate", both, "--dataset", waves_file, *words)
+    assert refused.status == 1
+    assert "can be chosen with --generation only" in refused.err

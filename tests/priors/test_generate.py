@@ -8,7 +8,9 @@ import torch
 from conftest import make_waves, tiny
 
 from twincode.errors import TwincodeError
-from twincode.generate import Stages, _odd, _overlapping, interpolated, surprise, surprise_along
+from twincode.generate import Stages, surprise_along
+from twincode.generate.gaps import interpolated, overlapping
+from twincode.generate.surprise import odd_width, surprise
 from twincode.priors import Grids, prior
 from twincode.quantize import Grid, Layout
 from twincode.tokenizers import TOKENIZERS, embed
@@ -159,12 +161,12 @@ def test_only_the_tokens_of_a_gap_are_drawn(models, waves):
     stages = model._stages
     places, gaps = stages.places, torch.zeros(1, 33, dtype=torch.bool)
     gaps[0, 10] = True
-    hidden = _overlapping(places, gaps, 0)[0]
+    hidden = overlapping(places, gaps, 0)[0]
     by_hand = [s * 33 < 11 and e * 33 > 10 for s, e in zip(places.start, places.end, strict=True)]
     assert hidden.tolist() == [bool(each) for each in by_hand]
     assert 0 < hidden.sum() < len(hidden)
-    assert _overlapping(places, gaps, 1).sum() > hidden.sum()
-    assert _overlapping(places, gaps, 99).all()
+    assert overlapping(places, gaps, 1).sum() > hidden.sum()
+    assert overlapping(places, gaps, 99).all()
     x = torch.from_numpy(model.scaling.apply(waves.X_test[:1]))
     tokens = stages.tokens(x)
     filled = model.prior.prior.fill(
@@ -239,7 +241,7 @@ def test_surprise_is_that_of_the_equation(models, waves):
     H, W = codes.shape[1:]
     expected = torch.zeros(3, H, W)
     for share in (0.3, 0.9):
-        q = _odd(share * W) // 2
+        q = odd_width(share * W) // 2
         for w in range(W):
             inside = [v for v in range(W) if abs(v - w) <= q]
             hidden = torch.zeros(3, H, W, dtype=torch.bool)
@@ -253,7 +255,7 @@ def test_surprise_is_that_of_the_equation(models, waves):
 
 @pytest.mark.parametrize(("width", "odd"), [(0.8, 1), (1.9, 1), (2.4, 3), (4, 5), (3, 3), (9.1, 9)])
 def test_windows_have_odd_widths(width, odd):
-    assert _odd(width) == odd
+    assert odd_width(width) == odd
 
 
 def test_long_series_are_covered_to_their_last_step(models, monkeypatch):
@@ -265,7 +267,7 @@ def test_long_series_are_covered_to_their_last_step(models, monkeypatch):
     def of_step(_stages, x, _y, _windows):
         return x.abs().sum(1, keepdim=True)
 
-    monkeypatch.setattr("twincode.generate.surprise", of_step)
+    monkeypatch.setattr("twincode.generate.surprise.surprise", of_step)
     flat = surprise_along(stages, torch.ones(1, 1, T), y)
     assert torch.allclose(flat, torch.ones(1, 1, T))
     for place in (0, 1, 40, T - 2, T - 1):
@@ -299,6 +301,6 @@ def test_columns_of_coarse_and_fine_grids_overlap_a_gap_alike():
     places = Grids.of(Layout((Grid("a", 2, 3), Grid("b", 4, 3))), 2).places()
     gaps = torch.zeros(1, 40, dtype=torch.bool)
     gaps[0, 25] = True  # in the second half, and the third quarter
-    assert _overlapping(places, gaps, 0)[0].tolist() == [
+    assert overlapping(places, gaps, 0)[0].tolist() == [
         *(False, True) * 2, *(False, False, True, False) * 2
     ]  # fmt: skip

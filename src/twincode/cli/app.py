@@ -10,7 +10,7 @@ import typer
 from twincode.cli import generation, study
 from twincode.cli.command import command
 from twincode.cli.errors import USAGE, complain, tolerate_any_encoding, usage_message
-from twincode.cli.generation import own_data
+from twincode.cli.generation import PriorName, judge_generation, own_data
 from twincode.cli.health import tell_health
 from twincode.cli.options import (
     DataDir,
@@ -24,7 +24,8 @@ from twincode.cli.options import (
     Source,
     typed_command,
 )
-from twincode.cli.settings import describe_settings, parse_settings
+from twincode.cli.settings import describe_judging, describe_settings, parse_settings
+from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -99,34 +100,54 @@ def train(
     typer.echo(f"model: {out}   page: twincode report {out}")
 
 
-@command(app)
+@command(app, settings=describe_judging)
 def evaluate(
+    context: typer.Context,
     folder: RunFolder,
     source: Source,
     dataset: Annotated[
         str | None, typer.Option(help="Another data set of the same shape; default: its own.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="CSV to write; default DIR/evaluation.csv.")
+        Path | None,
+        typer.Option(help="CSV to write; default in DIR: evaluation.csv, generation.csv."),
     ] = None,
+    generation: Annotated[
+        bool, typer.Option("--generation", help="Judge series drawn from the prior instead.")
+    ] = False,
+    prior: PriorName = "prior",
     device: Device = "cpu",
 ) -> None:
     """Judge a trained model by every probe, as a table and a CSV.
 
     Example: [bold]twincode evaluate run --dataset GunPoint[/bold]
+
+    With --generation it is the prior that is judged, by series drawn from it beside controls; how
+    they are drawn and judged are options too.
+
+    Example: [bold]twincode evaluate run --generation --extractor-seeds 3 --cas true[/bold]
     """
     import pandas as pd
 
-    from twincode.cli.tables import show_measurements
+    from twincode.cli.tables import show_measurements, show_scores
     from twincode.files import write_text
-    from twincode.model import load_model
+    from twincode.model import load_bare_model, load_model
 
-    model = load_model(folder, device)
+    model = load_model(folder, device, prior) if generation else load_bare_model(folder, device)
+    options = parse_settings(context.args)
+    if options and not generation:
+        raise TwincodeError(f"{', '.join(options)} can be chosen with --generation only")
     data = source.load(dataset) if dataset else own_data(model, source)
-    measurements = model.evaluate(data)
-    show_measurements(measurements, f"{model.source.name} model on {data.name}")
-    target = out or folder / "evaluation.csv"
-    write_text(target, pd.DataFrame(measurements).to_csv(index=False))
+    title, target = f"{model.source.name} model on {data.name}", out or folder / "evaluation.csv"
+    if generation:
+        scores, target = judge_generation(model, data, options), out or folder / "generation.csv"
+        show_scores(scores, f"series of the {title}")
+        frame = pd.DataFrame(scores)
+    else:
+        measurements = model.evaluate(data)
+        show_measurements(measurements, title)
+        frame = pd.DataFrame(measurements)
+    write_text(target, frame.to_csv(index=False))
     typer.echo(f"written: {target}")
 
 

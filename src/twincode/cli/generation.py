@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from twincode.data import Dataset
+    from twincode.evaluate.generation import Score
     from twincode.model import Model
 
 app = typer.Typer()
@@ -176,6 +177,17 @@ def own_data(model: "Model", source: Source, dataset: str | None = None) -> "Dat
             f"than is found now ({data.origin}); {remedy}"
         )
     return data
+
+
+def judge_generation(model: "Model", data: "Dataset", options: dict[str, str]) -> "list[Score]":
+    """Scores of series drawn from a model, under settings of judging and of drawing."""
+    from twincode.evaluate.generation import GenerationSettings
+    from twincode.settings import field_types
+
+    known = field_types(GenerationSettings)
+    own = {name: value for name, value in options.items() if name in known}
+    sampling = {name: value for name, value in options.items() if name not in known}
+    return model.evaluate_generation(data, GenerationSettings().replace(**own), **sampling)
 
 
 def _with_gaps(file: Path, model: "Model") -> "NDArray[np.float64]":

@@ -78,6 +78,14 @@ def describe_sampling() -> str:
     return _described(parts.items())
 
 
+def describe_judging() -> str:
+    """Every setting of judging samples with its default, and of drawing them."""
+    from twincode.evaluate.generation import GenerationSettings
+
+    judging = _described([("with --generation", GenerationSettings())])
+    return f"{judging}\n\n{describe_sampling()}"
+
+
 def _described(parts: "Iterable[tuple[str, Settings]]") -> str:
     return "\n\n".join(
         f"[bold]{title}:[/bold] "

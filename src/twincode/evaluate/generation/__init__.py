@@ -1,0 +1,19 @@
+"""Judging generated series: pure functions of two sets, and the table they make."""
+
+from twincode.evaluate.generation.harness import (
+    GENERATION_METRICS,
+    GenerationSettings,
+    Row,
+    Score,
+    judge_rows,
+    make_extractors,
+)
+
+__all__ = [
+    "GENERATION_METRICS",
+    "GenerationSettings",
+    "Row",
+    "Score",
+    "judge_rows",
+    "make_extractors",
+]
