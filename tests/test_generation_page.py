@@ -31,7 +31,13 @@ def names_in(text):
     return re.findall(r"`([a-z0-9_-]+)`", text)
 
 
-FEW = {"steps=2000": "steps=3, model_width=8, layers=1", "500": "5", "100": "3", "=20": "=2"}
+FEW = {
+    "steps=300": "steps=3, evaluations=0",
+    "steps=2000": "steps=3, model_width=8, layers=1",
+    "500": "5",
+    "100": "3",
+    "=20": "=2",
+}
 
 
 @pytest.fixture

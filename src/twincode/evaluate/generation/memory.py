@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 
 Floats = NDArray[np.floating]
 Tokens = NDArray[np.integer]
@@ -10,6 +9,8 @@ Tokens = NDArray[np.integer]
 
 def nearest_distances(x: Floats, train: Floats) -> Floats:
     """The distance (n,) of each series of x (n, C, L) to the nearest of train."""
+    from sklearn.neighbors import NearestNeighbors
+
     index = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(train.reshape(len(train), -1))
     distances: Floats = index.kneighbors(x.reshape(len(x), -1))[0][:, 0]
     return distances

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 Floats = NDArray[np.floating]
 
@@ -18,6 +17,8 @@ def neighbour_scores(samples: Floats, real: Floats, k: int = K) -> dict[str, flo
     real balls that hold a sample (Naeem et al., 2020). What lies on the edge of a ball is in it, so
     that copies count.
     """
+    from scipy.spatial.distance import cdist
+
     samples, real = np.asarray(samples, np.float64), np.asarray(real, np.float64)
     across = cdist(real, samples)  # (m, n)
     of_real, of_samples = _radii(real, k), _radii(samples, k)
@@ -32,6 +33,8 @@ def neighbour_scores(samples: Floats, real: Floats, k: int = K) -> dict[str, flo
 
 def _radii(x: Floats, k: int) -> Floats:
     """The distance (n,) of each point to its k-th neighbour, itself not counted."""
+    from scipy.spatial.distance import cdist
+
     k = min(k, len(x) - 1)
     radii: Floats = np.partition(cdist(x, x), k, axis=1)[:, k]
     return radii

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import wasserstein_distance
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -33,6 +32,8 @@ def spread(
 
 def marginal_distance(samples: Floats, real: Floats, deviation: Floats) -> float:
     """Wasserstein-1 between all values, in deviations (C,) of train, a mean over channels."""
+    from scipy.stats import wasserstein_distance
+
     return float(
         np.mean(
             [

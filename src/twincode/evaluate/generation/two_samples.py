@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist, pdist
 
 from twincode.evaluate.kernels import PENALTIES, minirocket_features
 
@@ -14,6 +13,8 @@ WINDOW = 24
 
 def maximum_mean_discrepancy(samples: Floats, real: Floats, scale: float) -> float:
     """The unbiased squared MMD of features under exp(-d^2 / (2 scale^2)) (Gretton et al., 2012)."""
+    from scipy.spatial.distance import cdist
+
     n, m = len(samples), len(real)
 
     def kernel(a: Floats, b: Floats) -> Floats:
@@ -27,6 +28,8 @@ def maximum_mean_discrepancy(samples: Floats, real: Floats, scale: float) -> flo
 
 def median_distance(x: Floats) -> float:
     """The median distance between features (n, F); 1 where all are one point."""
+    from scipy.spatial.distance import pdist
+
     return float(np.median(pdist(np.asarray(x, np.float64)))) or 1.0
 
 
