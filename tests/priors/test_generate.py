@@ -10,6 +10,7 @@ from conftest import make_waves, tiny
 from twincode.errors import TwincodeError
 from twincode.generate import Stages, surprise_along
 from twincode.generate.gaps import interpolated, overlapping
+from twincode.generate.likelihood import pseudo_bits
 from twincode.generate.surprise import odd_width, surprise
 from twincode.priors import Grids, prior
 from twincode.quantize import Grid, Layout
@@ -118,6 +119,24 @@ def test_bits_a_dimension_are_those_of_the_equation(models, waves):
     assert model.bits(waves.X_test, unit="step") == pytest.approx(total / 33)
     with pytest.raises(TwincodeError, match="unknown unit 'tokens'; did you mean 'token'"):
         model.bits(waves.X_test, unit="tokens")
+
+
+def test_pseudo_likelihood_is_a_mean_over_tokens_left_out(models, waves):
+    for kind in ("masked", "independent"):
+        stages = models[kind]._stages
+        tokens = stages.tokens(torch.from_numpy(models[kind].scaling.apply(waves.X_test[:3])))
+        y = torch.tensor([0, 1, 2])
+        expected = torch.zeros(3)
+        for n in range(tokens.shape[1]):
+            hidden = torch.zeros_like(tokens).bool()
+            hidden[:, n] = True
+            expected -= stages.fitted.prior.log_probabilities(tokens, hidden, y)[:, n]
+        expected /= math.log(2) * tokens.shape[1]
+        found = pseudo_bits(stages, tokens, y)
+        assert torch.allclose(found.float(), expected, rtol=1e-5)
+        if kind == "independent":
+            exact = stages.fitted.prior.bits(tokens, y).total / tokens.shape[1]
+            assert torch.allclose(found, exact, rtol=1e-5)
 
 
 def test_a_model_without_a_prior_says_so(models, waves):

@@ -10,11 +10,21 @@ from torch import Tensor
 
 from twincode.data.split import Split
 from twincode.errors import TwincodeError
-from twincode.evaluate.generation import GenerationSettings, Row, Score, judge_rows, make_extractors
+from twincode.evaluate.generation import (
+    PSEUDO_BITS,
+    GenerationSettings,
+    Row,
+    Score,
+    judge_rows,
+    make_extractors,
+)
+from twincode.generate.likelihood import pseudo_bits
 from twincode.generate.stages import Stages, sample_tokens
 from twincode.priors import NO_LABEL, PRIORS
 
 INDEPENDENT = "independent"
+# So many series of a row tell how typical its grids are.
+TYPICAL_SERIES = 200
 
 
 def judge(
@@ -47,7 +57,18 @@ def judge(
         rows.append(_sampled(stages, f"{own}, no labels", n, seed, NO_LABEL, **sampling))
     classes = split.n_classes
     extractors = make_extractors(train, classes, settings)
-    return judge_rows(rows, train, test, copies, reconstruction, classes, extractors, settings)
+    scores = judge_rows(rows, train, test, copies, reconstruction, classes, extractors, settings)
+    if stages.fitted.prior.fills_gaps:
+        scores += [_typicality(stages, row) for row in rows]
+    return scores
+
+
+def _typicality(stages: Stages, row: Row) -> Score:
+    """The pseudo-likelihood of a row's grids under the prior, without labels."""
+    tokens = torch.as_tensor(row.tokens[:TYPICAL_SERIES]).to(stages.device)
+    y = torch.full((len(tokens),), stages.fitted.prior.none, device=stages.device)
+    bits = pseudo_bits(stages, tokens, y)
+    return Score(row.name, PSEUDO_BITS, float(bits.mean()), 0.0)
 
 
 def _independent(stages: Stages, split: Split) -> Stages:
@@ -65,18 +86,17 @@ def _independent(stages: Stages, split: Split) -> Stages:
 
 
 def _row(stages: Stages, name: str, x: Tensor, y: NDArray | None) -> Row:
-    return Row(name, x.cpu().numpy(), y, stages.tokens(x).cpu().numpy())
+    return Row(name, x.cpu().numpy(), stages.tokens(x).cpu().numpy(), y)
 
 
 def _decoded(stages: Stages, name: str, x: Tensor, y: NDArray | None) -> Row:
     tokens = stages.tokens(x)
-    return Row(name, stages.series(tokens).cpu().numpy(), y, tokens.cpu().numpy())
+    return Row(name, stages.series(tokens).cpu().numpy(), tokens.cpu().numpy(), y)
 
 
 def _some(row: Row, rows: NDArray) -> Row:
     labels = None if row.labels is None else row.labels[rows]
-    tokens = None if row.tokens is None else row.tokens[rows]
-    return Row(row.name, row.series[rows], labels, tokens)
+    return Row(row.name, row.series[rows], row.tokens[rows], labels)
 
 
 def _sampled(
@@ -84,4 +104,4 @@ def _sampled(
 ) -> Row:
     tokens, y = sample_tokens(stages, n, labels, seed, **sampling)
     told = None if bool((y == stages.fitted.prior.none).all()) else y.cpu().numpy()
-    return Row(name, stages.series(tokens).cpu().numpy(), told, tokens.cpu().numpy())
+    return Row(name, stages.series(tokens).cpu().numpy(), tokens.cpu().numpy(), told)

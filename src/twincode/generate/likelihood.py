@@ -2,10 +2,12 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from twincode.errors import TwincodeError, unknown_name
 from twincode.generate.stages import Stages
+from twincode.priors.prior import chunks
 
 UNITS = ("dimension", "token", "step", "series")
 LEAST_VARIANCE = 1e-12  # of codes without an error the density is unbounded
@@ -40,3 +42,21 @@ def bits(
     error = (stages.series(tokens).to(x) - x).double().square().sum((1, 2))
     left = size / 2 * math.log2(2 * math.pi * v) + error * math.log2(math.e) / (2 * v)
     return (total + left.to(total)) / size
+
+
+def pseudo_bits(stages: Stages, tokens: Tensor, y: Tensor) -> Tensor:
+    """Bits a token (n,) of each token given all others of its grid: the pseudo-likelihood.
+
+    Samples that have fewer than real codes are too typical. It takes as many passes as there are
+    tokens, and a prior that takes those on both sides into account.
+    """
+    n, N = tokens.shape
+    total = torch.zeros(n, dtype=torch.float64, device=tokens.device)
+    alone = torch.eye(N, dtype=torch.bool, device=tokens.device)
+    for rows, _ in chunks(n, 0):
+        for place, hidden in enumerate(alone):
+            log_p = stages.fitted.prior.log_probabilities(
+                tokens[rows], hidden.expand(tokens[rows].shape), y[rows]
+            )
+            total[rows] -= log_p[:, place].double() / math.log(2)
+    return total / N

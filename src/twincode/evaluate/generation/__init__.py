@@ -2,6 +2,7 @@
 
 from twincode.evaluate.generation.harness import (
     GENERATION_METRICS,
+    PSEUDO_BITS,
     GenerationSettings,
     Row,
     Score,
@@ -11,6 +12,7 @@ from twincode.evaluate.generation.harness import (
 
 __all__ = [
     "GENERATION_METRICS",
+    "PSEUDO_BITS",
     "GenerationSettings",
     "Row",
     "Score",

@@ -34,6 +34,8 @@ FEWEST_SAMPLES = 256
 MOST_NEIGHBOURS = 2000  # what is compared with all others
 CAS_SAMPLES = 1000
 
+PSEUDO_BITS = "pseudo_bits"
+
 GENERATION_METRICS = (
     Metric("fid", "FID", better="lower"),
     Metric("spread", "Spread within classes"),
@@ -41,6 +43,7 @@ GENERATION_METRICS = (
     Metric("memorised_distance", "Distance to train, over test's"),
     Metric("memorised_share", "Share nearer to train than test is", better="lower"),
     Metric("repeated_share", "Share of grids that are in train"),
+    Metric(PSEUDO_BITS, "Bits a token, given all others"),
     Metric("precision", "Precision", better="higher"),
     Metric("density", "Density", better="higher"),
     Metric("coverage", "Coverage", better="higher"),
@@ -85,12 +88,12 @@ class GenerationSettings(Settings):
 
 
 class Row(NamedTuple):
-    """A set of scaled series (n, C, L), the classes (n,) they are of, and their tokens (n, N)."""
+    """A set of scaled series (n, C, L), their tokens (n, N), and the classes (n,) they are of."""
 
     name: str
     series: Floats
+    tokens: Labels
     labels: Labels | None = None
-    tokens: Labels | None = None
 
 
 class Score(NamedTuple):
@@ -194,14 +197,12 @@ def _of_series(
 ) -> dict[str, float]:
     """What the series themselves, and their grids, tell of a row."""
     x = row.series
-    found = {
+    return {
         "spread": spread(x, test.series, row.labels, test.labels),
         **memorised(x, reconstruction.series, copies.series),
         **discriminative(x, test.series, settings.generation_seed),
         "predictive": predictive(x, train.series, test.series),
         "marginal_distance": marginal_distance(x, test.series, deviation),
         "autocorrelation_difference": autocorrelation_difference(x, test.series),
+        "repeated_share": repeated_share(row.tokens, copies.tokens),
     }
-    if row.tokens is not None and copies.tokens is not None:
-        found["repeated_share"] = repeated_share(row.tokens, copies.tokens)
-    return found
