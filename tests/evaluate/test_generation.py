@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from conftest import make_waves, tiny
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from scipy.linalg import sqrtm
 from twincode.errors import TwincodeError
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings, Row, judge_rows
 from twincode.evaluate.generation.classes import agreement, inception_score
-from twincode.evaluate.generation.extractor import Classifier, RandomConvolutions
+from twincode.evaluate.generation.extractor import Classifier, RandomConvolutions, Seen
 from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
 from twincode.evaluate.generation.memory import memorised, repeated_share
 from twincode.evaluate.generation.neighbours import neighbour_scores
@@ -196,23 +197,26 @@ def test_a_classifier_is_judged_by_its_last_weights(three):
     train, test, _ = three
     x, y = train.X_train, train.y_train
     net = Classifier(x, y, 2, steps=25, seed=0)
-    by_hand = (net.probabilities(test.X_train).argmax(1) == test.y_train).mean()
+    with torch.no_grad():
+        logits = net.net(torch.from_numpy(test.X_train)).numpy()
+    by_hand = (logits.argmax(1) == test.y_train).mean()
     assert net.accuracy(test.X_train, test.y_train) == pytest.approx(by_hand)
     assert by_hand > 0.9
-    assert net.features(x[:5]).shape == (5, 16)
-    assert agreement(net.probabilities(x), y) > 0.9
+    assert net.look(x[:5]).features.shape == (5, 16)
+    assert agreement(net.look(x).probabilities, y) > 0.9
     again, other = (Classifier(x, y, 2, steps=2, seed=seed) for seed in (0, 1))
     first = Classifier(x, y, 2, steps=2, seed=0)
-    assert np.array_equal(again.features(x), first.features(x))
-    assert not np.allclose(again.features(x), other.features(x))
+    assert np.array_equal(again.look(x).features, first.look(x).features)
+    assert not np.allclose(again.look(x).features, other.look(x).features)
 
 
 def test_features_without_labels_are_of_fixed_convolutions(three):
     train, test, _ = three
     found = RandomConvolutions(train.X_train, seed=0)
-    assert found.features(test.X_train).shape == (120, 120)  # no more axes than series
-    assert np.array_equal(found.features(test.X_train), found.features(test.X_train))
-    assert found.probabilities(test.X_train) is None
+    first, again = found.look(test.X_train), found.look(test.X_train)
+    assert first.features.shape == (120, 120)  # no more axes than series
+    assert np.array_equal(first.features, again.features)
+    assert first.probabilities is None
 
 
 # -- the table -------------------------------------------------------------------------------------
@@ -221,13 +225,10 @@ def test_features_without_labels_are_of_fixed_convolutions(three):
 class Waves:
     """Features and class probabilities of the made-up series: their spectra below and above."""
 
-    def features(self, x):
-        return np.abs(np.fft.rfft(x[:, 0]))[:, :8]
-
-    def probabilities(self, x):
+    def look(self, x):
         power = np.abs(np.fft.rfft(x[:, 0]))
         slow, fast = power[:, 1:4].sum(1), power[:, 4:7].sum(1)
-        return np.stack([slow, fast], 1) ** 4 / (slow**4 + fast**4)[:, None]
+        return Seen(power[:, :8], np.stack([slow, fast], 1) ** 4 / (slow**4 + fast**4)[:, None])
 
 
 def row(name, series, labels=None):

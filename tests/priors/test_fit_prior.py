@@ -183,6 +183,12 @@ def test_a_model_comes_back_with_its_prior(saved, waves):
     assert np.array_equal(model.sample(3).series, fitted.sample(3).series)
 
 
+def test_a_kept_prior_does_not_depend_on_how_places_are_told_now(saved, monkeypatch):
+    before = load_model(saved).sample(3).series
+    monkeypatch.setattr("twincode.priors.network.sinusoid", lambda at, d, _: torch.ones(len(at), d))
+    assert np.array_equal(load_model(saved).sample(3).series, before)
+
+
 def test_a_prior_beside_another_tokenizer_is_refused(copy, waves):
     other = fit(tiny("vqvae", epochs=1, evaluations=0, seed=1), waves)
     other.save(copy)

@@ -395,6 +395,19 @@ def test_a_single_series_and_a_single_token_are_no_special_case(kind, grids):
     assert tokens.shape == (1, grids.tokens_a_series)
     assert found.bits(tokens, y).total.shape == (1,)
     assert found.loss(tokens, y, generator()).shape == ()
+    three = tokens_of(grids, 3)
+    together = found.bits(three, labels(3)).total
+    assert together[:1].tolist() == pytest.approx(
+        found.bits(three[:1], labels(3)[:1]).total.tolist(), rel=1e-5
+    )
+    if kind != "autoregressive":
+        hidden = torch.ones_like(three).bool()
+        log_p = found.log_probabilities(three, hidden, labels(3))
+        assert log_p.shape == three.shape
+        if grids.tokens_a_series == 1:
+            assert (-log_p[:, 0] / math.log(2)).tolist() == pytest.approx(
+                together.tolist(), rel=1e-5
+            )
 
 
 # -- settings --------------------------------------------------------------------------------------

@@ -47,7 +47,8 @@ class TokenNetwork(nn.Module):
         self._fixed("offset", places.offset[order])
         self._fixed("book", places.book[order])
         self._fixed("row", places.row[order])
-        self._fixed("time", sinusoid(centre, d, max(grids.layout.widths)))
+        # Kept with the weights, which have learnt what these numbers mean.
+        self.register_buffer("time", sinusoid(centre, d, max(grids.layout.widths)))
         self._fixed("outputs", codes.clamp(max=total - 1))
         self._fixed("impossible", torch.arange(K) >= places.size[order][:, None])
         self._ragged = bool(self.impossible.any())

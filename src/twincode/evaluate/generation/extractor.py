@@ -1,7 +1,7 @@
 """What turns series into features: a classifier trained on train, or random convolutions."""
 
 import math
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,15 +21,18 @@ AT_ONCE = 512
 RANDOM_KERNELS, AXES = 1000, 128
 
 
+class Seen(NamedTuple):
+    """Features (n, F) of series, and probabilities (n, classes) where classes are known."""
+
+    features: Floats
+    probabilities: Floats | None
+
+
 class Extractor(Protocol):
-    """Features (n, F) of series (n, C, L), and class probabilities where it knows classes."""
+    """What it sees in series (n, C, L)."""
 
-    def features(self, x: Floats) -> Floats:
-        """One row a series."""
-        ...
-
-    def probabilities(self, x: Floats) -> Floats | None:
-        """(n, classes), or None."""
+    def look(self, x: Floats) -> Seen:
+        """Features, and class probabilities where it knows classes."""
         ...
 
 
@@ -61,27 +64,19 @@ class Classifier:
             optimizer.step()
         self.net.eval()
 
-    def features(self, x: Floats) -> Floats:
-        """What the last layer sees, (n, 128)."""
-        return self._each(x, features=True)
-
-    def probabilities(self, x: Floats) -> Floats:
-        """Class probabilities (n, classes)."""
-        return self._each(x, features=False)
+    def look(self, x: Floats) -> Seen:
+        """What the last layer sees, (n, 128), and class probabilities, in one pass."""
+        with torch.no_grad():
+            series = torch.from_numpy(np.asarray(x, np.float32)).split(AT_ONCE)
+            features = torch.cat([self.net.features(part) for part in series])
+            probabilities = self.net.head(features).softmax(1)
+        return Seen(features.numpy(), probabilities.numpy())
 
     def accuracy(self, x: Floats, y: Labels) -> float:
         """The share of series whose class it tells."""
-        return float((self.probabilities(x).argmax(1) == y).mean())
-
-    def _each(self, x: Floats, features: bool) -> Floats:
-        series = torch.from_numpy(np.asarray(x, np.float32))
-        with torch.no_grad():
-            parts = [
-                self.net.features(part) if features else self.net(part).softmax(1)
-                for part in series.split(AT_ONCE)
-            ]
-        found: Floats = torch.cat(parts).numpy()
-        return found
+        probabilities = self.look(x).probabilities
+        assert probabilities is not None
+        return float((probabilities.argmax(1) == y).mean())
 
 
 class RandomConvolutions:
@@ -94,12 +89,7 @@ class RandomConvolutions:
         (features,) = minirocket_features(x, seed=seed, kernels=RANDOM_KERNELS)
         self._axes = PCA(min(AXES, *features.shape), random_state=seed).fit(features)
 
-    def features(self, x: Floats) -> Floats:
-        """(n, 128)."""
+    def look(self, x: Floats) -> Seen:
+        """Features (n, 128); it knows no classes."""
         _, own = minirocket_features(self._train, x, seed=self._seed, kernels=RANDOM_KERNELS)
-        found: Floats = self._axes.transform(own)
-        return found
-
-    def probabilities(self, x: Floats) -> None:
-        """It knows no classes."""
-        del x
+        return Seen(self._axes.transform(own), None)

@@ -150,12 +150,12 @@ class _Features(NamedTuple):
 
     @classmethod
     def of(cls, extractor: Extractor, train: Row, test: Row) -> "_Features":
-        some = extractor.features(train.series[:MOST_NEIGHBOURS])
-        return cls(extractor, extractor.features(test.series), median_distance(some))
+        some = extractor.look(train.series[:MOST_NEIGHBOURS]).features
+        return cls(extractor, extractor.look(test.series).features, median_distance(some))
 
     def judge(self, row: Row, settings: GenerationSettings) -> dict[str, float]:
         """What features, and classes where they are known, tell of a row."""
-        own = self.extractor.features(row.series)
+        own, p = self.extractor.look(row.series)
         n = min(len(own), len(self.test), MOST_NEIGHBOURS)
         draw = np.random.default_rng(settings.generation_seed)
         some, real = (x[draw.permutation(len(x))[:n]] for x in (own, self.test))
@@ -165,7 +165,6 @@ class _Features(NamedTuple):
             **neighbour_scores(some, real),
             "mmd": maximum_mean_discrepancy(some, real, self.scale),
         }
-        p = self.extractor.probabilities(row.series)
         if p is None:
             return found
         seed = settings.generation_seed
