@@ -20,6 +20,7 @@ from twincode.augment import AUGMENTATIONS
 from twincode.data import Dataset, load_dataset
 from twincode.evaluate import METRICS
 from twincode.losses import TWIN_LOSSES
+from twincode.priors import PRIORS
 from twincode.quantize import QUANTIZERS
 from twincode.randomness import drawing_weights
 from twincode.recipes import recipe
@@ -78,7 +79,7 @@ def run_how_to(page, few):
     return names
 
 
-REGISTRIES = (TOKENIZERS, QUANTIZERS, TWIN_LOSSES, AUGMENTATIONS, METRICS)
+REGISTRIES = (TOKENIZERS, QUANTIZERS, TWIN_LOSSES, AUGMENTATIONS, METRICS, PRIORS)
 
 
 @pytest.fixture

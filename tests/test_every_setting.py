@@ -7,16 +7,20 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import make_waves, seeded_quantizer, seeded_tokenizer
+from conftest import make_waves, seeded_quantizer, seeded_tokenizer, tiny
 
 from twincode.augment import AUGMENTATIONS, Augmenter
 from twincode.errors import TwincodeError
 from twincode.losses import TWIN_LOSSES
+from twincode.priors import PRIORS
 from twincode.quantize import QUANTIZERS
 from twincode.randomness import drawing_weights, noise_stream
 from twincode.recipes import recipe
 from twincode.spectral import STFT
 from twincode.tokenizers import TOKENIZERS
+from twincode.train import fit
+from twincode.train.loop import learning_rate_at
+from twincode.train.prior_task import PriorTask
 
 CPU = torch.device("cpu")
 # What the training loop and the objective read of a part, or the part itself when its codes are
@@ -77,11 +81,25 @@ def augmented(settings):
     return [Augmenter([settings], STFT(x.shape[-1]))(x, torch.Generator().manual_seed(0))]
 
 
+def modelled(settings):
+    """What a step of training a prior leaves, and how the steps would go on."""
+    data = make_waves(40)
+    task = PriorTask(settings, fit(tiny("vqvae", epochs=0, evaluations=0), data), data)
+    schedule = task.schedule
+    if schedule.epochs:
+        task.begin_epoch(1)
+        task.step(torch.arange(min(30, schedule.batch_size)), 0)
+    rates = [learning_rate_at(schedule, step) for step in range(0, schedule.steps, 7)]
+    plan = torch.tensor([schedule.n, schedule.batch_size, *rates], dtype=torch.float64)
+    return [plan, *task.prior.state_dict().values()]
+
+
 OUTCOMES = {
     TOKENIZERS: tokenized,
     QUANTIZERS: quantized,
     TWIN_LOSSES: taught,
     AUGMENTATIONS: augmented,
+    PRIORS: modelled,
 }
 PARTS = [(registry, name) for registry in OUTCOMES for name in registry]
 
@@ -104,6 +122,9 @@ def test_every_setting_makes_a_difference(registry, name):
     fields = {field.name for field in dataclasses.fields(settings)}
     if registry is TWIN_LOSSES:
         settings = settings.replace(**{k: v for k, v in SMALL_LOSS.items() if k in fields})
+    if registry is PRIORS:
+        few = {"steps": 40, "model_width": 16} if "steps" in fields else {}
+        settings = settings.replace(seed=2, **few)
     if {"window_steps", "modes"} <= fields:
         settings = settings.replace(window_steps=20, modes=2)  # where 0, they are chosen
     before = outcome(settings)

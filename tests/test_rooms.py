@@ -9,16 +9,22 @@ ROOMS = [
     *("errors", "files", "upgrade", "labels", "memory", "settings", "precision"),
     *("randomness", "distributed", "storage", "devices", "cluster"),
     "closed_form",
-    *("data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "evaluate"),
+    *("data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "priors"),
+    *("evaluate", "generate"),
     *("config", "recipes", "model", "train", "estimators", "bulk", "study", "report", "cli"),
 ]
-# What alone a room may know, although more lies above it: a page is made from stored results, and
-# the equation of a loss needs no more than tensors.
+# What alone a room may know, although more lies above it: a page is made from stored results, the
+# equation of a loss needs no more than tensors, and a prior sees codes but neither series nor
+# tokenizers.
 ALONE = {
     "upgrade": {"errors"},
     "labels": {"errors"},
     "report": {"errors", "files", "upgrade", "labels"},
     "losses": {"settings", "nets"},
+    "priors": {
+        *("errors", "files", "settings", "precision", "randomness", "storage"),
+        *("nets", "quantize"),
+    },
 }
 SOURCE = Path(twincode.__file__).parent
 

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from twincode.errors import TwincodeError
     from twincode.estimators import TwinCode
     from twincode.model import Model, load_model
+    from twincode.priors import prior
     from twincode.recipes import recipe
     from twincode.report import write_report
     from twincode.study import Study, run_study
-    from twincode.train import fit
+    from twincode.train import fit, fit_prior
 
 _HOMES = {
     "Columns": "twincode.data",
@@ -38,10 +39,12 @@ _HOMES = {
     "TwinCode": "twincode.estimators",
     "TwincodeError": "twincode.errors",
     "fit": "twincode.train",
+    "fit_prior": "twincode.train",
     "list_datasets": "twincode.data",
     "load_dataset": "twincode.data",
     "load_model": "twincode.model",
     "read_series": "twincode.data",
+    "prior": "twincode.priors",
     "recipe": "twincode.recipes",
     "run_study": "twincode.study",
     "write_report": "twincode.report",
@@ -57,9 +60,11 @@ __all__ = [
     "TwinCode",
     "TwincodeError",
     "fit",
+    "fit_prior",
     "list_datasets",
     "load_dataset",
     "load_model",
+    "prior",
     "read_series",
     "recipe",
     "run_study",

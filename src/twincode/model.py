@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +23,20 @@ from twincode.evaluate import (
     evaluate_tokenizer,
     readout_features,
 )
+from twincode.evaluate.generation import GenerationSettings, Score
 from twincode.files import read_json, write_json
+from twincode.generate import (
+    WINDOWS,
+    Stages,
+    bits,
+    impute,
+    judge,
+    sample_tokens,
+    surprise_along,
+)
 from twincode.precision import computing_in
+from twincode.priors import NO_LABEL, FittedPrior, load_prior
+from twincode.priors.fitted import DESCRIPTION as PRIOR_DESCRIPTION
 from twincode.storage import (
     file_hash,
     pack_tensors,
@@ -37,6 +49,7 @@ from twincode.tokenizers import Tokenizer, build_tokenizer, embed
 from twincode.upgrade import upgrade_config
 
 FORMAT = 2
+PRIOR = "prior"
 TENSORS = "model.safetensors"
 DESCRIPTION = "model.json"
 
@@ -56,19 +69,35 @@ class Source:
         return cls(dataset.name, dataset.origin, dataset.checksum, dataset.classes)
 
 
+class Samples(NamedTuple):
+    """New series (n, C, L), and the class (n,) each was drawn for, or None."""
+
+    series: NDArray[np.float32]
+    labels: NDArray[np.str_] | None
+
+
 class Model:
     """A tokenizer, the scaling of its train set, and the configuration that made it.
 
-    Series are arrays (n, C, L), or (n, L) for one channel, in their original units.
+    Series are arrays (n, C, L), or (n, L) for one channel, in their original units. With a
+    ``prior`` over its codes it also makes series, fills and continues them, and says how likely
+    they are. What a method draws depends on its ``seed`` alone; further keywords are settings of
+    the prior's sampling.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, scaling: Scaling, config: Config, source: Source
+        self,
+        tokenizer: Tokenizer,
+        scaling: Scaling,
+        config: Config,
+        source: Source,
+        prior: FittedPrior | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.scaling = scaling
         self.config = config
         self.source = source
+        self.prior = prior
 
     @property
     def device(self) -> torch.device:
@@ -91,7 +120,8 @@ class Model:
 
         In ``bfloat16`` it is faster, and a few codes in ten thousand fall otherwise.
         """
-        x, tokenizer = self._tensor(X), self.tokenizer
+        tokenizer = self.tokenizer
+        x = self._tensor(X, tokenizer.takes_any_length)
         if not tokenizer.layout.grids:
             raise TwincodeError(f"{self._name} is continuous: it has features but no codes")
         with computing_in(precision, self.device):
@@ -124,7 +154,9 @@ class Model:
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
         """Series X through the codes and back: (n, C, L), in original units."""
-        return self.scaling.invert(decoded_series(self.tokenizer, self._tensor(X)).numpy())
+        return self.scaling.invert(
+            decoded_series(self.tokenizer, self._tensor(X, self.tokenizer.takes_any_length)).numpy()
+        )
 
     def transform(
         self, X: ArrayLike, readout: str = "flatten", region: str | None = None
@@ -134,7 +166,7 @@ class Model:
         ``region`` asks for one level or band alone: ``top`` or ``bottom``, ``band1``, ``shared`` or
         ``salient``. Raises TwincodeError for a readout or region that is not there.
         """
-        latents, codes = embed(self.tokenizer, self._tensor(X))
+        latents, codes = embed(self.tokenizer, self._tensor(X, self.tokenizer.takes_any_length))
         layout = self.tokenizer.layout_of(np.shape(X)[-1])
         if region is not None:
             latents, codes, layout = self.tokenizer.region(latents, codes, region)
@@ -142,14 +174,128 @@ class Model:
 
     def evaluate(self, dataset: Dataset) -> list[Measurement]:
         """Every metric on a data set of the same length and channels as the model's own."""
-        self._check_shape(dataset.X_train)
+        self.check_shape(dataset.X_train)
         split = prepare(dataset, self.scaling, self.device)
         config = self.config
         return evaluate_tokenizer(self.tokenizer, split, config.metrics, config.evaluation.readouts)
 
+    def with_prior(self, prior: FittedPrior) -> "Model":
+        """The same tokenizer beside a prior over its codes."""
+        return Model(self.tokenizer, self.scaling, self.config, self.source, prior)
+
+    def sample(
+        self,
+        n: int,
+        labels: str | Sequence[str] | None = None,
+        seed: int = 0,
+        **sampling: Any,
+    ) -> Samples:
+        """``n`` new series, and the class each was drawn for, or None.
+
+        ``labels`` is ``train``, by default, for classes as often as in train, ``none``, the name of
+        one class, or a name for each series. Raises TwincodeError for a class that is not in train.
+        """
+        stages = self._stages
+        tokens, y = sample_tokens(stages, n, labels, seed, **sampling)
+        names = np.array([*stages.fitted.classes, NO_LABEL])[y.cpu().numpy()]
+        told = None if bool((y == stages.fitted.prior.none).all()) else names
+        return Samples(self.scaling.invert(stages.series(tokens).cpu().numpy()), told)
+
+    def bits(
+        self,
+        X: ArrayLike,
+        labels: str | Sequence[str] = NO_LABEL,
+        unit: str = "dimension",
+        draws: int = 8,
+        seed: int = 0,
+    ) -> NDArray[np.float64]:
+        """Bits (n,) that each series takes under the prior, a ``dimension``, by default, of it.
+
+        ``unit`` may also be ``token``, ``step``, or ``series``; only ``dimension``, which counts
+        what the codes leave over, compares tokenizers. Of a masked prior it is an upper bound,
+        estimated from ``draws`` masks. ``labels`` are as in ``sample``.
+        """
+        x = self._tensor(X)
+        y = self._stages.labels(len(x), labels, seed)
+        return bits(self._stages, x, y, unit, draws, seed).cpu().numpy()
+
+    def impute(
+        self,
+        X: ArrayLike,
+        draws: int = 1,
+        seed: int = 0,
+        labels: str | Sequence[str] = NO_LABEL,
+        **settings: Any,
+    ) -> NDArray[np.float32]:
+        """Series (draws, n, C, L) in which missing values (NaN) of X are drawn; others stay.
+
+        ``settings`` may also be ``refinements``, ``reach`` and ``candidates``; see
+        ``generate.impute``. Raises TwincodeError for a series without any value.
+        """
+        x = self._tensor(X, gaps=True)
+        y = self._stages.labels(len(x), labels, seed)
+        drawn = impute(self._stages, x, y, draws, seed, **settings).cpu().numpy()
+        given = np.asarray(X, dtype=np.float32).reshape(x.shape)
+        return np.where(np.isnan(given), self.scaling.invert(drawn), given)
+
+    def forecast(
+        self,
+        history: ArrayLike,
+        steps: int,
+        draws: int = 1,
+        seed: int = 0,
+        labels: str | Sequence[str] = NO_LABEL,
+        **settings: Any,
+    ) -> NDArray[np.float32]:
+        """The next ``steps`` (draws, n, C, steps) of series that lack just these.
+
+        History and steps together are as long as the series that the model was made for.
+        """
+        past = as_series(history)
+        if steps < 1 or past.shape[2] + steps != self.tokenizer.length:
+            raise TwincodeError(
+                f"a history of {past.shape[2]} steps and {steps} to come are not "
+                f"{self.tokenizer.length} in all, which this model was made for; "
+                "use the last steps of a longer history"
+            )
+        X = np.concatenate([past, np.full((*past.shape[:2], steps), np.nan)], axis=2)
+        return self.impute(X, draws, seed, labels, **settings)[..., -steps:]
+
+    def surprise(
+        self,
+        X: ArrayLike,
+        labels: str | Sequence[str] = NO_LABEL,
+        windows: Sequence[float] = WINDOWS,
+    ) -> NDArray[np.float32]:
+        """How surprising each step of series is, in bits, by row of the grid: (n, H, T).
+
+        Series have at least the model's length. The sum over H is a score for each step, and its
+        mean one for each series.
+        """
+        array = as_series(X)
+        x = self._tensor(array, any_length=True)
+        y = self._stages.labels(len(x), labels)
+        return surprise_along(self._stages, x, y, windows).numpy()
+
+    def evaluate_generation(
+        self,
+        dataset: Dataset,
+        settings: GenerationSettings | None = None,
+        **sampling: Any,
+    ) -> list[Score]:
+        """How good samples are, beside every control, against the test part of a data set.
+
+        Labels tell the classifier whose features are compared, and nothing is chosen by test.
+        """
+        self.check_shape(dataset.X_train)
+        split = prepare(dataset, self.scaling, self.device)
+        return judge(self._stages, split, settings or GenerationSettings(), **sampling)
+
     def to(self, device: str | torch.device) -> "Model":
         """Move the model to a device; returns itself."""
         self.tokenizer.to(device)
+        if self.prior is not None:
+            self.prior.prior.to(device)
         return self
 
     def save(self, folder: str | Path) -> None:
@@ -194,20 +340,21 @@ class Model:
     def _name(self) -> str:
         return self.config.recipe or "this model"
 
-    def _tensor(self, X: ArrayLike) -> torch.Tensor:
-        try:
-            # A value beyond float32 becomes infinite here and is refused below.
-            with np.errstate(over="ignore"):
-                array = np.asarray(X, dtype=np.float32)
-        except (TypeError, ValueError):
-            raise TwincodeError("series must be one array of numbers, all of one length") from None
-        array = array[:, None] if array.ndim == 2 else array
-        self._check_shape(array, self.tokenizer.takes_any_length)
-        if not np.isfinite(array).all():
+    @property
+    def _stages(self) -> Stages:
+        if self.prior is None:
+            raise TwincodeError(f"{self._name} has no prior yet; fit one with twincode prior")
+        return Stages(self.tokenizer, self.prior)
+
+    def _tensor(self, X: ArrayLike, any_length: bool = False, gaps: bool = False) -> torch.Tensor:
+        array = as_series(X)
+        self.check_shape(array, any_length)
+        if np.isinf(array).any() or (not gaps and np.isnan(array).any()):
             raise TwincodeError("series hold missing or infinite values; fill them in first")
         return torch.from_numpy(self.scaling.apply(array)).to(self.device)
 
-    def _check_shape(self, X: NDArray, any_length: bool = False) -> None:
+    def check_shape(self, X: NDArray, any_length: bool = False) -> None:
+        """Raise TwincodeError for series X that this model was not made for."""
         C, L = self.tokenizer.channels, self.tokenizer.length
         if X.ndim != 3 or len(X) == 0:
             raise TwincodeError(f"series must be an array (n, {C}, {L}), not {X.shape}")
@@ -219,12 +366,35 @@ class Model:
             )
 
 
-def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
+def as_series(X: ArrayLike) -> NDArray[np.float32]:
+    """Series (n, C, L), or (n, L), as one array (n, C, L)."""
+    try:
+        # A value beyond float32 becomes infinite here and is refused later.
+        with np.errstate(over="ignore"):
+            array = np.asarray(X, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise TwincodeError("series must be one array of numbers, all of one length") from None
+    return array[:, None] if array.ndim == 2 else array
+
+
+def load_model(folder: str | Path, device: str | torch.device = "cpu", prior: str = PRIOR) -> Model:
     """The model saved in ``folder``. Only tensors and JSON are read: no code can run.
 
-    Raises TwincodeError for a folder without a model, for files that are corrupt, foreign or do
-    not belong together, for a model of a newer version, and for a device that is not there.
+    The prior in its subfolder ``prior``, or of that name, comes with it where there is one. Raises
+    TwincodeError for a folder without a model, for files that are corrupt, foreign or do not belong
+    together, for a model of a newer version, and for a device that is not there.
     """
+    folder = Path(folder)
+    model = load_bare_model(folder, device)
+    if (folder / prior / PRIOR_DESCRIPTION).exists():
+        return model.with_prior(load_prior(folder / prior, model.tokenizer)).to(model.device)
+    if prior != PRIOR:
+        raise TwincodeError(f"there is no prior called {prior!r} in {folder}")
+    return model
+
+
+def load_bare_model(folder: str | Path, device: str | torch.device = "cpu") -> Model:
+    """The same without any prior, whatever state one is in."""
     target = choose_device(device)
     folder = Path(folder)
     origin = folder / DESCRIPTION

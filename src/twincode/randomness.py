@@ -17,7 +17,10 @@ from torch.overrides import TorchFunctionMode
 
 from twincode.errors import TwincodeError
 
-PURPOSES = ("weights", "codebook", "order", "views", "exhibit", "noise", "held_out")
+PURPOSES = (
+    *("weights", "codebook", "order", "views", "exhibit", "noise", "held_out"),
+    *("masks", "sampling", "labels"),
+)
 
 _noise: ContextVar[Generator | None] = ContextVar("noise", default=None)
 

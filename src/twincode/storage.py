@@ -68,6 +68,16 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def tensors_hash(tensors: Mapping[str, torch.Tensor]) -> str:
+    """The SHA-256 of tensors and their names, wherever and in whatever order of memory they lie."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name}{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
 def _system_error(error: SafetensorError) -> OSError:
     """The operating system's complaint that safetensors reports as one of its own."""
     number = re.search(r"os error (\d+)", str(error))

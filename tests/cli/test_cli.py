@@ -21,6 +21,7 @@ from twincode.recipes import DEFAULT, RECIPES, recipe
 
 COMMANDS = [
     *("datasets", "train", "evaluate", "encode", "decode", "reconstruct"),
+    *("prior", "sample", "impute", "surprise"),
     *("study run", "study status", "study report", "report"),
 ]
 

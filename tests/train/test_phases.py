@@ -102,7 +102,8 @@ def test_the_state_that_is_kept_is_the_best_one_on_held_out_series(tmp_path):
 
 def test_a_worse_state_is_not_kept():
     tokenizer = make_task(tiny("vqvae"), make_waves(20).X_train).tokenizer
-    best = BestState(tokenizer, torch.from_numpy(make_waves(20).X_train))
+    x = torch.from_numpy(make_waves(20).X_train)
+    best = BestState(tokenizer, lambda each: reconstruction_errors(each, x)["reconstruction_time"])
     good = {name: value.clone() for name, value in tokenizer.state_dict().items()}
     error = best.judge(tokenizer)
     with torch.no_grad():

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twincode.cli import study
+from twincode.cli import generation, study
 from twincode.cli.command import command
 from twincode.cli.errors import USAGE, complain, tolerate_any_encoding, usage_message
+from twincode.cli.generation import PriorName, judge_generation, own_data
 from twincode.cli.health import tell_health
 from twincode.cli.options import (
     DataDir,
@@ -27,7 +28,7 @@ from twincode.cli.options import (
     Workers,
     typed_command,
 )
-from twincode.cli.settings import parse_settings
+from twincode.cli.settings import describe_judging, describe_settings, parse_settings
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from twincode.bulk.job import Job
-    from twincode.data import Dataset
     from twincode.data.policy import FloatArray
     from twincode.data.tables import Rows
     from twincode.model import Model
@@ -69,7 +69,7 @@ def datasets(data_dir: DataDir = None) -> None:
         show(["data set", "train", "test", "channels", "length", "classes"], rows, source)
 
 
-@command(app, settings=True)
+@command(app, settings=describe_settings)
 def train(
     context: typer.Context,
     dataset: DatasetArgument,
@@ -89,6 +89,7 @@ def train(
     """
     from twincode import distributed
     from twincode.cli.progress import RunProgress
+    from twincode.cli.tables import show_final
     from twincode.recipes import recipe as build
     from twincode.recipes import title
     from twincode.train import fit
@@ -105,13 +106,14 @@ def train(
     if not progress.seen_anything:
         typer.echo(f"{out} holds this model already; nothing was run again")
     called = f"{data.name}, {title(config)}"
-    _show_final(out, f"{called}, {epochs} epochs")
+    show_final(out, f"{called}, {epochs} epochs")
     tell_health([(called, out)])
     typer.echo(f"model: {out}   page: twincode report {out}")
 
 
-@command(app)
+@command(app, settings=describe_judging)
 def evaluate(
+    context: typer.Context,
     folder: RunFolder,
     source: Source,
     form: Form,
@@ -119,26 +121,45 @@ def evaluate(
         str | None, typer.Option(help="Another data set of the same shape; default: its own.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="CSV to write; default DIR/evaluation.csv.")
+        Path | None,
+        typer.Option(help="CSV to write; default in DIR: evaluation.csv, generation.csv."),
     ] = None,
+    generation: Annotated[
+        bool, typer.Option("--generation", help="Judge series drawn from the prior instead.")
+    ] = False,
+    prior: PriorName = "prior",
     device: Device = "cpu",
 ) -> None:
     """Judge a trained model by every probe, as a table and a CSV.
 
     Example: [bold]twincode evaluate run --dataset GunPoint[/bold]
+
+    With --generation it is the prior that is judged, by series drawn from it beside controls; how
+    they are drawn and judged are options too.
+
+    Example: [bold]twincode evaluate run --generation --extractor-seeds 3 --cas true[/bold]
     """
     import pandas as pd
 
-    from twincode.cli.tables import show_measurements
+    from twincode.cli.tables import show_measurements, show_scores
     from twincode.files import write_text
-    from twincode.model import load_model
+    from twincode.model import load_bare_model, load_model
 
-    model = load_model(folder, device)
-    data = source.load(dataset, form.columns) if dataset else _own(model, source)
-    measurements = model.evaluate(data)
-    show_measurements(measurements, f"{model.source.name} model on {data.name}")
-    target = out or folder / "evaluation.csv"
-    write_text(target, pd.DataFrame(measurements).to_csv(index=False))
+    model = load_model(folder, device, prior) if generation else load_bare_model(folder, device)
+    options = parse_settings(context.args)
+    if options and not generation:
+        raise TwincodeError(f"{', '.join(options)} can be chosen with --generation only")
+    data = source.load(dataset, form.columns) if dataset else own_data(model, source)
+    title, target = f"{model.source.name} model on {data.name}", out or folder / "evaluation.csv"
+    if generation:
+        scores, target = judge_generation(model, data, options), out or folder / "generation.csv"
+        show_scores(scores, f"series of the {title}")
+        frame = pd.DataFrame(scores)
+    else:
+        measurements = model.evaluate(data)
+        show_measurements(measurements, title)
+        frame = pd.DataFrame(measurements)
+    write_text(target, frame.to_csv(index=False))
     typer.echo(f"written: {target}")
 
 
@@ -263,6 +284,7 @@ def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
     study.report(folder, figures)
 
 
+app.add_typer(generation.app)
 app.add_typer(study.app, name="study")
 
 
@@ -310,35 +332,6 @@ def _convert(
             model, job, source, out, workers, device, progress.watch, ray
         )
     typer.echo(f"written: {out} ({converted} files; {left} were there already)")
-
-
-def _show_final(folder: Path, title: str) -> None:
-    from twincode.cli.tables import show_measurements
-    from twincode.evaluate import Measurement
-    from twincode.files import read_json
-    from twincode.train.result import RESULT
-
-    rows = read_json(folder / RESULT, "result")["evaluations"]
-    if not rows:
-        return  # nothing was asked for, or there is no test part
-    last = max(row["epoch"] for row in rows)
-    final = [Measurement(r["readout"], r["metric"], r["value"]) for r in rows if r["epoch"] == last]
-    show_measurements(final, title)
-
-
-def _own(model: "Model", source: Source) -> "Dataset":
-    """The data the model was trained on, if they can be found by their name and are the same."""
-    remedy = "give a name or a path with --dataset"
-    try:
-        data = source.load(model.source.name)
-    except TwincodeError as error:
-        raise TwincodeError(f"cannot find the model's own data; {remedy}: {error}") from error
-    if data.checksum != model.source.checksum:
-        raise TwincodeError(
-            f"the model was trained on another {data.name} ({model.source.origin}) "
-            f"than is found now ({data.origin}); {remedy}"
-        )
-    return data
 
 
 def _is_old_study(words: Sequence[str]) -> bool:

@@ -10,28 +10,29 @@ import typer
 from typer.core import TyperCommand
 
 from twincode.cli.errors import readable
-from twincode.cli.settings import describe_settings
 
-# Options a command does not declare are settings of the configuration.
+# Options that a command does not declare are settings.
 _EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-class _WithSettings(TyperCommand):
-    """Its help names every setting; they are looked up only when somebody asks."""
+def _with_settings(describe: Callable[[], str]) -> type[TyperCommand]:
+    """A command whose help names every setting; they are looked up only when somebody asks."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help."""
-        self.epilog = describe_settings()
-        super().format_help(ctx, formatter)
+    class WithSettings(TyperCommand):
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            self.epilog = describe()
+            super().format_help(ctx, formatter)
+
+    return WithSettings
 
 
 def command(
-    app: typer.Typer, settings: bool = False, metavar: str | None = None
+    app: typer.Typer, settings: Callable[[], str] | None = None, metavar: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the function below to ``app``: a command whose failures are one line each.
 
-    A parameter annotated with a dataclass is an option for each of its fields. ``settings`` says
-    that settings of a model are options too; the function finds them in its context.
+    A parameter annotated with a dataclass is an option for each of its fields. ``settings``
+    describes what are options too, without being declared; the function finds them in its context.
     """
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
@@ -47,7 +48,7 @@ def command(
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         run.__dict__["__signature__"] = inspect.Signature(parameters)
         more: dict[str, Any] = (
-            {"cls": _WithSettings, "context_settings": _EXTRA} if settings else {}
+            {"cls": _with_settings(settings), "context_settings": _EXTRA} if settings else {}
         )
         app.command(options_metavar=metavar or "[OPTIONS]", **more)(readable(run))
         return function

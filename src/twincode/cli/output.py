@@ -36,17 +36,21 @@ def check_suffix(path: Path) -> None:
 def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table) -> None:
     """Write an array (n, ...) as one row a series after what stands ``beside`` each.
 
-    NumPy's formats take the array as it is, and nothing else.
+    An .npy file has room for the array alone; in an .npz file a label is called y.
     """
     check_suffix(path)
     values = pd.DataFrame(array.reshape(len(array), -1), columns=columns)
     if taken := {*columns} & {*beside.column_names}:
         raise TwincodeError(f"the series have a column {min(taken)!r} of their own; rename it")
     frame = pd.concat([beside.to_pandas(types_mapper=pd.ArrowDtype), values], axis=1)
+    arrays = {
+        "y" if name == "label" else name: np.asarray(beside[name].to_pylist())
+        for name in beside.column_names
+    }
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: frame.to_csv(temporary, index=False),
         ".parquet": frame.to_parquet,
         ".npy": lambda temporary: np.save(temporary, array),
-        ".npz": lambda temporary: np.savez_compressed(temporary, X=array),
+        ".npz": lambda temporary: np.savez_compressed(temporary, X=array, **arrays),  # type: ignore[arg-type]
     }
     write_whole(path, writers[path.suffix.lower()])

@@ -80,9 +80,12 @@ class RowsProgress:
 
 
 class RunProgress:
-    """The epochs of one run; give ``watch`` to ``fit``."""
+    """The epochs of one run; give ``watch`` to ``fit``.
 
-    def __init__(self, title: str, epochs: int) -> None:
+    How many there are may be left to what the run says at its start.
+    """
+
+    def __init__(self, title: str, epochs: int = 0) -> None:
         self._title = title
         self._epochs = epochs
         self._console = Console(stderr=True)
@@ -120,6 +123,8 @@ class RunProgress:
             note = epoch_note(record, self._epochs)
             self._bar.update(self._task, completed=record["epoch"], note=note)
         elif record["event"] == "start":
+            self._epochs = record.get("epochs", self._epochs)
+            self._bar.update(self._task, total=self._epochs)
             self._bar.update(self._task, note="first epoch" if self._epochs else "evaluation")
         elif record["event"] == "evaluation" and self._bar.disable:
             self._print()
@@ -140,7 +145,7 @@ class RunProgress:
 
 def epoch_note(record: Record, epochs: int) -> str:
     """How a run does, from the record of an epoch."""
-    epoch, perplexity = record["epoch"], record["perplexity"]
+    epoch, perplexity = record["epoch"], record.get("perplexity")
     parts = [f"epoch {epoch}/{epochs}", f"loss {record['losses']['total']:.4g}"]
     parts += [f"perplexity {perplexity:.1f}"] if perplexity is not None else []
     parts += [f"{dead:.3g} dead codes"] if (dead := record.get("dead_codes")) else []

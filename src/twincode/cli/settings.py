@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from twincode.errors import TwincodeError
+
+if TYPE_CHECKING:
+    from twincode.settings import Settings
 
 _INTRODUCTION = (
     "Settings and their defaults, by the part that has them; a recipe changes a few. One that no "
@@ -57,6 +61,37 @@ def describe_settings() -> str:
     ]
     recipes = f"[bold]recipes:[/bold] {', '.join(RECIPES)}"
     return "\n\n".join([recipes, _INTRODUCTION, *paragraphs])
+
+
+def describe_prior_settings() -> str:
+    """Every setting of every prior with its default, for the help of a command."""
+    from twincode.priors import PRIORS
+
+    return _described((f"prior {name}", PRIORS.choose(name)) for name in PRIORS)
+
+
+def describe_sampling() -> str:
+    """Every setting of drawing from a prior with its default, for the help of a command."""
+    from twincode.priors import IterativeSampling, Sampling
+
+    parts = {"any prior": Sampling(), "a masked prior": IterativeSampling()}
+    return _described(parts.items())
+
+
+def describe_judging() -> str:
+    """Every setting of judging samples with its default, and of drawing them."""
+    from twincode.evaluate.generation import GenerationSettings
+
+    judging = _described([("with --generation", GenerationSettings())])
+    return f"{judging}\n\n{describe_sampling()}"
+
+
+def _described(parts: "Iterable[tuple[str, Settings]]") -> str:
+    return "\n\n".join(
+        f"[bold]{title}:[/bold] "
+        + " ".join(_option(*each) for each in part.to_dict().items() if each[0] != "name")
+        for title, part in parts
+    )
 
 
 def listed(text: str) -> tuple[str, ...]:

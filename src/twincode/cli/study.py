@@ -19,7 +19,7 @@ from twincode.cli.options import (
     Source,
     typed_command,
 )
-from twincode.cli.settings import listed, parse_axes, parse_settings
+from twincode.cli.settings import describe_settings, listed, parse_axes, parse_settings
 from twincode.errors import TwincodeError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Workers:
         return None if self.workers is None else Processes(self.workers)
 
 
-@command(app, settings=True, metavar="[FILE.toml] [OPTIONS]")
+@command(app, settings=describe_settings, metavar="[FILE.toml] [OPTIONS]")
 def run(
     context: typer.Context,
     workers: Workers,

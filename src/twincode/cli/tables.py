@@ -1,6 +1,7 @@
 """Results as plain text tables."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from twincode.evaluate import Measurement
+    from twincode.evaluate.generation import Score
 
 _GAP = 2
 
@@ -50,6 +52,33 @@ def show_measurements(measurements: Sequence["Measurement"], title: str) -> None
         for metric, values in zip(wide.index, wide.to_numpy(), strict=True)
     ]
     show(columns, rows, title)
+
+
+def show_scores(scores: Sequence["Score"], title: str) -> None:
+    """Print one row for each set of series, one column a metric, as these are declared."""
+    from twincode.evaluate.generation import GENERATION_METRICS
+
+    values = {(each.row, each.metric): each.value for each in scores}
+    metrics = [m.name for m in GENERATION_METRICS if any(m.name == name for _, name in values)]
+    rows = [
+        [row, *[f"{values[row, m]:.4g}" if (row, m) in values else "" for m in metrics]]
+        for row in dict.fromkeys(each.row for each in scores)
+    ]
+    show(["series", *metrics], rows, title)
+
+
+def show_final(folder: Path, title: str) -> None:
+    """Print what a finished run measured at its end, if anything."""
+    from twincode.evaluate import Measurement
+    from twincode.files import read_json
+    from twincode.train.result import RESULT
+
+    rows = read_json(folder / RESULT, "result")["evaluations"]
+    if not rows:
+        return  # nothing was asked for, or there is no test part
+    last = max(row["epoch"] for row in rows)
+    final = [Measurement(r["readout"], r["metric"], r["value"]) for r in rows if r["epoch"] == last]
+    show_measurements(final, title)
 
 
 def _parts(columns: Sequence[Sequence[str]], width: int) -> Iterator[list[Sequence[str]]]:

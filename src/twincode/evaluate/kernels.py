@@ -112,20 +112,27 @@ def kernels_accuracy(
     Series shorter than a kernel are padded with their last value. Features are standardised with
     train's mean and deviation; ``seed`` fixes the random choice of biases and channels.
     """
-    from aeon.transformations.collection.convolution_based import MiniRocket
     from sklearn.linear_model import RidgeClassifierCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     if len(np.unique(train_labels)) < 2:
         raise TwincodeError("the kernels readout needs at least two classes in train")
+    train_features, test_features = minirocket_features(train, test, seed=seed, kernels=kernels)
+    ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
+    ridge.fit(train_features, train_labels)
+    return float(ridge.score(test_features, test_labels))
+
+
+def minirocket_features(fitted: Floats, *others: Floats, seed: int, kernels: int) -> list[Floats]:
+    """MiniROCKET features (n, kernels) of the series (n, C, L) it is fitted to, and of others."""
+    from aeon.transformations.collection.convolution_based import MiniRocket
+
     transform = MiniRocket(n_kernels=kernels, random_state=seed)
     with _nothing_else_moved():
-        train_features = transform.fit_transform(_padded(train))
-        test_features = transform.transform(_padded(test))
-    ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
-    ridge.fit(np.asarray(train_features), train_labels)
-    return float(ridge.score(np.asarray(test_features), test_labels))
+        found = [transform.fit_transform(_padded(fitted))]
+        found += [transform.transform(_padded(each)) for each in others]
+    return [np.asarray(each) for each in found]
 
 
 def retained_accuracy(decoded: float, original: float) -> float:

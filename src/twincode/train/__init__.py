@@ -1,5 +1,5 @@
 """Training: one loop for whatever trains, checkpoints, log and results."""
 
-from twincode.train.fitting import fit, run_id
+from twincode.train.fitting import fit, fit_prior, run_id
 
-__all__ = ["fit", "run_id"]
+__all__ = ["fit", "fit_prior", "run_id"]

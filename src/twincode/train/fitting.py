@@ -1,4 +1,4 @@
-"""From series to a trained model: ``fit``."""
+"""From series to a trained model, and from its codes to a prior: ``fit``, ``fit_prior``."""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ from twincode.devices import choose_device
 from twincode.distributed import join
 from twincode.errors import TwincodeError
 from twincode.model import Model, load_model
+from twincode.priors import PriorSettings, load_prior
 from twincode.train.log import Watch
+from twincode.train.prior_task import PriorTask, data_checksum
 from twincode.train.run import CHECKPOINT_SECONDS, carry_out, finished, held
 from twincode.train.tokenizer_task import TokenizerTask
 
@@ -68,3 +70,37 @@ def fit(
                 f"{target} has too little memory; use a smaller batch_size or projector_width"
             ) from error
     return task.model
+
+
+def fit_prior(
+    settings: PriorSettings,
+    model: Model,
+    data: Dataset | ArrayLike,
+    folder: str | Path | None = None,
+    watch: Watch | None = None,
+    command: Sequence[str] | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Model:
+    """Fit the prior that ``settings`` describe to the codes of ``model``: the model with it.
+
+    ``data`` are those the model was trained on: a data set, or series. Labels are told to the prior
+    where there are some and it is ``conditional``. The tokenizer stays as it is. All else is as in
+    ``fit``: ``RUN/prior`` is the ``folder`` where a model saved in ``RUN`` looks for its prior.
+    Raises TwincodeError for a model without codes and whatever ``fit`` refuses.
+    """
+    dataset = data if isinstance(data, Dataset) else Dataset.from_arrays(data)
+    model.check_shape(dataset.X_train)
+    place = Path(folder) if folder is not None else None
+    checksum = data_checksum(model, dataset)
+    if place is not None and finished(place, {"prior": settings.to_dict()}, checksum):
+        return model.with_prior(load_prior(place, model.tokenizer))
+    with held(place):
+        try:
+            task = PriorTask(settings, model, dataset)
+            name = f"{settings.digest()[:10]}-{checksum[:6]}"
+            carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
+        except torch.OutOfMemoryError as error:
+            raise TwincodeError(
+                f"{model.device} has too little memory; use a smaller batch_size or model_width"
+            ) from error
+    return model.with_prior(task.fitted)

@@ -2,13 +2,15 @@
 
 import copy
 import math
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from twincode.evaluate import reconstruction_errors
 from twincode.randomness import stream
-from twincode.tokenizers import Tokenizer
+
+Learner = TypeVar("Learner", bound=nn.Module)
 
 
 def hold_out(n: int, held: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -20,29 +22,45 @@ def hold_out(n: int, held: int, seed: int) -> tuple[Tensor, Tensor]:
     return order[held:].sort().values, order[:held].sort().values
 
 
-class BestState(nn.Module):
-    """A copy of the tokenizer as it was when its error in time on held-out series was smallest.
+def hold_out_by_class(
+    y: Tensor, share: float, seed: int, least: int, most: int
+) -> tuple[Tensor, Tensor]:
+    """The rows to learn from and the rows that are not, both in order, of labels y (n,).
 
-    The series are ``x`` (n, C, L). It is a part of the checkpoint, so a resumed run keeps what an
-    undisturbed one keeps.
+    Of each class that is the ``share`` of its rows, at least ``least`` but never more than half, of
+    all at most about ``most``. The seed draws them.
+    """
+    share = min(share, most / max(len(y), 1))
+    order = torch.randperm(len(y), generator=stream(seed, "held_out"))
+    held = torch.zeros(len(y), dtype=torch.bool)
+    for label in y.unique():
+        rows = order[y[order] == label]
+        held[rows[: min(max(least, round(share * len(rows))), len(rows) // 2)]] = True
+    return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+
+
+class BestState(nn.Module, Generic[Learner]):
+    """A copy of what is trained as it was when its ``error`` on held-out series was smallest.
+
+    It is a part of the checkpoint, so a resumed run keeps what an undisturbed one keeps.
     """
 
-    def __init__(self, tokenizer: Tokenizer, x: Tensor) -> None:
+    def __init__(self, learner: Learner, error_of: Callable[[Learner], float]) -> None:
         super().__init__()
-        self.x = x
-        self.tokenizer = copy.deepcopy(tokenizer)
+        self.error_of = error_of
+        self.learner = copy.deepcopy(learner)
         self.error: Tensor
         self.register_buffer("error", torch.tensor(math.inf, dtype=torch.float64))
         self.requires_grad_(False)
 
-    def judge(self, tokenizer: Tokenizer) -> float:
-        """The error of a tokenizer, whose state is kept if it is the smallest."""
-        error = reconstruction_errors(tokenizer, self.x)["reconstruction_time"]
+    def judge(self, learner: Learner) -> float:
+        """The error of what is trained, whose state is kept if it is the smallest."""
+        error = self.error_of(learner)
         if error < self.error:
             self.error.fill_(error)
-            self.tokenizer.load_state_dict(tokenizer.state_dict())
+            self.learner.load_state_dict(learner.state_dict())
         return error
 
-    def give_back(self, tokenizer: Tokenizer) -> None:
-        """Put the best state into a tokenizer."""
-        tokenizer.load_state_dict(self.tokenizer.state_dict())
+    def give_back(self, learner: Learner) -> None:
+        """Put the best state into what is trained."""
+        learner.load_state_dict(self.learner.state_dict())

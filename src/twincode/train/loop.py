@@ -54,8 +54,12 @@ def batches_of(schedule: Schedule, epoch: int) -> Iterator[tuple[int, Tensor]]:
 def learning_rate_at(schedule: Schedule, step: int) -> float:
     """The learning rate, over the last ``decay_share`` of the steps falling to 0 along a cosine.
 
-    With a share of 1 that is the cosine decay of Loshchilov and Hutter (2017).
+    With a share of 1 that is the cosine decay of Loshchilov and Hutter (2017). Over the first
+    ``warmup_share`` it rises in equal steps.
     """
+    rising = schedule.warmup_share * schedule.steps
+    if step + 1 < rising:
+        return schedule.learning_rate * (step + 1) / rising
     falling = schedule.decay_share * schedule.steps
     fallen = step - (schedule.steps - falling)
     if fallen <= 0:

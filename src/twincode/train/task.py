@@ -14,7 +14,8 @@ from twincode.train.log import Record, RunLog
 class Schedule:
     """How long a task trains on ``n`` rows, in which batches, and how often it is evaluated.
 
-    ``decay_share`` is the part of the steps, the last, in which the learning rate falls.
+    ``decay_share`` is the part of the steps, the last, in which the learning rate falls, and
+    ``warmup_share`` the part, the first, in which it rises.
     """
 
     n: int
@@ -24,6 +25,7 @@ class Schedule:
     seed: int
     evaluations: int = 0
     decay_share: float = 1.0
+    warmup_share: float = 0.0
 
     @property
     def steps_per_epoch(self) -> int:

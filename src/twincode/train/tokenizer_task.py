@@ -18,6 +18,7 @@ from twincode.evaluate import (
     declared_metrics,
     evaluate_tokenizer,
     make_exhibits,
+    reconstruction_errors,
 )
 from twincode.evaluate.codebook import code_counts, measure_codes, perplexity, used_codes
 from twincode.evaluate.posterior import latent_values
@@ -91,9 +92,10 @@ class TokenizerTask:
         self.teacher: Teacher | None = None
         if self.objective.projector is not None and self.objective.needs_teacher:
             self.teacher = Teacher(self.tokenizer, self.objective.projector)
-        self.best: BestState | None = None
+        self.best: BestState[Tokenizer] | None = None
         if len(held_out):
-            self.best = BestState(self.tokenizer, self.split.x_train[held_out.to(device)])
+            x_held = self.split.x_train[held_out.to(device)]
+            self.best = BestState(self.tokenizer, lambda each: _error(each, x_held))
         self.optimizer = build_optimizer(
             device, training.learning_rate, training.weight_decay, self.tokenizer, self.objective
         )
@@ -301,6 +303,11 @@ class TokenizerTask:
                 f"a batch of {smallest} series cannot be shared by {distributed.processes()} "
                 "processes; change batch_size or start fewer"
             )
+
+
+def _error(tokenizer: Tokenizer, x: Tensor) -> float:
+    """The error in time on series x (n, C, L)."""
+    return reconstruction_errors(tokenizer, x)["reconstruction_time"]
 
 
 def place_codebook(tokenizer: Tokenizer, x: Tensor, batch_size: int, seed: int) -> None:

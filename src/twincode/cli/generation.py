@@ -1,0 +1,213 @@
+"""The commands of the second stage: fit a prior to codes, and use it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twincode.cli.command import command
+from twincode.cli.options import Device, Gaps, RunFolder, SeriesFile, Source, typed_command
+from twincode.cli.settings import describe_prior_settings, describe_sampling, parse_settings
+from twincode.errors import TwincodeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from twincode.data import Dataset
+    from twincode.evaluate.generation import Score
+    from twincode.model import Model
+
+app = typer.Typer()
+
+PriorName = Annotated[str, typer.Option(help="The subfolder of DIR with the prior.")]
+Labels = Annotated[str, typer.Option(help="none, or the class that the series are of.")]
+Output = Annotated[Path, typer.Option("--out", "-o", help="A .csv, .parquet, .npy or .npz file.")]
+Seed = Annotated[int, typer.Option(help="What is drawn depends on it alone.")]
+
+
+@command(app, settings=describe_prior_settings)
+def prior(
+    context: typer.Context,
+    folder: RunFolder,
+    source: Source,
+    kind: Annotated[str, typer.Option(help="masked, autoregressive or independent.")] = "masked",
+    name: PriorName = "prior",
+    dataset: Annotated[
+        str | None, typer.Option(help="The model's own data, if not found by their name.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Fit a prior to a model's codes: what generates, fills gaps and finds surprises.
+
+    Example: [bold]twincode prior run --kind masked --steps 2000[/bold]
+
+    Stop it at any time; the same command goes on where it was.
+    """
+    from twincode.cli.progress import RunProgress
+    from twincode.cli.tables import show_final
+    from twincode.model import load_bare_model
+    from twincode.priors import prior as build
+    from twincode.train import fit_prior
+
+    settings = build(kind, **parse_settings(context.args))
+    model = load_bare_model(folder, device)
+    data = own_data(model, source, dataset)
+    title = f"{data.name}  {kind} prior"
+    with RunProgress(title) as progress:
+        fit_prior(settings, model, data, folder / name, progress.watch, typed_command())
+    if not progress.seen_anything:
+        typer.echo(f"{folder / name} holds this prior already; nothing was run again")
+    show_final(folder / name, f"{title}, bits a token")
+    typer.echo(f"prior: {folder / name}   series: twincode sample {folder} -n 100 -o samples.csv")
+
+
+@command(app, settings=describe_sampling)
+def sample(
+    context: typer.Context,
+    folder: RunFolder,
+    out: Output,
+    n: Annotated[int, typer.Option("-n", help="How many series.")] = 100,
+    labels: Annotated[
+        str, typer.Option(help="train, as often as there; none; or one class. [default: train]")
+    ] = "",
+    seed: Seed = 0,
+    prior: PriorName = "prior",
+    device: Device = "cpu",
+) -> None:
+    """Draw new series from a model and its prior. How they are drawn are options too.
+
+    Example: [bold]twincode sample run -n 500 --labels train -o samples.parquet[/bold]
+    """
+    import pyarrow as pa
+
+    from twincode.cli.output import check_suffix, step_columns, write_rows
+    from twincode.model import load_model
+
+    check_suffix(out)
+    model = load_model(folder, device, prior)
+    series, told = model.sample(n, labels or None, seed, **parse_settings(context.args))
+    more = {} if told is None else {"label": told}
+    write_rows(out, series, step_columns(*series.shape[1:]), pa.table(more))
+    typer.echo(f"written: {out} ({len(series)} series)")
+
+
+@command(app, settings=describe_sampling)
+def impute(
+    context: typer.Context,
+    folder: RunFolder,
+    file: SeriesFile,
+    out: Output,
+    draws: Annotated[int, typer.Option(help="How many times each gap is filled.")] = 1,
+    labels: Labels = "none",
+    seed: Seed = 0,
+    prior: PriorName = "prior",
+    device: Device = "cpu",
+) -> None:
+    """Fill gaps: empty cells, and what a series lacks at its end, which is a forecast.
+
+    Example: [bold]twincode impute run gaps.csv -o filled.csv --draws 20[/bold]
+
+    With several draws each is a row; columns say which series and which draw it is.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from twincode.cli.output import check_suffix, step_columns, write_rows
+    from twincode.model import load_model
+
+    check_suffix(out)
+    model = load_model(folder, device, prior)
+    series = _with_gaps(file, model)
+    filled = model.impute(series, draws, seed, labels, **parse_settings(context.args))
+    n, columns = len(series), step_columns(*series.shape[1:])
+    rows = filled.swapaxes(0, 1).reshape(n * draws, *series.shape[1:])
+    which = {
+        "series": np.repeat(np.arange(n), draws),
+        "draw": np.tile(np.arange(draws), n),
+    }
+    write_rows(out, rows, columns, pa.table(which if draws > 1 else {}))
+    typer.echo(f"written: {out} ({n} series, {draws} {'draw' if draws == 1 else 'draws'} each)")
+
+
+@command(app)
+def surprise(
+    folder: RunFolder,
+    file: SeriesFile,
+    out: Output,
+    gaps: Gaps,
+    labels: Labels = "none",
+    prior: PriorName = "prior",
+    device: Device = "cpu",
+) -> None:
+    """Say how surprising every step is, in bits: one line a step, one column a frequency row.
+
+    Example: [bold]twincode surprise run series.csv -o surprise.csv[/bold]
+
+    Series may be longer than those of train.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from twincode.cli.output import check_suffix, write_rows
+    from twincode.data import apply_policy, read_series
+    from twincode.model import load_model
+
+    check_suffix(out)
+    model = load_model(folder, device, prior)
+    series = apply_policy(read_series(file)[0], gaps.policy)
+    found = model.surprise(series, labels)
+    n, H, T = found.shape
+    rows = found.swapaxes(1, 2).reshape(n * T, H)
+    which = {
+        "series": np.repeat(np.arange(n), T),
+        "step": np.tile(np.arange(T), n),
+        "surprise": rows.sum(1),
+    }
+    write_rows(out, rows, [f"row{h}" for h in range(H)], pa.table(which))
+    typer.echo(f"written: {out} ({n} series, mean {found.sum(1).mean():.4g} bits)")
+
+
+def own_data(model: "Model", source: Source, dataset: str | None = None) -> "Dataset":
+    """The data a model was trained on, if they can be found and are the same."""
+    remedy = "give a name or a path with --dataset"
+    try:
+        data = source.load(dataset or model.source.name)
+    except TwincodeError as error:
+        raise TwincodeError(f"cannot find the model's own data; {remedy}: {error}") from error
+    if data.checksum != model.source.checksum:
+        raise TwincodeError(
+            f"the model was trained on another {data.name} ({model.source.origin}) "
+            f"than is found now ({data.origin}); {remedy}"
+        )
+    return data
+
+
+def judge_generation(model: "Model", data: "Dataset", options: dict[str, str]) -> "list[Score]":
+    """Scores of series drawn from a model, under settings of judging and of drawing."""
+    from twincode.evaluate.generation import GenerationSettings
+    from twincode.settings import field_types
+
+    known = field_types(GenerationSettings)
+    own = {name: value for name, value in options.items() if name in known}
+    sampling = {name: value for name, value in options.items() if name not in known}
+    return model.evaluate_generation(data, GenerationSettings().replace(**own), **sampling)
+
+
+def _with_gaps(file: Path, model: "Model") -> "NDArray[np.float64]":
+    """The series (n, C, L) of a file, shorter ones with a gap at their end."""
+    import numpy as np
+
+    from twincode.data import read_series
+
+    series, _ = read_series(file)
+    L, C = model.tokenizer.length, model.tokenizer.channels
+    for i, each in enumerate(series, 1):
+        if each.shape[0] != C or each.shape[1] > L:
+            raise TwincodeError(
+                f"series {i} of {file} has {each.shape[0]} channels and {each.shape[1]} steps; "
+                f"this model was made for {C} and at most {L}"
+            )
+    return np.stack(
+        [np.pad(s, ((0, 0), (0, L - s.shape[1])), constant_values=np.nan) for s in series]
+    )

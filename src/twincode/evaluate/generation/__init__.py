@@ -1,0 +1,21 @@
+"""Judging generated series: pure functions of two sets, and the table they make."""
+
+from twincode.evaluate.generation.harness import (
+    GENERATION_METRICS,
+    PSEUDO_BITS,
+    GenerationSettings,
+    Row,
+    Score,
+    judge_rows,
+    make_extractors,
+)
+
+__all__ = [
+    "GENERATION_METRICS",
+    "PSEUDO_BITS",
+    "GenerationSettings",
+    "Row",
+    "Score",
+    "judge_rows",
+    "make_extractors",
+]

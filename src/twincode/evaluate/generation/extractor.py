@@ -1,0 +1,95 @@
+"""What turns series into features: a classifier trained on train, or random convolutions."""
+
+import math
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from twincode.evaluate.kernels import minirocket_features
+from twincode.nets import FullyConvolutional
+from twincode.randomness import drawing_weights, stream
+
+Floats = NDArray[np.floating]
+Labels = NDArray[np.integer]
+
+BATCH = 64
+LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-5
+AT_ONCE = 512
+RANDOM_KERNELS, AXES = 1000, 128
+
+
+class Seen(NamedTuple):
+    """Features (n, F) of series, and probabilities (n, classes) where classes are known."""
+
+    features: Floats
+    probabilities: Floats | None
+
+
+class Extractor(Protocol):
+    """What it sees in series (n, C, L)."""
+
+    def look(self, x: Floats) -> Seen:
+        """Features, and class probabilities where it knows classes."""
+        ...
+
+
+class Classifier:
+    """A fully convolutional network trained on series x and labels y (n,), its last weights kept.
+
+    The published budget is 1000 epochs of 256 series; any FID is that of one set of weights, and
+    two seeds give two.
+    """
+
+    def __init__(self, x: Floats, y: Labels, classes: int, steps: int, seed: int) -> None:
+        with drawing_weights(seed):
+            self.net = FullyConvolutional(x.shape[1], classes)
+        series, labels = torch.from_numpy(np.asarray(x, np.float32)), torch.as_tensor(y)
+        optimizer = torch.optim.AdamW(
+            self.net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+        )
+        rows = torch.empty(0, dtype=torch.long)
+        noise = stream(seed, "order")
+        for step in range(steps):
+            if len(rows) < min(BATCH, len(series)):
+                rows = torch.randperm(len(series), generator=noise)
+            batch, rows = rows[:BATCH], rows[BATCH:]
+            for group in optimizer.param_groups:
+                group["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * step / steps)) / 2
+            loss = F.cross_entropy(self.net(series[batch]), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        self.net.eval()
+
+    def look(self, x: Floats) -> Seen:
+        """What the last layer sees, (n, 128), and class probabilities, in one pass."""
+        with torch.no_grad():
+            series = torch.from_numpy(np.asarray(x, np.float32)).split(AT_ONCE)
+            features = torch.cat([self.net.features(part) for part in series])
+            probabilities = self.net.head(features).softmax(1)
+        return Seen(features.numpy(), probabilities.numpy())
+
+    def accuracy(self, x: Floats, y: Labels) -> float:
+        """The share of series whose class it tells."""
+        probabilities = self.look(x).probabilities
+        assert probabilities is not None
+        return float((probabilities.argmax(1) == y).mean())
+
+
+class RandomConvolutions:
+    """MiniROCKET features on 128 principal axes of train, at most: for data without labels."""
+
+    def __init__(self, x: Floats, seed: int) -> None:
+        from sklearn.decomposition import PCA
+
+        self._train, self._seed = x, seed
+        (features,) = minirocket_features(x, seed=seed, kernels=RANDOM_KERNELS)
+        self._axes = PCA(min(AXES, *features.shape), random_state=seed).fit(features)
+
+    def look(self, x: Floats) -> Seen:
+        """Features (n, 128); it knows no classes."""
+        _, own = minirocket_features(self._train, x, seed=self._seed, kernels=RANDOM_KERNELS)
+        return Seen(self._axes.transform(own), None)

@@ -1,0 +1,207 @@
+"""Every metric of every row of one table: priors, and the controls beside them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twincode.evaluate.generation.classes import agreement, inception_score
+from twincode.evaluate.generation.extractor import Classifier, Extractor, RandomConvolutions
+from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
+from twincode.evaluate.generation.memory import memorised, repeated_share
+from twincode.evaluate.generation.neighbours import neighbour_scores
+from twincode.evaluate.generation.series import (
+    autocorrelation_difference,
+    marginal_distance,
+    spread,
+)
+from twincode.evaluate.generation.two_samples import (
+    discriminative,
+    maximum_mean_discrepancy,
+    median_distance,
+    predictive,
+)
+from twincode.evaluate.metric import Metric
+from twincode.settings import Settings
+
+Floats = NDArray[np.floating]
+Labels = NDArray[np.integer]
+
+EXTRACTORS = ("fcn", "random")
+FEWEST_SAMPLES = 256
+MOST_NEIGHBOURS = 2000  # what is compared with all others
+CAS_SAMPLES = 1000
+
+PSEUDO_BITS = "pseudo_bits"
+
+GENERATION_METRICS = (
+    Metric("fid", "FID", better="lower"),
+    Metric("spread", "Spread within classes"),
+    Metric("recall", "Recall", better="higher"),
+    Metric("memorised_distance", "Distance to train, over test's"),
+    Metric("memorised_share", "Share nearer to train than test is", better="lower"),
+    Metric("repeated_share", "Share of grids that are in train"),
+    Metric(PSEUDO_BITS, "Bits a token, given all others"),
+    Metric("precision", "Precision", better="higher"),
+    Metric("density", "Density", better="higher"),
+    Metric("coverage", "Coverage", better="higher"),
+    Metric("fid_relative", "FID over the features' variance", better="lower"),
+    Metric("inception_score", "Inception score", better="higher"),
+    Metric("inception_score_whole", "Inception score, not in parts", better="higher"),
+    Metric("agreement", "Share of the class asked for", better="higher", labels=True),
+    Metric("mmd", "MMD", better="lower"),
+    Metric("cas", "Accuracy of a classifier of samples", better="higher", labels=True),
+    Metric("discriminative", "Accuracy of telling apart, less 1/2", better="lower"),
+    Metric("discriminative_auc", "Area under the curve of telling apart", better="lower"),
+    Metric("predictive", "Error of forecasts learnt from samples, over train's", better="lower"),
+    Metric("marginal_distance", "Distance of values", better="lower"),
+    Metric("autocorrelation_difference", "Difference of autocorrelations", better="lower"),
+)
+
+
+@dataclass(frozen=True)
+class GenerationSettings(Settings):
+    """How generated series are judged.
+
+    ``samples`` is their number, 0 for as many as test has, at least 256. Features are those of
+    ``extractor_seeds`` extractors, ``fcn`` (``random`` where there are no labels), each trained in
+    ``extractor_steps``. ``cas`` trains a classifier for every row, in as many steps.
+    """
+
+    samples: int = 0
+    extractor: str = "fcn"
+    extractor_seeds: int = 3
+    extractor_steps: int = 500
+    cas: bool = False
+    generation_seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "samples", "generation_seed")
+        self.check_at_least(1, "extractor_seeds", "extractor_steps")
+        self.check_choice("extractor", EXTRACTORS)
+
+    def number(self, n_test: int) -> int:
+        """How many series a row has."""
+        return self.samples or max(n_test, FEWEST_SAMPLES)
+
+
+class Row(NamedTuple):
+    """A set of scaled series (n, C, L), their tokens (n, N), and the classes (n,) they are of."""
+
+    name: str
+    series: Floats
+    tokens: Labels
+    labels: Labels | None = None
+
+
+class Score(NamedTuple):
+    """One number; ``deviation`` is over extractors, 0 where there is none."""
+
+    row: str
+    metric: str
+    value: float
+    deviation: float
+
+
+def judge_rows(
+    rows: Iterable[Row],
+    train: Row,
+    test: Row,
+    copies: Row,
+    reconstruction: Row,
+    classes: int,
+    extractors: Sequence[Extractor],
+    settings: GenerationSettings,
+) -> list[Score]:
+    """All scores of all rows, each against ``test``; what is fitted is fitted on ``train``.
+
+    ``copies`` and ``reconstruction`` are train and test through the codes. Scores of features are
+    means over ``extractors``. What needs labels is left out where a row has none.
+    """
+    told = [_Features.of(each, train, test) for each in extractors]
+    deviation = train.series.std((0, 2)).clip(1e-12)
+    scores = []
+    for row in rows:
+        found = _of_series(row, train, test, copies, reconstruction, deviation, settings)
+        each = [features.judge(row, settings) for features in told]
+        if settings.cas and row.labels is not None and test.labels is not None:
+            n = max(len(train.series), CAS_SAMPLES)
+            seeds = range(settings.generation_seed, settings.generation_seed + len(each))
+            for seed, own in zip(seeds, each, strict=True):
+                net = Classifier(
+                    row.series[:n], row.labels[:n], classes, settings.extractor_steps, seed
+                )
+                own["cas"] = net.accuracy(test.series, test.labels)
+        scores += [Score(row.name, name, value, 0.0) for name, value in found.items()]
+        for name in each[0]:
+            values = [own[name] for own in each]
+            scores.append(Score(row.name, name, float(np.mean(values)), float(np.std(values))))
+    return scores
+
+
+class _Features(NamedTuple):
+    """An extractor, and what it makes of test; a scale taken from train."""
+
+    extractor: Extractor
+    test: Floats
+    scale: float
+
+    @classmethod
+    def of(cls, extractor: Extractor, train: Row, test: Row) -> "_Features":
+        some = extractor.look(train.series[:MOST_NEIGHBOURS]).features
+        return cls(extractor, extractor.look(test.series).features, median_distance(some))
+
+    def judge(self, row: Row, settings: GenerationSettings) -> dict[str, float]:
+        """What features, and classes where they are known, tell of a row."""
+        own, p = self.extractor.look(row.series)
+        n = min(len(own), len(self.test), MOST_NEIGHBOURS)
+        draw = np.random.default_rng(settings.generation_seed)
+        some, real = (x[draw.permutation(len(x))[:n]] for x in (own, self.test))
+        found = {
+            "fid": frechet_distance(own, self.test),
+            "fid_relative": relative_frechet_distance(own, self.test),
+            **neighbour_scores(some, real),
+            "mmd": maximum_mean_discrepancy(some, real, self.scale),
+        }
+        if p is None:
+            return found
+        seed = settings.generation_seed
+        found["inception_score"] = inception_score(p, 10, seed)
+        found["inception_score_whole"] = inception_score(p, 1, seed)
+        if row.labels is not None:
+            found["agreement"] = agreement(p, row.labels)
+        return found
+
+
+def make_extractors(train: Row, classes: int, settings: GenerationSettings) -> Sequence[Extractor]:
+    """What the settings ask for, trained on ``train``; they depend on the data alone."""
+    first = settings.generation_seed
+    seeds = range(first, first + settings.extractor_seeds)
+    if settings.extractor == "random" or train.labels is None or classes < 2:
+        return [RandomConvolutions(train.series, seed) for seed in seeds]
+    steps = settings.extractor_steps
+    return [Classifier(train.series, train.labels, classes, steps, seed) for seed in seeds]
+
+
+def _of_series(
+    row: Row,
+    train: Row,
+    test: Row,
+    copies: Row,
+    reconstruction: Row,
+    deviation: Floats,
+    settings: GenerationSettings,
+) -> dict[str, float]:
+    """What the series themselves, and their grids, tell of a row."""
+    x = row.series
+    return {
+        "spread": spread(x, test.series, row.labels, test.labels),
+        **memorised(x, reconstruction.series, copies.series),
+        **discriminative(x, test.series, settings.generation_seed),
+        "predictive": predictive(x, train.series, test.series),
+        "marginal_distance": marginal_distance(x, test.series, deviation),
+        "autocorrelation_difference": autocorrelation_difference(x, test.series),
+        "repeated_share": repeated_share(row.tokens, copies.tokens),
+    }

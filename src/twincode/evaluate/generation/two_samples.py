@@ -1,0 +1,94 @@
+"""Tests of whether two sets are draws of one distribution."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twincode.evaluate.kernels import PENALTIES, minirocket_features
+
+Floats = NDArray[np.floating]
+
+KERNELS = 1000
+WINDOW = 24
+
+
+def maximum_mean_discrepancy(samples: Floats, real: Floats, scale: float) -> float:
+    """The unbiased squared MMD of features under exp(-d^2 / (2 scale^2)) (Gretton et al., 2012)."""
+    from scipy.spatial.distance import cdist
+
+    n, m = len(samples), len(real)
+
+    def kernel(a: Floats, b: Floats) -> Floats:
+        values: Floats = np.exp(-np.square(cdist(a, b)) / (2 * scale**2))
+        return values
+
+    within = (kernel(samples, samples).sum() - n) / (n * (n - 1))
+    of_real = (kernel(real, real).sum() - m) / (m * (m - 1))
+    return float(within + of_real - 2 * kernel(samples, real).mean())
+
+
+def median_distance(x: Floats) -> float:
+    """The median distance between features (n, F); 1 where all are one point."""
+    from scipy.spatial.distance import pdist
+
+    return float(np.median(pdist(np.asarray(x, np.float64)))) or 1.0
+
+
+def discriminative(samples: Floats, real: Floats, seed: int = 0) -> dict[str, float]:
+    """How well ridge on random-convolution features tells samples from real series (n, C, L).
+
+    Half of both is fitted, half is scored: |accuracy - 1/2|, and the area under the ROC curve.
+    """
+    from sklearn.linear_model import RidgeClassifierCV
+    from sklearn.metrics import roc_auc_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    draw, n = np.random.default_rng(seed), min(len(samples), len(real))
+    chosen = [part[draw.permutation(len(part))[:n]] for part in (real, samples)]
+    half = n // 2
+    fitted = np.concatenate([part[:half] for part in chosen])
+    scored = np.concatenate([part[half:] for part in chosen])
+    y_fitted, y_scored = np.repeat([0, 1], half), np.repeat([0, 1], n - half)
+    features = minirocket_features(fitted, scored, seed=seed, kernels=KERNELS)
+    ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
+    ridge.fit(features[0], y_fitted)
+    decided = ridge.decision_function(features[1])
+    accuracy = float(((decided > 0) == y_scored).mean())
+    return {
+        "discriminative": abs(accuracy - 0.5),
+        "discriminative_auc": float(roc_auc_score(y_scored, decided)),
+    }
+
+
+def predictive(samples: Floats, train: Floats, test: Floats) -> float:
+    """MAE on test of a linear forecast learnt from samples, over that of one learnt from train.
+
+    Ridge on the last min(24, L / 4) steps of all channels, 1 and L / 8 steps ahead; the mean of
+    both ratios.
+    """
+    L = test.shape[2]
+    window = max(1, min(WINDOW, L // 4))
+    ratios = [
+        _forecast_error(samples, test, window, ahead) / _forecast_error(train, test, window, ahead)
+        for ahead in sorted({1, max(1, L // 8)})
+    ]
+    return float(np.mean(ratios))
+
+
+def _forecast_error(x: Floats, test: Floats, window: int, ahead: int) -> float:
+    from sklearn.linear_model import Ridge
+
+    past, future = _windows(x, window, ahead)
+    forecast = Ridge().fit(past, future)
+    past, future = _windows(test, window, ahead)
+    # Of one channel the forecasts come without an axis for it.
+    missed = forecast.predict(past).reshape(future.shape) - future
+    return max(float(np.abs(missed).mean()), 1e-12)
+
+
+def _windows(x: Floats, window: int, ahead: int) -> tuple[Floats, Floats]:
+    """All windows as rows (m, C * window), and the values (m, C) so many steps ahead of them."""
+    past = np.lib.stride_tricks.sliding_window_view(x, window, axis=2)[:, :, :-ahead]
+    future = x[:, :, window - 1 + ahead :]
+    rows = past.transpose(0, 2, 1, 3).reshape(-1, x.shape[1] * window)
+    return rows, future.transpose(0, 2, 1).reshape(-1, x.shape[1])

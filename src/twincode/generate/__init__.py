@@ -1,0 +1,12 @@
+"""A tokenizer and a prior over its codes together: likelihood, new series, gaps and surprise.
+
+Series are scaled tensors (n, C, L) here; ``Model`` takes and gives them in their units.
+"""
+
+from twincode.generate.gaps import impute
+from twincode.generate.judging import judge
+from twincode.generate.likelihood import bits
+from twincode.generate.stages import Stages, sample_tokens
+from twincode.generate.surprise import WINDOWS, surprise_along
+
+__all__ = ["WINDOWS", "Stages", "bits", "impute", "judge", "sample_tokens", "surprise_along"]

@@ -1,0 +1,97 @@
+"""Filling gaps in series, and what comes after their end."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from twincode.errors import TwincodeError
+from twincode.generate.stages import Stages
+from twincode.priors import Places
+from twincode.randomness import stream_seed
+
+
+def impute(
+    stages: Stages,
+    x: Tensor,
+    y: Tensor,
+    draws: int = 1,
+    seed: int = 0,
+    refinements: int = 2,
+    reach: int = 0,
+    candidates: int = 1,
+    **settings: Any,
+) -> Tensor:
+    """Series (draws, n, C, L) in which the missing values (NaN) of x are drawn.
+
+    Gaps are filled linearly at first. Then, ``refinements`` times, series are encoded, the tokens
+    whose columns overlap a gap, or lie within ``reach`` columns of one that does, are drawn given
+    the others, and what is decoded fills the gaps. Of ``candidates`` times as many draws those are
+    kept that come nearest to the observed values. A latent sees far, so that visible tokens have
+    seen the provisional filling.
+    """
+    for name, value in {
+        "draws": draws,
+        "refinements": refinements,
+        "candidates": candidates,
+    }.items():
+        if value < 1:
+            raise TwincodeError(f"{name} must be at least 1, not {value}")
+    if reach < 0:
+        raise TwincodeError(f"reach must not be negative, not {reach}")
+    gaps = x.isnan()
+    _check_gaps(stages, gaps)
+    n, copies = len(x), draws * candidates
+    observed = ~gaps.repeat_interleave(copies, 0)
+    given = interpolated(x).repeat_interleave(copies, 0)
+    known = ~overlapping(stages.places, gaps.any(1), reach).repeat_interleave(copies, 0)
+    labels, how = y.repeat_interleave(copies, 0), stages.sampling(settings)
+    filled = decoded = given
+    for turn in range(refinements):
+        tokens = stages.tokens(filled)
+        own = stream_seed(seed, "sampling", turn)
+        tokens = stages.fitted.prior.fill(tokens, known, labels, how, own)
+        decoded = stages.series(tokens).to(x)
+        filled = torch.where(observed, given, decoded)
+    misses = ((decoded - given).square() * observed).sum((1, 2)).view(n, copies)
+    best = misses.topk(draws, dim=1, largest=False).indices.sort(dim=1).values
+    chosen = filled.view(n, copies, *x.shape[1:])[torch.arange(n, device=x.device)[:, None], best]
+    return chosen.transpose(0, 1)
+
+
+def interpolated(x: Tensor) -> Tensor:
+    """Series with gaps filled linearly in time; what is at an end, by the nearest value.
+
+    A channel without any value is 0, the mean of train.
+    """
+    filled = x.cpu().numpy().copy()
+    steps = np.arange(x.shape[2])
+    for row in filled.reshape(-1, x.shape[2]):
+        missing = np.isnan(row)
+        row[missing] = (
+            np.interp(steps[missing], steps[~missing], row[~missing]) if (~missing).any() else 0
+        )
+    return torch.from_numpy(filled).to(x.device)
+
+
+def overlapping(places: Places, gaps: Tensor, reach: int) -> Tensor:
+    """Whether the column of each token overlaps a gap (n, L), or lies within reach: (n, N)."""
+    L = gaps.shape[1]
+    step = torch.arange(L, device=gaps.device)[:, None]
+    width = places.end - places.start
+    start, end = (places.start - reach * width) * L, (places.end + reach * width) * L
+    overlap = (step < end) & (step + 1 > start)  # (L, N)
+    return gaps.float() @ overlap.float() > 0
+
+
+def _check_gaps(stages: Stages, gaps: Tensor) -> None:
+    if bool(gaps.all((1, 2)).any()):
+        raise TwincodeError("a series has no observed value at all; use sample for new series")
+    steps = gaps.any(1)
+    trailing = steps.flip(1).cumprod(1).flip(1).bool()
+    if not stages.fitted.prior.fills_gaps and bool((steps & ~trailing).any()):
+        raise TwincodeError(
+            f"a prior of kind {stages.fitted.settings.name} continues series only; "
+            "train one of kind masked to fill gaps"
+        )

@@ -1,0 +1,91 @@
+"""A tokenizer and a prior over its codes, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twincode.errors import TwincodeError, unknown_name
+from twincode.priors import NO_LABEL, FittedPrior, Places, Sampling, class_indices
+from twincode.priors.prior import CHUNK, chunks
+from twincode.settings import field_types
+from twincode.tokenizers import Tokenizer, embed
+
+TRAIN = "train"
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Both stages of a model."""
+
+    tokenizer: Tokenizer
+    fitted: FittedPrior
+
+    @property
+    def device(self) -> torch.device:
+        """Where they compute."""
+        return next(iter(self.fitted.prior.state_dict().values())).device
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the tokens stand."""
+        return Places(*(each.to(self.device) for each in self.fitted.prior.grids.places()))
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Tokens (n, N) of series x."""
+        codes = embed(self.tokenizer, x).codes
+        assert codes is not None
+        return self.fitted.prior.grids.flatten(codes.to(self.device))
+
+    def series(self, tokens: Tensor) -> Tensor:
+        """The series (n, C, L) that tokens (n, N) stand for."""
+        codes = self.fitted.prior.grids.unflatten(tokens)
+        return torch.cat([self.tokenizer.decode(part) for part in self.tokenizer.batches(codes)])
+
+    def labels(self, n: int, labels: str | Sequence[str] | None, seed: int = 0) -> Tensor:
+        """Label indices (n,): drawn as in ``train``, of one class, of one a series, or none.
+
+        Without ``labels`` those of train, where there were any.
+        """
+        fitted = self.fitted
+        if labels is None:
+            labels = TRAIN if fitted.classes else NO_LABEL
+        if not isinstance(labels, str):
+            if len(labels) != n:
+                raise TwincodeError(f"there are {len(labels)} labels for {n} series")
+            return class_indices(list(map(str, labels)), fitted).to(self.device)
+        if labels != TRAIN or TRAIN in fitted.classes:
+            return torch.full((n,), fitted.label(labels), device=self.device)
+        if not fitted.classes:
+            raise TwincodeError("this prior knows no labels; use labels none")
+        shares = torch.tensor(fitted.counts, dtype=torch.float64)
+        drawn = [
+            shares.multinomial(CHUNK, replacement=True, generator=generator)
+            for _, generator in chunks(n, seed, "labels")
+        ]
+        return torch.cat(drawn)[:n].to(self.device)
+
+    def sampling(self, settings: dict[str, Any]) -> Sampling:
+        """How to draw; TwincodeError for what this prior cannot be told."""
+        known = field_types(self.fitted.prior.sampling)
+        for name in settings:
+            if name not in known:
+                raise unknown_name(f"sampling setting of a {self._kind} prior", name, known)
+        return self.fitted.prior.sampling().replace(**settings)
+
+    @property
+    def _kind(self) -> str:
+        return self.fitted.settings.name
+
+
+def sample_tokens(
+    stages: Stages, n: int, labels: str | Sequence[str] | None, seed: int, **settings: Any
+) -> tuple[Tensor, Tensor]:
+    """Tokens (n, N) drawn from the prior, and the labels (n,) they were drawn for."""
+    if n < 1:
+        raise TwincodeError(f"at least one series must be asked for, not {n}")
+    y = stages.labels(n, labels, seed)
+    return stages.fitted.prior.sample(y, stages.sampling(settings), seed), y

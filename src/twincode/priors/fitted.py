@@ -1,0 +1,114 @@
+"""A prior with what belongs to it, in a folder and out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from twincode.errors import TwincodeError, unknown_name
+from twincode.files import read_json, write_json
+from twincode.priors.grids import Grids
+from twincode.priors.prior import PRIORS, Prior, PriorSettings
+from twincode.storage import file_hash, read_tensors, restore, tensors_hash, write_tensors
+
+FORMAT = 1
+TENSORS = "prior.safetensors"
+DESCRIPTION = "prior.json"
+NO_LABEL = "none"
+
+
+@dataclass(frozen=True)
+class FittedPrior:
+    """A prior, its settings, and what it was fitted to.
+
+    ``classes`` are those whose labels it knows, with their numbers of train series, or none.
+    ``variance`` is the mean squared error of the tokenizer on train, in scaled units, or None
+    without a decoder. ``tokenizer_hash`` is that of the tokenizer's tensors.
+    """
+
+    prior: Prior
+    settings: PriorSettings
+    classes: tuple[str, ...]
+    counts: tuple[int, ...]
+    variance: float | None
+    tokenizer_hash: str
+
+    def label(self, name: str) -> int:
+        """The index of a class, or of no label; TwincodeError for one that is not in train."""
+        if name == NO_LABEL and name not in self.classes:
+            return len(self.classes)
+        if not self.classes:
+            raise TwincodeError(f"this prior knows no labels, so there is no class {name!r}")
+        if name not in self.classes:
+            raise unknown_name("class", name, self.classes)
+        return self.classes.index(name)
+
+    def save(self, folder: Path) -> None:
+        """Write ``prior.safetensors`` and ``prior.json`` into ``folder``, each whole."""
+        write_tensors(folder / TENSORS, self.prior.state_dict())
+        write_json(
+            folder / DESCRIPTION,
+            {
+                "format": FORMAT,
+                "settings": self.settings.to_dict(),
+                "grids": self.prior.grids.to_dict(),
+                "classes": list(self.classes),
+                "counts": list(self.counts),
+                "variance": self.variance,
+                "tokenizer_sha256": self.tokenizer_hash,
+                "tensors_sha256": file_hash(folder / TENSORS),
+            },
+        )
+
+
+def load_prior(folder: Path, tokenizer: nn.Module) -> FittedPrior:
+    """The prior saved in ``folder``, which must have been fitted to codes of this tokenizer.
+
+    Raises TwincodeError where there is none, where its files are corrupt or of a newer version,
+    and where it belongs to another tokenizer.
+    """
+    description = read_json(folder / DESCRIPTION, "prior")
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise TwincodeError(
+            f"{folder / DESCRIPTION} is not a prior this version of twincode can read"
+        )
+    try:
+        fitted, expected = _read(description), description["tensors_sha256"]
+    except (TwincodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TwincodeError(f"{folder / DESCRIPTION} is damaged: {error}") from error
+    if fitted.tokenizer_hash != tensors_hash(tokenizer.state_dict()):
+        raise TwincodeError(
+            f"the prior in {folder} belongs to another tokenizer than the model beside it; "
+            "fit it again or delete it"
+        )
+    tensors = read_tensors(folder / TENSORS)
+    if file_hash(folder / TENSORS) != expected:
+        raise TwincodeError(
+            f"{folder / TENSORS} is corrupt or belongs to another {DESCRIPTION}; fit it again"
+        )
+    restore(fitted.prior, tensors, folder / TENSORS)
+    return fitted
+
+
+def class_indices(names: list[str], fitted: FittedPrior) -> Tensor:
+    """The label of each name (n,)."""
+    return torch.tensor([fitted.label(name) for name in names], dtype=torch.long)
+
+
+def _read(description: Mapping[str, Any]) -> FittedPrior:
+    """The prior a description speaks of, its tensors still to be read."""
+    settings = PRIORS.read(description["settings"])
+    grids = Grids.from_dict(description["grids"])
+    classes = tuple(map(str, description["classes"]))
+    variance = description["variance"]
+    return FittedPrior(
+        PRIORS.build(settings, grids, len(classes)).eval(),
+        settings,
+        classes,
+        tuple(map(int, description["counts"])),
+        None if variance is None else float(variance),
+        str(description["tokenizer_sha256"]),
+    )

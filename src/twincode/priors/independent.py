@@ -1,0 +1,90 @@
+"""Tokens that know nothing of one another: the control of every table."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from twincode.priors.frequencies import log_frequencies
+from twincode.priors.grids import Grids
+from twincode.priors.prior import (
+    Bits,
+    Prior,
+    PriorSettings,
+    Sampling,
+    chunks,
+    draw,
+    guided,
+    uniform,
+)
+
+
+@dataclass(frozen=True)
+class IndependentSettings(PriorSettings):
+    """Those that every prior has."""
+
+
+class IndependentPrior(Prior):
+    """p(s | y) = product of the smoothed train frequencies at each place, for each class apart.
+
+    Frequencies of a class are smoothed towards those of all series. There is nothing to train.
+    """
+
+    log_p: Tensor
+
+    def __init__(self, settings: IndependentSettings, grids: Grids, classes: int) -> None:
+        super().__init__(grids, classes)
+        self.smoothing = settings.smoothing
+        shape = (classes + 1, grids.tokens_a_series, grids.largest_codebook)
+        sizes = grids.places().size
+        even = -sizes.double().log()[:, None].expand(shape)
+        beyond = torch.arange(shape[2]) >= sizes[:, None]
+        self.register_buffer("log_p", even.masked_fill(beyond, -torch.inf).float())
+
+    def start(self, tokens: Tensor, y: Tensor) -> None:
+        """Take the frequencies of train."""
+        overall = log_frequencies(tokens, self.grids, self.smoothing)
+        self.log_p[self.none] = overall.float()
+        size = self.grids.places().size.to(tokens.device)
+        for label in range(self.none):
+            own = tokens[y == label]
+            counts = torch.zeros_like(overall)
+            counts.scatter_add_(1, own.T, torch.ones_like(own.T, dtype=torch.float64))
+            # As many series are lent as there are codes times ``smoothing``.
+            lent = self.smoothing * size[:, None] * overall.exp()
+            share = (counts + lent) / (len(own) + self.smoothing * size[:, None])
+            self.log_p[label] = share.log().float()
+
+    def loss(self, tokens: Tensor, y: Tensor, generator: Generator) -> Tensor:
+        """The mean of -log p."""
+        del generator
+        return -self._of(tokens, y).mean()
+
+    def bits(self, tokens: Tensor, y: Tensor, seed: int = 0, draws: int = 8) -> Bits:
+        """Exact."""
+        del seed, draws
+        total = -self._of(tokens, y).double().sum(1) / math.log(2)
+        return Bits(total, torch.zeros_like(total))
+
+    @torch.no_grad()
+    def fill(
+        self, tokens: Tensor, known: Tensor, y: Tensor, sampling: Sampling, seed: int
+    ) -> Tensor:
+        """All unknown tokens at once."""
+        filled = tokens.clone()
+        for rows, generator in chunks(len(tokens), seed):
+            labels = torch.cat([y[rows], torch.full_like(y[rows], self.none)])
+            logits = guided(self.log_p[labels], sampling.guidance)
+            drawn, _ = draw(logits / sampling.draw_temperature, uniform(generator, tokens[rows]))
+            filled[rows] = torch.where(known[rows], tokens[rows], drawn)
+        return filled
+
+    def log_probabilities(self, tokens: Tensor, hidden: Tensor, y: Tensor) -> Tensor:
+        """What the others are does not matter."""
+        del hidden
+        return self._of(tokens, y)
+
+    def _of(self, tokens: Tensor, y: Tensor) -> Tensor:
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        return self.log_p[y[:, None], places, tokens]

@@ -1,0 +1,200 @@
+"""A prior as a task: what is trained on the codes of a tokenizer that does not move."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from twincode import distributed
+from twincode.data import Dataset
+from twincode.data.split import prepare
+from twincode.errors import TwincodeError
+from twincode.evaluate import reconstruction_errors
+from twincode.generate import Stages
+from twincode.model import Model
+from twincode.precision import computing_in
+from twincode.priors import PRIORS, FittedPrior, Grids, NetworkSettings, Prior, PriorSettings
+from twincode.randomness import drawing_weights, stream
+from twincode.storage import tensors_hash
+from twincode.train.held_out import BestState, hold_out_by_class
+from twincode.train.log import Record, RunLog
+from twincode.train.optimizer import build_optimizer
+from twincode.train.result import describe_data
+from twincode.train.run import evaluation_epochs
+from twincode.train.task import Schedule
+
+# So often, evenly spaced, the prior is judged by held-out codes.
+JUDGED = 20
+# With fewer train series none are held out.
+FEWEST_TRAIN = 40
+LEAST_HELD_OUT, MOST_HELD_OUT = 2, 512
+# Masks a series in the bound that judges, and so many series times masks are enough.
+MOST_DRAWS, ENOUGH = 8, 512
+TEST_DRAWS = 8
+
+
+class PriorTask:
+    """A prior of the codes of ``model`` on the train series of a data set.
+
+    Series are encoded once. The prior begins at the frequencies of codes; the state that is kept is
+    the one with the fewest bits on held-out codes. Test codes are only scored, at the end. Raises
+    TwincodeError for a model without codes.
+    """
+
+    def __init__(self, settings: PriorSettings, model: Model, dataset: Dataset) -> None:
+        if distributed.processes() > 1:
+            raise TwincodeError("a prior is trained by one process; start it without torchrun")
+        self.settings = settings
+        self.config = {"prior": settings.to_dict()}
+        self.device = model.device
+        self.dataset = dataset
+        tokenizer = model.tokenizer
+        self.checksum = data_checksum(model, dataset)
+        grids = Grids.of(tokenizer.layout, tokenizer.grid[0])
+        split = prepare(dataset, model.scaling, self.device)
+        labelled = settings.conditional and split.y_train is not None
+        self.classes = dataset.classes if labelled else ()
+        with drawing_weights(settings.seed):
+            self.prior = PRIORS.build(settings, grids, len(self.classes)).to(self.device)
+        variance = None
+        if tokenizer.has_decoder:
+            variance = reconstruction_errors(tokenizer, split.x_train)["reconstruction_time"]
+        self.y, self.y_test = (self._labels(y, len(x)) for y, x in (
+            (split.y_train, split.x_train), (split.y_test, split.x_test)
+        ))  # fmt: skip
+        counts = torch.bincount(self.y, minlength=len(self.classes) + 1)[:-1].tolist()
+        self.fitted = FittedPrior(
+            self.prior, settings, self.classes, tuple(counts), variance,
+            tensors_hash(tokenizer.state_dict()),
+        )  # fmt: skip
+        stages = Stages(tokenizer, self.fitted)
+        # Half the memory of what is computed with, and a quarter of what codes are made as.
+        self.tokens = _small(stages.tokens(split.x_train))
+        self.test = _small(stages.tokens(split.x_test)) if len(split.x_test) else self.tokens[:0]
+        n = len(self.tokens)
+        share = settings.held_out if n >= FEWEST_TRAIN else 0.0
+        rows, held = torch.arange(n), torch.arange(0)
+        if share:
+            rows, held = hold_out_by_class(
+                self.y.cpu(), share, settings.seed, LEAST_HELD_OUT, MOST_HELD_OUT
+            )
+        self.rows, self.held = rows.to(self.device), held.to(self.device)
+        self.prior.start(self.tokens[self.rows].long(), self.y[self.rows])
+        self.schedule = _schedule(settings, len(rows))
+        self._judged = evaluation_epochs(self.schedule.epochs, JUDGED)
+        self.best: BestState[Prior] | None = None
+        if len(held):
+            self.best = BestState(self.prior, self._held_out_bits)
+            self.best.judge(self.prior)
+        rate, decay = self.schedule.learning_rate, getattr(settings, "weight_decay", 0.0)
+        self.optimizer = build_optimizer(self.device, rate, decay, self.prior)
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """The parts a checkpoint holds."""
+        parts: dict[str, nn.Module] = {"prior": self.prior}
+        return parts if self.best is None else {**parts, "best": self.best}
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Masks and withheld labels are drawn from the epoch's own stream."""
+        self._epoch = epoch
+        self._masks = stream(self.schedule.seed, "masks", epoch, self.device)
+
+    def step(self, rows: Tensor, step: int) -> dict[str, Tensor]:
+        """One optimiser step on these series."""
+        del step
+        own = self.settings
+        assert isinstance(own, NetworkSettings)
+        rows = self.rows[rows]
+        withheld = torch.rand(len(rows), generator=self._masks, device=self.device)
+        y = torch.where(withheld < own.label_dropout, self.prior.none, self.y[rows])
+        self.optimizer.zero_grad()
+        with computing_in(own.precision, self.device):
+            loss = self.prior.loss(self.tokens[rows].long(), y, self._masks)
+        loss.backward()
+        self.optimizer.step()
+        return {"total": loss.detach()}
+
+    def end_epoch(self) -> Record:
+        """Bits a token of held-out codes, now and then; after the last epoch the best state."""
+        if self.best is None or self._epoch not in self._judged:
+            return {}
+        told = {"held_out": self.best.judge(self.prior)}
+        if self._epoch == self.schedule.epochs:
+            self.best.give_back(self.prior)
+        return told
+
+    def evaluate(self, last: bool) -> list[dict[str, Any]]:
+        """Bits a token of held-out and of test codes, at the end, and their standard errors."""
+        if not last:
+            return []
+        held, found = (self.tokens[self.held], self.y[self.held]), []
+        for part, (tokens, y) in {"held_out": held, "test": (self.test, self.y_test)}.items():
+            if len(tokens):
+                bits = self.prior.bits(tokens.long(), y, draws=TEST_DRAWS)
+                size = tokens.shape[1]
+                error = bits.error.square().sum().sqrt() / len(tokens)
+                found.append((f"{part}_bits_per_token", float(bits.total.mean()) / size))
+                found.append((f"{part}_bits_per_token_error", float(error) / size))
+        return [{"readout": "", "metric": name, "value": value} for name, value in found]
+
+    def notice(self, log: RunLog, last: bool) -> Record | None:
+        """Nothing is watched for."""
+        del log, last
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """The data: codes, which the tokenizer's tensors and the series decide."""
+        data = {**describe_data(self.dataset), "checksum": self.checksum}
+        return {"dataset": data, "held_out": len(self.held), "epochs": self.schedule.epochs}
+
+    def keep(self, folder: Path) -> None:
+        """The prior."""
+        self.fitted.save(folder)
+
+    def result(self) -> dict[str, Any]:
+        """What the prior is."""
+        return {
+            "title": self.settings.name,
+            "epochs": self.schedule.epochs,
+            "parameters": sum(p.numel() for p in self.prior.parameters()),
+        }
+
+    def _labels(self, y: Any, n: int) -> Tensor:
+        """Label indices (n,); those of no label where none are told."""
+        if y is None or not self.classes:
+            return torch.full((n,), len(self.classes), device=self.device)
+        return torch.as_tensor(y, device=self.device)
+
+    def _held_out_bits(self, prior: Prior) -> float:
+        """Bits a token of held-out codes, under the same masks each time."""
+        tokens = self.tokens[self.held].long()
+        draws = min(MOST_DRAWS, max(2, ENOUGH // len(tokens)))
+        return (
+            float(prior.bits(tokens, self.y[self.held], draws=draws).total.mean())
+            / (tokens.shape[1])
+        )
+
+
+def data_checksum(model: Model, dataset: Dataset) -> str:
+    """A hash of what a prior learns from: the tokenizer's tensors and the series."""
+    text = tensors_hash(model.tokenizer.state_dict()) + dataset.checksum
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _schedule(settings: PriorSettings, n: int) -> Schedule:
+    """Epochs nearest to so many steps; none for what does not train."""
+    if not isinstance(settings, NetworkSettings):
+        return Schedule(n, 0, max(n, 1), 1.0, settings.seed, evaluations=1)
+    epochs = max(1, round(settings.steps / -(-n // settings.batch_size)))
+    return Schedule(
+        n, epochs, settings.batch_size, settings.learning_rate, settings.seed, 1,
+        settings.decay_share, settings.warmup_share,
+    )  # fmt: skip
+
+
+def _small(tokens: Tensor) -> Tensor:
+    """Tokens as the smallest whole numbers that hold any code."""
+    return tokens.to(torch.int16 if int(tokens.max()) < 2**15 else torch.int32)

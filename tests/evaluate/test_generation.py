@@ -1,0 +1,343 @@
+"""Every metric of generated series against a plain restatement, and against damage."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_waves, tiny
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.linalg import sqrtm
+
+from twincode.errors import TwincodeError
+from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings, Row, judge_rows
+from twincode.evaluate.generation.classes import agreement, inception_score
+from twincode.evaluate.generation.extractor import Classifier, RandomConvolutions, Seen
+from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
+from twincode.evaluate.generation.memory import memorised, repeated_share
+from twincode.evaluate.generation.neighbours import neighbour_scores
+from twincode.evaluate.generation.series import (
+    autocorrelation_difference,
+    marginal_distance,
+    mean_autocorrelation,
+    spread,
+)
+from twincode.evaluate.generation.two_samples import (
+    discriminative,
+    maximum_mean_discrepancy,
+    median_distance,
+    predictive,
+)
+from twincode.priors import prior
+from twincode.train import fit, fit_prior
+
+
+def gaussian(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    """Classifiers of a few channels."""
+    monkeypatch.setattr("twincode.nets.fcn.WIDTHS", (16, 16, 16))
+
+
+@pytest.fixture(scope="module")
+def three():
+    """Three draws of one distribution: train, test and what passes for samples."""
+    return [make_waves(120, 2, seed=seed) for seed in (0, 1, 2)]
+
+
+# -- distances of features -------------------------------------------------------------------------
+
+
+@given(F=st.integers(1, 6), n=st.integers(8, 40), seed=st.integers(0, 99))
+def test_fid_is_that_of_scipys_root(F, n, seed):
+    a, b = gaussian(n, F, seed=seed), 2 * gaussian(n + 3, F, seed=seed + 1) + 1
+    A, B = np.atleast_2d(np.cov(a.T)), np.atleast_2d(np.cov(b.T))
+    root = sqrtm(A @ B).real
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(A + B - 2 * root)
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-6)
+    assert frechet_distance(a, a) < 1e-6
+    assert relative_frechet_distance(a, b) == pytest.approx(expected / np.trace(B), rel=1e-5)
+    assert relative_frechet_distance(3 * a, 3 * b) == pytest.approx(
+        relative_frechet_distance(a, b), rel=1e-6
+    )
+
+
+def test_fid_of_gaussians_with_few_series_and_a_dead_feature():
+    x = gaussian(20, 128)
+    x[:, 5] = 0
+    assert 0 <= frechet_distance(x, x) < 1e-6
+    assert frechet_distance(x + 2, x) == pytest.approx(4 * 128, rel=1e-6)
+    # sd 1 against sd 2 in each of two features: (2 - 1)^2 each
+    wide = gaussian(200_000, 2)
+    assert frechet_distance(wide, 2 * wide) == pytest.approx(2, rel=0.02)
+
+
+def test_the_inception_score_of_sure_and_even_classes():
+    sure = np.eye(4)[np.arange(4000) % 4]
+    assert inception_score(sure, 1) == pytest.approx(4)
+    assert inception_score(np.full((50, 4), 0.25)) == pytest.approx(1)
+    assert inception_score(sure[:1000], 10) > 3.8
+    # Sorted ones, in ten parts of few classes each, are no worse.
+    assert inception_score(np.sort(sure, axis=0)[::-1], 10) == pytest.approx(
+        inception_score(np.sort(sure, axis=0)[::-1], 10), rel=1e-9
+    )
+    order = np.random.default_rng(5).permutation(4000)
+    p = np.random.default_rng(0).dirichlet(np.ones(4) / 3, 4000)
+    p = p[np.argsort(p[:, 0])]
+    assert inception_score(p, 1) == pytest.approx(inception_score(p[order], 1))
+    assert inception_score(p, 10) == pytest.approx(inception_score(p[order], 10), rel=0.01)
+
+
+def test_neighbours_by_hand():
+    real, samples = np.array([[0.0], [1.0], [2.0], [10.0]]), np.array([[0.5], [3.0], [30.0]])
+    found = neighbour_scores(samples, real, k=1)
+    # Balls of the real: [-1, 1], [0, 2], [1, 3], [2, 18]; of samples: [-2, 3], [.5, 5.5], [3, 57].
+    assert found["precision"] == pytest.approx(2 / 3)
+    assert found["recall"] == 1
+    assert found["density"] == pytest.approx((2 + 2 + 0) / 3)
+    assert found["coverage"] == 1
+
+
+@pytest.mark.parametrize("F", [1, 8])
+def test_a_set_covers_itself(F):
+    x = gaussian(40, F)
+    found = neighbour_scores(x, x)
+    assert found["precision"] == found["recall"] == found["coverage"] == 1
+    far = neighbour_scores(x + 100, x)
+    assert (far["precision"], far["recall"], far["density"], far["coverage"]) == (0, 0, 0, 0)
+
+
+def test_mmd_is_the_sum_over_pairs():
+    a, b = gaussian(6, 3), gaussian(5, 3, seed=1) + 1
+
+    def kernel(x, y):
+        return math.exp(-((x - y) ** 2).sum() / (2 * 1.5**2))
+
+    expected = np.mean([kernel(x, y) for i, x in enumerate(a) for j, y in enumerate(a) if i != j])
+    expected += np.mean([kernel(x, y) for i, x in enumerate(b) for j, y in enumerate(b) if i != j])
+    expected -= 2 * np.mean([kernel(x, y) for x in a for y in b])
+    assert maximum_mean_discrepancy(a, b, 1.5) == pytest.approx(expected)
+    assert median_distance(np.array([[0.0], [1.0], [5.0]])) == 4
+    assert median_distance(np.ones((5, 2))) == 1
+
+
+# -- series ----------------------------------------------------------------------------------------
+
+
+def test_spread_is_a_ratio_of_variances_within_classes():
+    y = np.arange(120) % 2
+    real = gaussian(120, 1, 9) + 10 * y[:, None, None]
+    half = (real - 10 * y[:, None, None]) / 2 + 10 * y[:, None, None]
+    assert spread(real, real, y, y) == pytest.approx(1)
+    assert spread(half, real, y, y) == pytest.approx(0.25)
+    assert spread(np.repeat(real[:1], 120, 0), real, y, y) == pytest.approx(0)
+    assert spread(real[y == 0], real, y[y == 0], y) == 0  # a class that is missing
+    # Without labels the classes' distance counts as spread, and hides what is lost.
+    assert spread(half, real) > 0.9
+
+
+def test_autocorrelations_are_those_of_the_definition():
+    x = gaussian(3, 2, 11)
+    centred = x - x.mean(2, keepdims=True)
+    expected = np.zeros((2, 11))
+    for lag in range(11):
+        products = centred[:, :, : 11 - lag] * centred[:, :, lag:]
+        expected[:, lag] = (products.sum(2) / (centred**2).sum(2)).mean(0)
+    assert mean_autocorrelation(x) == pytest.approx(expected)
+    assert mean_autocorrelation(x + 100) == pytest.approx(expected)  # centred
+    assert autocorrelation_difference(x, 3 * x) == pytest.approx(0, abs=1e-12)
+    assert (mean_autocorrelation(np.ones((2, 1, 5))) == 0).all()
+
+
+def test_marginal_distance_is_a_shift_in_deviations():
+    x = gaussian(50, 2, 9)
+    shift = np.array([1.0, 3.0])[:, None]
+    assert marginal_distance(x + shift, x, np.array([2.0, 3.0])) == pytest.approx((0.5 + 1) / 2)
+
+
+def test_copies_of_train_are_seen():
+    train, test = gaussian(200, 1, 6), gaussian(300, 1, 6, seed=1)
+    assert memorised(test, test, train)["memorised_distance"] == 1
+    assert memorised(test, test, train)["memorised_share"] == pytest.approx(0.01, abs=0.005)
+    copied = memorised(train, test, train)
+    assert copied["memorised_distance"] == pytest.approx(0, abs=1e-6)
+    assert copied["memorised_share"] == 1
+    tokens = np.array([[1, 2], [3, 4], [1, 3]])
+    assert repeated_share(np.array([[3, 4], [4, 3], [1, 2], [9, 9]]), tokens) == 0.5
+
+
+@pytest.mark.parametrize("C", [1, 2])
+def test_real_is_not_told_from_real_and_noise_is(C):
+    real, other = (make_waves(90, 2, C, seed=seed).X_train for seed in (0, 1))
+    same = discriminative(other, real)
+    assert same["discriminative"] < 0.2
+    assert 0.3 < same["discriminative_auc"] < 0.7
+    noise = discriminative(gaussian(90, C, 33).astype(np.float32), real)
+    assert noise["discriminative"] > 0.45
+    assert noise["discriminative_auc"] > 0.95
+
+
+@pytest.mark.parametrize("C", [1, 2])
+def test_forecasts_learnt_from_samples(C):
+    train, test, other = (make_waves(60, 2, C, seed=seed).X_train for seed in (0, 1, 2))
+    assert predictive(train, train, test) == 1
+    assert predictive(other, train, test) == pytest.approx(1, abs=0.1)
+    assert predictive(gaussian(60, C, 33), train, test) > 1.5
+
+
+# -- classifiers -----------------------------------------------------------------------------------
+
+
+def test_a_classifier_is_judged_by_its_last_weights(three):
+    train, test, _ = three
+    x, y = train.X_train, train.y_train
+    net = Classifier(x, y, 2, steps=25, seed=0)
+    with torch.no_grad():
+        logits = net.net(torch.from_numpy(test.X_train)).numpy()
+    by_hand = (logits.argmax(1) == test.y_train).mean()
+    assert net.accuracy(test.X_train, test.y_train) == pytest.approx(by_hand)
+    assert by_hand > 0.9
+    assert net.look(x[:5]).features.shape == (5, 16)
+    assert agreement(net.look(x).probabilities, y) > 0.9
+    again, other = (Classifier(x, y, 2, steps=2, seed=seed) for seed in (0, 1))
+    first = Classifier(x, y, 2, steps=2, seed=0)
+    assert np.array_equal(again.look(x).features, first.look(x).features)
+    assert not np.allclose(again.look(x).features, other.look(x).features)
+
+
+def test_features_without_labels_are_of_fixed_convolutions(three):
+    train, test, _ = three
+    found = RandomConvolutions(train.X_train, seed=0)
+    first, again = found.look(test.X_train), found.look(test.X_train)
+    assert first.features.shape == (120, 120)  # no more axes than series
+    assert np.array_equal(first.features, again.features)
+    assert first.probabilities is None
+
+
+# -- the table -------------------------------------------------------------------------------------
+
+
+class Waves:
+    """Features and class probabilities of the made-up series: their spectra below and above."""
+
+    def look(self, x):
+        power = np.abs(np.fft.rfft(x[:, 0]))
+        slow, fast = power[:, 1:4].sum(1), power[:, 4:7].sum(1)
+        return Seen(power[:, :8], np.stack([slow, fast], 1) ** 4 / (slow**4 + fast**4)[:, None])
+
+
+def row(name, series, labels=None):
+    """A row whose grids are its first channel in steps of an eighth."""
+    return Row(name, series, np.floor(8 * series[:, 0]), labels)
+
+
+def judged(rows, three, settings=None):
+    train, test, _ = three
+    parts = [row("part", d.X_train, d.y_train) for d in (train, test)]
+    settings = settings or GenerationSettings()
+    extractors = [Waves()] * settings.extractor_seeds
+    scores = judge_rows(rows, *parts, parts[0], parts[1], 2, extractors, settings)
+    return {(each.row, each.metric): each.value for each in scores}
+
+
+def test_damage_moves_what_is_meant_to_notice_it(three):
+    """Five steps of each damage: the metric meant for it moves one way."""
+    train, _, samples = three
+    X, y, noise = samples.X_train, samples.y_train, gaussian(120, 1, 33)
+    means = np.stack([X[y == label].mean(0) for label in (0, 1)])[y]
+    order = np.random.default_rng(0).permutation(33)
+    share = np.linspace(0, 1, 5)
+    rows = []
+    for i, s in enumerate(share):
+        rows.append(row(f"noise {i}", (X + s * noise).astype(np.float32), y))
+        rows.append(row(f"narrow {i}", (means + (1 - s) * (X - means)).astype(np.float32), y))
+        kept = (y == 0) | (np.arange(120) >= s * 120)
+        rows.append(row(f"class {i}", X[kept], y[kept]))
+        shuffled = X.copy()
+        shuffled[: round(s * 120)] = shuffled[: round(s * 120)][:, :, order]
+        rows.append(row(f"time {i}", shuffled, y))
+        swapped = np.where(np.arange(120) < s * 120, 1 - y, y)
+        rows.append(row(f"labels {i}", X, swapped))
+        copied = np.concatenate([train.X_train[: round(s * 120)], X[round(s * 120) :]])
+        rows.append(row(f"copies {i}", copied, y))
+    found = judged(rows, three)
+
+    def path(damage, metric):
+        return [found[f"{damage} {i}", metric] for i in range(5)]
+
+    for damage, metric, way in (
+        ("noise", "fid", 1), ("noise", "predictive", 1), ("noise", "autocorrelation_difference", 1),
+        ("narrow", "spread", -1), ("narrow", "marginal_distance", 1), ("class", "spread", -1),
+        ("class", "inception_score_whole", -1), ("class", "fid", 1),
+        ("time", "autocorrelation_difference", 1), ("time", "discriminative_auc", 1),
+        ("labels", "agreement", -1), ("copies", "memorised_share", 1),
+        ("copies", "repeated_share", 1),
+    ):  # fmt: skip
+        values = path(damage, metric)
+        steps = np.diff(values) * way
+        assert steps.min() >= -0.02 * np.ptp(values), (damage, metric, values)
+        assert (values[-1] - values[0]) * way > 0, (damage, metric, values)
+    assert path("narrow", "spread")[-1] == pytest.approx(0)
+    assert found["narrow 2", "spread"] == pytest.approx(found["narrow 0", "spread"] / 4, rel=0.01)
+    assert path("copies", "memorised_share")[-1] == 1
+
+
+def test_train_as_samples_has_the_real_accuracy_and_shuffled_labels_the_majoritys(three):
+    train = three[0]
+    rare = np.flatnonzero((train.y_train == 0) | (np.arange(120) < 40))  # 60 of one, 20 of another
+    shuffled = np.random.default_rng(0).permutation(train.y_train[rare])
+    rows = [
+        row("train", train.X_train, train.y_train),
+        row("shuffled", train.X_train[rare], shuffled),
+        row("none", train.X_train),
+    ]
+    found = judged(rows, three, GenerationSettings(extractor_seeds=1, extractor_steps=25, cas=True))
+    net = Classifier(train.X_train, train.y_train, 2, 25, 0)
+    assert found["train", "cas"] == net.accuracy(three[1].X_train, three[1].y_train) > 0.9
+    assert found["shuffled", "cas"] == 0.5  # the majority's, on an even test part
+    assert ("none", "cas") not in found
+    assert ("none", "agreement") not in found
+
+
+def test_every_score_is_declared_and_every_metric_measured(three):
+    own = row("copies", three[2].X_train, three[2].y_train)
+    settings = GenerationSettings(extractor_seeds=1, extractor_steps=2, cas=True)
+    found = judged([own], three, settings)
+    declared = {metric.name for metric in GENERATION_METRICS}
+    assert {name for _, name in found} == declared - {"pseudo_bits"}  # needs a prior
+    assert all(np.isfinite(value) for value in found.values())
+
+
+def test_a_model_and_its_prior_are_judged_beside_all_controls():
+    data = make_waves(60, 50)
+    model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
+    small = prior("masked", model_width=8, layers=1, steps=3)
+    quick = GenerationSettings(samples=64, extractor_seeds=1, extractor_steps=3)
+    scores = fit_prior(small, model, data).evaluate_generation(data, quick, decoding_steps=2)
+    rows = list(dict.fromkeys(each.row for each in scores))
+    assert rows == ["train", "copies", "reconstruction", "independent", "masked",
+                    "masked, no labels"]  # fmt: skip
+    found = {(each.row, each.metric): each for each in scores}
+    assert found["copies", "memorised_distance"].value == 0
+    assert found["copies", "repeated_share"].value == 1
+    assert 0 < found["masked", "pseudo_bits"].value < found["independent", "pseudo_bits"].value + 1
+    # Without labels, by features that know none.
+    bare = fit_prior(small, fit(tiny("vqvae", epochs=1, evaluations=0), data.X_train), data.X_train)
+    with pytest.raises(TwincodeError, match="these data have none"):
+        bare.evaluate_generation(type(data).from_arrays(data.X_train))
+    unlabelled = type(data).from_arrays(data.X_train, test=(data.X_test, None))
+    scores = bare.evaluate_generation(unlabelled, quick)
+    assert {each.metric for each in scores} >= {"fid", "spread", "recall", "memorised_share"}
+
+
+def test_as_many_samples_as_test_series_but_no_fewer_than_256():
+    assert GenerationSettings().number(4500) == 4500
+    assert GenerationSettings().number(20) == 256
+    assert GenerationSettings(samples=7).number(4500) == 7
+    with pytest.raises(TwincodeError, match="unknown extractor 'rocket'"):
+        GenerationSettings(extractor="rocket")

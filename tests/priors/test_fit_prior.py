@@ -1,0 +1,257 @@
+"""A prior is fitted to a model, stopped, resumed, kept and loaded like a tokenizer."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_waves, tiny
+
+import twincode
+from twincode.data import Dataset
+from twincode.errors import TwincodeError
+from twincode.model import load_model
+from twincode.priors import prior
+from twincode.storage import tensors_hash
+from twincode.train import fit, fit_prior
+from twincode.train.held_out import hold_out_by_class
+from twincode.train.prior_task import PriorTask
+
+SMALL = {"model_width": 8, "layers": 1, "feedforward": 1, "batch_size": 16}
+KINDS = ("masked", "autoregressive", "independent")
+
+
+class Killed(BaseException):
+    """Stands for kill -9."""
+
+
+def small(kind="masked", **changes):
+    quick = {**SMALL, "steps": 12} if kind != "independent" else {}
+    return prior(kind, **{**quick, **changes})
+
+
+@pytest.fixture(scope="module")
+def model(waves):
+    return fit(tiny("vqvae", epochs=1, evaluations=0), waves)
+
+
+@pytest.fixture(scope="module")
+def saved(model, waves, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    model.save(folder)
+    fit_prior(small(), model, waves, folder / "prior", command=["test"])
+    return folder
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "copy")
+
+
+def state(model):
+    return model.prior.prior.state_dict()
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.values(), b.values(), strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tokenizer_does_not_move(kind, model, waves):
+    model.tokenizer.train()
+    before = tensors_hash(model.tokenizer.state_dict())
+    fitted = fit_prior(small(kind), model, waves)
+    assert tensors_hash(model.tokenizer.state_dict()) == before == fitted.prior.tokenizer_hash
+    assert model.tokenizer.training
+    model.tokenizer.eval()
+    assert model.prior is None
+
+
+def test_a_hash_notices_a_value_a_name_and_a_shape(model):
+    tensors = dict(model.tokenizer.state_dict())
+    name = next(iter(tensors))
+    changed = {**tensors, name: tensors[name] + 1}
+    renamed = {("x" if key == name else key): value for key, value in tensors.items()}
+    hashes = {tensors_hash(each) for each in (tensors, changed, renamed)}
+    assert len(hashes) == 3
+    assert tensors_hash({"a": torch.ones(2, 3)}) != tensors_hash({"a": torch.ones(3, 2)})
+
+
+def test_every_class_is_on_both_sides_of_a_sorted_file():
+    y = torch.arange(5).repeat_interleave(torch.tensor([200, 60, 30, 9, 3]))
+    rows, held = hold_out_by_class(y, 0.1, 0, 2, 512)
+    assert torch.bincount(y[held]).tolist() == [20, 6, 3, 2, 1]
+    assert sorted([*rows.tolist(), *held.tolist()]) == list(range(302))
+    assert held.tolist()[:3] != [0, 1, 2]
+    assert not torch.equal(held, hold_out_by_class(y, 0.1, 1, 2, 512)[1])
+    assert len(hold_out_by_class(y, 0.1, 0, 2, 20)[1]) == pytest.approx(20, abs=4)
+
+
+def test_few_series_hold_none_out(model):
+    few = make_waves(30)
+    assert len(PriorTask(small(), model, few).held) == 0
+    assert len(PriorTask(small(), model, make_waves(40)).held) == 4
+    assert len(PriorTask(small(held_out=0), model, make_waves(40)).held) == 0
+
+
+def test_held_out_series_teach_nothing(model):
+    waves = make_waves(80)
+    held = PriorTask(small(), model, waves).held.numpy()
+    other = waves.X_train.copy()
+    other[held] = other[held][:, :, ::-1]
+    changed = Dataset(
+        "Waves", other, waves.X_test, waves.y_train, waves.y_test, waves.classes, "made"
+    )
+    found = []
+    for data in (waves, changed):
+        task = PriorTask(small(steps=5), model, data)
+        task.best = None
+        task.begin_epoch(1)
+        task.step(torch.arange(10), 0)
+        found.append(state_of(task.prior))
+    assert same(*found)
+
+
+def state_of(module):
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("kind", ["masked", "autoregressive"])
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_killed_prior_resumes_to_the_same_numbers(tmp_path, model, waves, kind, epoch):
+    def kill(record):
+        if record["event"] == "epoch" and record["epoch"] == epoch:
+            raise Killed
+
+    undisturbed = fit_prior(small(kind), model, waves, tmp_path / "a", None, ["test"])
+    with pytest.raises(Killed):
+        fit_prior(small(kind), model, waves, tmp_path / "b", kill, ["test"], 0.0)
+    seen = []
+    resumed = fit_prior(small(kind), model, waves, tmp_path / "b", seen.append, ["test"], 0.0)
+    # The record of the epoch it was killed in came before its checkpoint.
+    assert next(r["epoch"] for r in seen if r["event"] == "epoch") == epoch
+    assert same(state(undisturbed), state(resumed))
+    results = [json.loads((tmp_path / x / "result.json").read_text()) for x in "ab"]
+    assert results[0]["evaluations"] == results[1]["evaluations"]
+    assert not (tmp_path / "b" / "checkpoint.safetensors").exists()
+
+
+def test_sampling_in_the_middle_of_training_changes_no_later_number(model, waves):
+    found = []
+    for curious in (False, True):
+        task = PriorTask(small(), model, waves)
+        task.begin_epoch(1)
+        task.step(torch.arange(16), 0)
+        if curious:
+            model.with_prior(task.fitted).sample(3, guidance=2.0)
+        task.step(torch.arange(16), 1)
+        found.append(state_of(task.prior))
+    assert same(*found)
+
+
+def test_the_best_state_is_kept(model, waves, tmp_path):
+    fitted = fit_prior(
+        small(steps=40, learning_rate=0.3, warmup_share=0, decay_share=0),
+        model, waves, tmp_path,
+    )  # fmt: skip
+    history = json.loads((tmp_path / "result.json").read_text())["history"]
+    told = [record["held_out"] for record in history if "held_out" in record]
+    task = PriorTask(small(steps=40), model, waves)
+    at_start, kept = task._held_out_bits(task.prior), task._held_out_bits(fitted.prior.prior)
+    assert kept == pytest.approx(min(at_start, *told))
+    assert kept < told[-1]  # so large a rate ends badly
+
+
+def test_a_finished_prior_is_loaded_not_repeated(saved, waves):
+    model, seen = load_model(saved), []
+    again = fit_prior(small(), model, waves, saved / "prior", seen.append)
+    assert seen == []
+    assert same(state(model), state(again))
+    with pytest.raises(TwincodeError, match=r"another run \(it differs in steps\)"):
+        fit_prior(small(steps=13), model, waves, saved / "prior")
+
+
+def test_a_model_comes_back_with_its_prior(saved, waves):
+    model = load_model(saved)
+    fitted = fit_prior(small(), model, waves)
+    assert same(state(model), state(fitted))
+    assert model.prior.classes == ("a", "b")
+    assert model.prior.counts == (20, 20)
+    assert model.prior.settings == small()
+    assert model.prior.variance == pytest.approx(fitted.prior.variance)
+    assert np.array_equal(model.sample(3).series, fitted.sample(3).series)
+
+
+def test_a_kept_prior_does_not_depend_on_how_places_are_told_now(saved, monkeypatch):
+    before = load_model(saved).sample(3).series
+    monkeypatch.setattr("twincode.priors.network.sinusoid", lambda at, d, _: torch.ones(len(at), d))
+    assert np.array_equal(load_model(saved).sample(3).series, before)
+
+
+def test_a_prior_beside_another_tokenizer_is_refused(copy, waves):
+    other = fit(tiny("vqvae", epochs=1, evaluations=0, seed=1), waves)
+    other.save(copy)
+    with pytest.raises(TwincodeError, match="belongs to another tokenizer"):
+        load_model(copy)
+
+
+def test_a_damaged_prior_is_an_error_of_one_line(copy):
+    tensors = copy / "prior" / "prior.safetensors"
+    whole = tensors.read_bytes()
+    tensors.write_bytes(whole[:-8] + bytes(byte ^ 1 for byte in whole[-8:]))
+    with pytest.raises(TwincodeError, match="corrupt or belongs to another"):
+        load_model(copy)
+    tensors.write_bytes(whole)
+    description = copy / "prior" / "prior.json"
+    told = json.loads(description.read_text())
+    for change, message in (
+        ({"format": 9}, "not a prior this version"),
+        ({"grids": {"height": 3}}, "is damaged"),
+        ({"settings": {"name": "other"}}, "is damaged"),
+    ):
+        description.write_text(json.dumps({**told, **change}))
+        with pytest.raises(TwincodeError, match=message):
+            load_model(copy)
+
+
+def test_a_prior_of_another_name_is_asked_for(copy):
+    (copy / "prior").rename(copy / "second")
+    assert load_model(copy).prior is None
+    assert load_model(copy, prior="second").prior is not None
+    with pytest.raises(TwincodeError, match="no prior called 'third'"):
+        load_model(copy, prior="third")
+
+
+def test_a_continuous_model_has_no_prior(waves):
+    for name in ("raw-series", "vae"):
+        model = fit(tiny(name, epochs=0, evaluations=0), waves)
+        with pytest.raises(TwincodeError, match="a continuous model has no codes"):
+            fit_prior(small(), model, waves)
+
+
+def test_without_labels_there_are_no_classes(model, waves):
+    for data, settings in ((waves.X_train, small()), (waves, small(conditional=False))):
+        fitted = fit_prior(settings, model, data)
+        assert fitted.prior.classes == ()
+        series, labels = fitted.sample(2)
+        assert series.shape == (2, 1, 33)
+        assert labels is None
+        for name in ("train", "a"):
+            with pytest.raises(TwincodeError, match="this prior knows no labels"):
+                fitted.sample(2, labels=name)
+
+
+def test_bits_of_test_codes_are_told_at_the_end(saved):
+    result = json.loads((saved / "prior" / "result.json").read_text())
+    assert [(row["epoch"], row["metric"]) for row in result["evaluations"]] == [
+        (4, f"{part}_bits_per_token{error}")
+        for part in ("held_out", "test")
+        for error in ("", "_error")
+    ]
+    assert result["title"] == "masked"
+
+
+def test_the_public_names_make_a_prior():
+    assert twincode.prior("independent").name == "independent"
+    assert twincode.fit_prior is fit_prior

@@ -1,0 +1,325 @@
+"""Both stages together: new series, likelihood, gaps, what comes next, and what is surprising."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_waves, tiny
+
+from twincode.errors import TwincodeError
+from twincode.generate import Stages, surprise_along
+from twincode.generate.gaps import interpolated, overlapping
+from twincode.generate.likelihood import pseudo_bits
+from twincode.generate.surprise import odd_width, surprise
+from twincode.priors import Grids, prior
+from twincode.quantize import Grid, Layout
+from twincode.tokenizers import TOKENIZERS, embed
+from twincode.train import fit, fit_prior
+
+QUICK = {"model_width": 8, "layers": 1, "feedforward": 1, "steps": 3, "batch_size": 16}
+KINDS = ("masked", "autoregressive", "independent")
+QUANTIZERS = ("vq", "fsq", "residual", "product")
+# A tokenizer that takes a quantiser is tried with one of them each, the plain one with all.
+COMBINATIONS = [
+    *(("vqvae", each) for each in QUANTIZERS),
+    *(("bands", "vq"), ("vqvae2", "residual"), ("contrastive", "vq")),
+    *((name, None) for name in ("mixture", "pca-pq", "patch-rvq", "warm")),
+]
+
+
+def quick(kind, **changes):
+    return prior(kind, **({} if kind == "independent" else QUICK), **changes)
+
+
+@pytest.fixture(scope="module")
+def models(waves):
+    model = fit(tiny("vqvae", epochs=1, evaluations=0), waves)
+    return {kind: fit_prior(quick(kind), model, waves) for kind in KINDS}
+
+
+def test_every_tokenizer_is_tried():
+    without = {"raw", "encoder"}  # without codes; without a decoder
+    assert {name for name, _ in COMBINATIONS} == set(TOKENIZERS) - without
+
+
+@pytest.mark.parametrize(("name", "quantizer"), COMBINATIONS)
+def test_every_tokenizer_with_codes_generates(name, quantizer):
+    data = make_waves(16, 3, channels=2, length=37)
+    changes = {"quantizer": quantizer} if quantizer else {}
+    if name == "contrastive":
+        changes["background_classes"] = "a"
+    config = tiny("vqvae", tokenizer=name, epochs=0, evaluations=0, **changes)
+    for kind in KINDS if name in ("bands", "pca-pq") else ("masked",):
+        model = fit_prior(quick(kind), fit(config, data), data)
+        series, labels = model.sample(3, seed=1)
+        assert series.shape == (3, 2, 37)
+        assert np.isfinite(series).all()
+        assert set(labels) <= {"a", "b"}
+        bits = model.bits(data.X_test, labels=["a", "b", "a"])
+        assert bits.shape == (3,)
+        assert np.isfinite(bits).all()
+        gappy = data.X_test.copy()
+        gappy[:, 0, 30:] = np.nan
+        filled = model.impute(gappy, draws=2)
+        assert filled.shape == (2, 3, 2, 37)
+        assert np.isfinite(filled).all()
+        if kind == "masked":
+            surprising = model.surprise(data.X_test)
+            assert surprising.shape == (3, model.tokenizer.grid[0], 37)
+            assert (surprising > 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_depend_on_the_seed_alone(kind, models):
+    model = models[kind]
+    random = torch.get_rng_state()
+    few, many = model.sample(4, labels="train", seed=3), model.sample(9, labels="train", seed=3)
+    assert few.series.shape == (4, 1, 33)
+    assert np.allclose(few.series, many.series[:4], atol=1e-5)
+    assert few.labels.tolist() == many.labels[:4].tolist()
+    assert torch.equal(random, torch.get_rng_state())
+    assert not np.array_equal(few.series, model.sample(4, seed=4).series)
+
+
+def test_samples_have_the_units_of_the_data(waves):
+    far = 100 * waves.X_train + 1000
+    model = fit(tiny("pca-pq"), far)
+    series, _ = fit_prior(quick("independent"), model, far).sample(20)
+    assert series.mean() == pytest.approx(1000, abs=20)
+    assert 20 < series.std() < 200
+
+
+def test_labels_are_drawn_chosen_or_left_out(models):
+    model = models["independent"]
+    drawn = model.sample(400).labels
+    assert 0.4 < (drawn == "a").mean() < 0.6
+    assert model.sample(3, labels="b").labels.tolist() == ["b"] * 3
+    assert model.sample(2, labels=["b", "a"]).labels.tolist() == ["b", "a"]
+    assert model.sample(2, labels="none").labels is None
+    for wrong, message in (("c", "unknown class 'c'"), (["a"], "there are 1 labels for 2 series")):
+        with pytest.raises(TwincodeError, match=message):
+            model.sample(2, labels=wrong)
+
+
+def test_bits_a_dimension_are_those_of_the_equation(models, waves):
+    model = models["independent"]
+    stages, x = model._stages, torch.from_numpy(model.scaling.apply(waves.X_test))
+    x_hat = model.tokenizer.reconstruct(x)["time"][1].double().numpy()
+    train = torch.from_numpy(model.scaling.apply(waves.X_train))
+    variance = float(
+        (model.tokenizer.reconstruct(train)["time"][1] - train).double().square().mean()
+    )
+    total = model.bits(waves.X_test, unit="series")
+    density = -np.log(2 * np.pi * variance) / 2 - (x.numpy() - x_hat) ** 2 / (2 * variance)
+    expected = (total - density.sum((1, 2)) / math.log(2)) / 33
+    assert model.bits(waves.X_test) == pytest.approx(expected, rel=1e-4)
+    N = stages.fitted.prior.grids.tokens_a_series
+    assert model.bits(waves.X_test, unit="token") == pytest.approx(total / N)
+    assert model.bits(waves.X_test, unit="step") == pytest.approx(total / 33)
+    with pytest.raises(TwincodeError, match="unknown unit 'tokens'; did you mean 'token'"):
+        model.bits(waves.X_test, unit="tokens")
+
+
+def test_pseudo_likelihood_is_a_mean_over_tokens_left_out(models, waves):
+    for kind in ("masked", "independent"):
+        stages = models[kind]._stages
+        tokens = stages.tokens(torch.from_numpy(models[kind].scaling.apply(waves.X_test[:3])))
+        y = torch.tensor([0, 1, 2])
+        expected = torch.zeros(3)
+        for n in range(tokens.shape[1]):
+            hidden = torch.zeros_like(tokens).bool()
+            hidden[:, n] = True
+            expected -= stages.fitted.prior.log_probabilities(tokens, hidden, y)[:, n]
+        expected /= math.log(2) * tokens.shape[1]
+        found = pseudo_bits(stages, tokens, y)
+        assert torch.allclose(found.float(), expected, rtol=1e-5)
+        if kind == "independent":
+            exact = stages.fitted.prior.bits(tokens, y).total / tokens.shape[1]
+            assert torch.allclose(found, exact, rtol=1e-5)
+
+
+def test_a_model_without_a_prior_says_so(models, waves):
+    bare = models["masked"].with_prior(None)
+    for use in (bare.sample, bare.bits, bare.impute, bare.surprise):
+        with pytest.raises(TwincodeError, match="has no prior yet; fit one"):
+            use(waves.X_test if use != bare.sample else 2)
+
+
+def test_sampling_settings_of_another_prior_are_errors(models):
+    with pytest.raises(TwincodeError, match="setting of a autoregressive prior 'decoding_steps'"):
+        models["autoregressive"].sample(1, decoding_steps=3)
+    with pytest.raises(TwincodeError, match="did you mean 'guidance'"):
+        models["masked"].sample(1, guidanse=3)
+    with pytest.raises(TwincodeError, match="decoding_steps must be at least 1"):
+        models["masked"].sample(1, decoding_steps=0)
+    with pytest.raises(TwincodeError, match="at least one series"):
+        models["masked"].sample(0)
+
+
+# -- gaps ------------------------------------------------------------------------------------------
+
+
+def test_gaps_are_filled_and_what_was_observed_stays(models, waves):
+    model, gappy = models["masked"], waves.X_test.copy()
+    gappy[0, 0, 5:12], gappy[1, 0, 20:], gappy[2, 0, 0] = np.nan, np.nan, np.nan
+    filled = model.impute(gappy, draws=3)
+    assert filled.shape == (3, 20, 1, 33)
+    observed = ~np.isnan(gappy)
+    assert all(np.array_equal(each[observed], gappy[observed]) for each in filled)
+    assert np.isfinite(filled).all()
+    assert not np.array_equal(filled[0], filled[1])
+    assert np.array_equal(filled, model.impute(gappy, draws=3))
+    # Gaps of other sizes beside it do not change what a series gets.
+    alone = model.impute(gappy[:1], draws=3)
+    assert np.allclose(alone, filled[:, :1], atol=1e-5)
+
+
+def test_only_the_tokens_of_a_gap_are_drawn(models, waves):
+    model = models["masked"]
+    stages = model._stages
+    places, gaps = stages.places, torch.zeros(1, 33, dtype=torch.bool)
+    gaps[0, 10] = True
+    hidden = overlapping(places, gaps, 0)[0]
+    by_hand = [s * 33 < 11 and e * 33 > 10 for s, e in zip(places.start, places.end, strict=True)]
+    assert hidden.tolist() == [bool(each) for each in by_hand]
+    assert 0 < hidden.sum() < len(hidden)
+    assert overlapping(places, gaps, 1).sum() > hidden.sum()
+    assert overlapping(places, gaps, 99).all()
+    x = torch.from_numpy(model.scaling.apply(waves.X_test[:1]))
+    tokens = stages.tokens(x)
+    filled = model.prior.prior.fill(
+        tokens, ~hidden[None], torch.tensor([2]), model.prior.prior.sampling(), 0
+    )
+    assert torch.equal(filled[:, ~hidden], tokens[:, ~hidden])
+
+
+def test_candidates_are_those_nearest_to_what_was_observed(models, waves, monkeypatch):
+    model, gappy = models["independent"], waves.X_test[:4].copy()
+    gappy[:, 0, 3:30] = np.nan
+    decoded, series_of = [], Stages.series
+
+    def series(stages, tokens):
+        decoded.append(series_of(stages, tokens))
+        return decoded[-1]
+
+    monkeypatch.setattr(Stages, "series", series)
+    chosen = model.impute(gappy, draws=2, candidates=6, refinements=1)
+    tried = model.scaling.invert(decoded[0].numpy()).reshape(4, 12, 1, 33)
+    for i in range(4):
+        here = ~np.isnan(gappy[i])
+        misses = ((tried[i] - gappy[i]) ** 2)[:, here].sum(1)
+        best = sorted(np.argsort(misses)[:2])
+        assert np.allclose(chosen[:, i][:, ~here], tried[i][best][:, ~here], atol=1e-5)
+
+
+def test_linear_interpolation():
+    nan = float("nan")
+    x = torch.tensor([[[nan, 1.0, nan, nan, 4.0, nan], [nan] * 6]])
+    assert interpolated(x).tolist() == [[[1, 1, 2, 3, 4, 4], [0] * 6]]
+    assert x.isnan().sum() == 10
+
+
+def test_what_comes_next(models, waves):
+    for model in models.values():
+        future = model.forecast(waves.X_test[:, :, :25], steps=8, draws=2)
+        assert future.shape == (2, 20, 1, 8)
+        assert np.isfinite(future).all()
+    with pytest.raises(TwincodeError, match="25 steps and 9 to come are not 33 in all"):
+        model.forecast(waves.X_test[:, :, :25], steps=9)
+
+
+def test_an_autoregressive_prior_continues_and_fills_no_gaps(models, waves):
+    gappy = waves.X_test[:2].copy()
+    gappy[:, :, 10:15] = np.nan
+    with pytest.raises(TwincodeError, match="autoregressive continues series only"):
+        models["autoregressive"].impute(gappy)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"draws": 0}, "draws must be at least 1"), ({"reach": -1}, "reach must not be negative")],
+)
+def test_what_cannot_be_filled_is_an_error(models, waves, settings, message):
+    with pytest.raises(TwincodeError, match=message):
+        models["masked"].impute(waves.X_test, **settings)
+    with pytest.raises(TwincodeError, match="no observed value at all"):
+        models["masked"].impute(np.full((1, 1, 33), np.nan))
+
+
+# -- surprise --------------------------------------------------------------------------------------
+
+
+def test_surprise_is_that_of_the_equation(models, waves):
+    """Window by window and column by column, a mean over the tokens inside by row."""
+    model = models["masked"]
+    stages = model._stages
+    x = torch.from_numpy(model.scaling.apply(waves.X_test[:3]))
+    y = torch.full((3,), 2)
+    codes = embed(model.tokenizer, x).codes
+    H, W = codes.shape[1:]
+    expected = torch.zeros(3, H, W)
+    for share in (0.3, 0.9):
+        q = odd_width(share * W) // 2
+        for w in range(W):
+            inside = [v for v in range(W) if abs(v - w) <= q]
+            hidden = torch.zeros(3, H, W, dtype=torch.bool)
+            hidden[:, :, inside] = True
+            log_p = model.prior.prior.log_probabilities(codes.flatten(1), hidden.flatten(1), y)
+            expected[:, :, w] -= log_p.unflatten(1, (H, W))[:, :, inside].mean(2) / math.log(2)
+    found = surprise(stages, x, y, (0.3, 0.9))
+    column = [int((t + 0.5) / 33 * W) for t in range(33)]
+    assert torch.allclose(found, expected[:, :, column], atol=1e-4)
+
+
+@pytest.mark.parametrize(("width", "odd"), [(0.8, 1), (1.9, 1), (2.4, 3), (4, 5), (3, 3), (9.1, 9)])
+def test_windows_have_odd_widths(width, odd):
+    assert odd_width(width) == odd
+
+
+def test_long_series_are_covered_to_their_last_step(models, monkeypatch):
+    """Constant surprise gives a constant; a spike anywhere is the maximum, at the end too."""
+    stages = models["masked"]._stages
+    L, T = stages.tokenizer.length, 71
+    y = torch.tensor([2])
+
+    def of_step(_stages, x, _y, _windows):
+        return x.abs().sum(1, keepdim=True)
+
+    monkeypatch.setattr("twincode.generate.surprise.surprise", of_step)
+    flat = surprise_along(stages, torch.ones(1, 1, T), y)
+    assert torch.allclose(flat, torch.ones(1, 1, T))
+    for place in (0, 1, 40, T - 2, T - 1):
+        x = torch.ones(1, 1, T)
+        x[0, 0, place] = 5.0
+        assert surprise_along(stages, x, y)[0, 0].argmax() == place
+    assert surprise_along(stages, torch.ones(1, 1, L), y).shape == (1, 1, L)
+    with pytest.raises(TwincodeError, match=f"this model needs at least {L}"):
+        surprise_along(stages, torch.ones(1, 1, L - 1), y)
+
+
+def test_an_odd_stretch_is_the_most_surprising():
+    data = make_waves(200, 4)
+    model = fit(tiny("vqvae", steps=60, codebook_size=8, evaluations=0, batch_size=64), data)
+    model = fit_prior(prior("masked", model_width=16, layers=1, steps=150), model, data)
+    X = data.X_test.copy()
+    X[:, :, 16:22] = 3 * np.array([1, -1, 1, -1, 1, -1])
+    score = model.surprise(X).sum(1)
+    assert model.surprise(data.X_test).mean() < score.mean()
+    assert (score[:, 14:24].mean(1) > score[:, :8].mean(1)).all()
+
+
+def test_surprise_needs_a_prior_that_sees_both_sides(models, waves):
+    with pytest.raises(TwincodeError, match="train one of kind masked"):
+        models["autoregressive"].surprise(waves.X_test)
+    with pytest.raises(TwincodeError, match="surprise windows must be"):
+        models["masked"].surprise(waves.X_test, windows=(0.0,))
+
+
+def test_columns_of_coarse_and_fine_grids_overlap_a_gap_alike():
+    places = Grids.of(Layout((Grid("a", 2, 3), Grid("b", 4, 3))), 2).places()
+    gaps = torch.zeros(1, 40, dtype=torch.bool)
+    gaps[0, 25] = True  # in the second half, and the third quarter
+    assert overlapping(places, gaps, 0)[0].tolist() == [
+        *(False, True) * 2, *(False, False, True, False) * 2
+    ]  # fmt: skip

@@ -1,0 +1,445 @@
+"""What every prior keeps to, and what sets one apart from another."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from toys import CLASSES, ROW, TWO, generator, labels, made, tokens_of, trained
+
+from twincode.errors import TwincodeError
+from twincode.priors import PRIORS, Grids, IterativeSampling, Sampling, prior
+from twincode.priors.decoding import fill_grid
+from twincode.priors.masks import SCHEDULES, bound_masks, training_masks
+from twincode.priors.prior import CHUNK, draw
+from twincode.quantize import Grid, Layout
+
+KINDS = tuple(PRIORS)
+NETWORKS = ("masked", "autoregressive")
+TINY = Grids.of(Layout((Grid("a", 1, 2), Grid("b", 1, 3))), 2)  # 2 * 2 * 3 * 3 grids in all
+SIX = Grids.of(Layout((Grid("", 3, 3),)), 2)
+
+
+def every(grids):
+    return torch.tensor(list(itertools.product(*map(range, grids.places().size.tolist()))))
+
+
+def chain(n, seed):
+    """Three tokens of two codes: the next one is the same with probability 0.8."""
+    noise = generator(seed)
+    turns = torch.rand(n, 3, generator=noise) < torch.tensor([0.5, 0.2, 0.2])
+    return turns.long().cumsum(1) % 2
+
+
+# -- likelihood ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["autoregressive", "independent"])
+@pytest.mark.parametrize("grids", [TINY, Grids.of(TINY.layout, 1)], ids=["two grids", "one row"])
+def test_probabilities_of_all_grids_sum_to_one(kind, grids):
+    found, all_grids = made(kind, grids), every(grids)
+    for label in range(CLASSES + 1):
+        bits = found.bits(all_grids, torch.full((len(all_grids),), label)).total
+        assert 2 ** -bits.logsumexp(0) != 0
+        assert (2**-bits).sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_leave_one_out_probabilities_of_a_masked_prior_sum_to_one():
+    """Of each token, over its own codes, with all impossible ones at nothing."""
+    found, tokens = made("masked", ROW), tokens_of(ROW, 4)
+    for place, size in enumerate(ROW.places().size.tolist()):
+        hidden = (torch.arange(tokens.shape[1]) == place).expand(tokens.shape)
+        total = torch.zeros(4)
+        for code in range(size):
+            other = tokens.clone()
+            other[:, place] = code
+            total += found.log_probabilities(other, hidden, labels(4))[:, place].exp()
+        assert torch.allclose(total, torch.ones(4), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("grids", [TWO, ROW])
+def test_the_uniform_prior_costs_log2_of_every_codebook(kind, grids):
+    found = made(kind, grids, scale=0.0) if kind != "independent" else PRIORS.build(
+        prior("independent"), grids, CLASSES
+    )  # fmt: skip
+    exact = grids.places().size.double().log2().sum().item()
+    estimated = kind == "masked" and grids is ROW  # codebooks of several sizes in one mask
+    bits = found.bits(tokens_of(grids, 5), labels(5), draws=800 if estimated else 8)
+    assert bits.total.tolist() == pytest.approx([exact] * 5, rel=0.05 if estimated else 1e-5)
+    assert (bits.error > 0.01).all() == estimated
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("grids", [TWO, ROW])
+def test_a_network_begins_as_the_independent_prior(kind, grids):
+    tokens, y = tokens_of(grids, 40), torch.full((40,), CLASSES)
+    control, found = made("independent", grids), made(kind, grids, scale=0.0)
+    control.start(tokens, y)
+    found.start(tokens, y)
+    own, expected = found.bits(tokens, y, draws=100).total, control.bits(tokens, y).total
+    assert own.mean().item() == pytest.approx(expected.mean().item(), rel=0.02)
+    if kind == "autoregressive":
+        assert torch.allclose(own, expected, rtol=1e-5)
+
+
+def test_the_bound_of_a_masked_prior_is_what_it_says():
+    """The mean over sizes of masks, and over all masks of a size, by enumeration."""
+    found, tokens = made("masked", TINY), tokens_of(TINY, 3)
+    expected = torch.zeros(3)
+    for first in (0, 2):  # two grids of two tokens
+        for m in (1, 2):
+            masks = list(itertools.combinations((first, first + 1), m))
+            for mask in masks:
+                hidden = torch.zeros(4, dtype=torch.bool)
+                hidden[list(mask)] = True
+                log_p = found.log_probabilities(tokens, hidden.expand(3, 4), labels(3))
+                expected -= 2 * (log_p * hidden).sum(1) / m / len(masks) / 2
+    bits = found.bits(tokens, labels(3), draws=400)
+    assert bits.total.tolist() == pytest.approx((expected / math.log(2)).tolist(), rel=0.06)
+    assert (bits.error < 0.05 * bits.total).all()
+    assert (bits.error > 0).all()
+
+
+def test_frequencies_of_a_class_lean_on_those_of_all():
+    grids = Grids.of(Layout((Grid("", 2, 3),)), 1)
+    found = PRIORS.build(prior("independent", smoothing=1.0), grids, 2)
+    found.start(torch.tensor([[0, 0], [0, 1], [2, 2]]), torch.tensor([0, 0, 0]))
+    overall = torch.tensor([3, 1, 2]) / 6
+    assert torch.allclose(found.log_p[2, 0].exp(), overall)
+    assert torch.allclose(found.log_p[1, 0].exp(), overall)  # a class without series
+    assert torch.allclose(found.log_p[0, 0].exp(), (torch.tensor([2, 0, 1]) + 3 * overall) / 6)
+
+
+def test_labels_that_decide_everything_leave_no_bits():
+    """And they are told: withheld in evaluation they would leave one bit."""
+    y = torch.arange(64) % 2
+    tokens = y[:, None].expand(64, 6)
+    for kind in NETWORKS:
+        found = trained(kind, SIX, tokens, y, steps=60, rate=3e-2)
+        once, twice = (found.bits(tokens, y).total for _ in range(2))
+        assert torch.equal(once, twice)
+        assert once.max() < 0.3
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_chain_is_learnt_to_its_entropy(kind):
+    tokens, fresh = chain(2000, 0), chain(1000, 1)
+    y = torch.zeros(len(tokens), dtype=torch.long)
+    grids = Grids.of(Layout((Grid("", 3, 2),)), 1)
+    found = trained(kind, grids, tokens, y, steps=250, rate=2e-2, model_width=16)
+    bits = found.bits(fresh, y[: len(fresh)], draws=16).total.mean()
+    # What these very draws cost under the chain: a bit, then one for each step.
+    stays = (fresh[:, 1:] == fresh[:, :-1]).double()
+    exact = 1 - (stays * math.log2(0.8) + (1 - stays) * math.log2(0.2)).sum(1).mean()
+    # The masked bound is itself estimated, to half a percent.
+    near = 0.01 if kind == "autoregressive" else 0.02
+    assert bits.item() == pytest.approx(exact.item(), rel=near)
+
+
+# -- masks -----------------------------------------------------------------------------------------
+
+
+def test_shares_of_masks_are_not_swapped():
+    shares = {
+        name: training_masks(4000, 20, schedule, generator()).float().mean().item()
+        for name, schedule in SCHEDULES.items()
+    }
+    assert shares["cosine"] == pytest.approx(2 / math.pi + 0.025, abs=0.01)
+    assert shares["kept_cosine"] == pytest.approx(1 - 2 / math.pi + 0.025, abs=0.01)
+    assert shares["uniform"] == pytest.approx(0.525, abs=0.01)
+
+
+def test_every_series_has_a_mask_of_its_own_size_and_places():
+    masks = training_masks(64, 20, SCHEDULES["cosine"], generator())
+    count = masks.sum(1)
+    assert count.min() >= 1
+    assert len(count.unique()) > 10
+    assert 0.5 < masks[:, 0].float().mean() < 0.8
+    assert training_masks(5, 1, SCHEDULES["kept_cosine"], generator()).all()
+
+
+def test_sizes_of_the_bounds_masks_are_uniform():
+    masks, count = bound_masks(5, 40, generator())
+    assert torch.equal(masks.sum(2), count)
+    assert torch.bincount(count.flatten(), minlength=6)[1:].float().div(40 * CHUNK).tolist() == (
+        pytest.approx([0.2] * 5, abs=0.01)
+    )
+
+
+def test_visible_tokens_teach_nothing(monkeypatch):
+    found, tokens, y = made("masked", TWO), tokens_of(TWO, 16), labels(16)
+    for loss_on, learnt in (("masked", False), ("all", True)):
+        found.settings = found.settings.replace(loss_on=loss_on)
+        seen = {}
+        logits_of = found._logits
+
+        def spy(tokens, hidden, y, first, logits_of=logits_of, seen=seen):
+            logits = logits_of(tokens, hidden, y, first)
+            logits.retain_grad()
+            seen.update(logits=logits, hidden=hidden)
+            return logits
+
+        monkeypatch.setattr(found, "_logits", spy)
+        found.loss(tokens, y, generator()).backward()
+        monkeypatch.undo()
+        assert bool(seen["logits"].grad[~seen["hidden"]].any()) == learnt
+        assert seen["logits"].grad[seen["hidden"]].any()
+
+
+def test_a_masked_token_and_later_grids_are_not_seen():
+    found, y = made("masked", TWO), labels(6)
+    tokens, other = tokens_of(TWO, 6), tokens_of(TWO, 6, seed=1)
+    hidden = torch.zeros(6, 18, dtype=torch.bool)
+    hidden[:, [0, 3, 7]] = True
+    visible = found._logits(tokens[:, :6], hidden[:, :6], y, 0)
+    changed = torch.where(hidden, other, tokens)
+    assert torch.equal(visible, found._logits(changed[:, :6], hidden[:, :6], y, 0))
+    changed[:, 6:] = other[:, 6:]
+    own = torch.zeros(6, 18, dtype=torch.bool)
+    own[:, 0] = True
+    changed[:, 1:6], changed[:, 0] = tokens[:, 1:6], tokens[:, 0]
+    first = found.log_probabilities(changed, own, y)[:, :6]
+    assert torch.equal(first, found.log_probabilities(tokens, own, y)[:, :6])
+
+
+@pytest.mark.parametrize("order", ["time", "frequency"])
+@pytest.mark.parametrize("grids", [TWO, ROW])
+def test_later_tokens_are_not_seen(grids, order):
+    found, y = made("autoregressive", grids, token_order=order), labels(4)
+    tokens = tokens_of(grids, 4)
+    logits, _ = found._logits(tokens, y)
+    for place in range(tokens.shape[1]):
+        other = tokens.clone()
+        own = found.order[place]
+        other[:, own] = (other[:, own] + 1) % grids.places().size[own]
+        changed, _ = found._logits(other, y)
+        assert torch.allclose(changed[:, : place + 1], logits[:, : place + 1], atol=1e-5)
+        if place + 1 < tokens.shape[1]:
+            assert not torch.allclose(changed[:, place + 1], logits[:, place + 1], atol=1e-4)
+
+
+def test_tokens_stand_in_the_order_of_time_or_of_frequency():
+    by_time = made("autoregressive", TWO).order.tolist()
+    assert by_time[:6] == [0, 2, 4, 1, 3, 5]
+    assert by_time[6:12] == [6, 10, 14, 7, 11, 15]
+    assert made("autoregressive", TWO, token_order="frequency").order.tolist() == list(range(18))
+    # step, then the modes and levels of each window
+    assert made("autoregressive", ROW).order.tolist() == [0, 1, 3, 4, 2, 5]
+
+
+# -- drawing ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("grids", [TWO, ROW])
+def test_samples_are_codes_and_known_tokens_stay(kind, grids):
+    found, y, tokens = made(kind, grids), labels(7), tokens_of(grids, 7)
+    known = torch.rand(tokens.shape, generator=generator(3)) < 0.5
+    before = {name: tensor.clone() for name, tensor in found.state_dict().items()}
+    found.train()
+    filled = found.fill(tokens, known, y, found.sampling(), 0)
+    assert found.training
+    assert torch.equal(filled[known], tokens[known])
+    assert (filled != tokens).any()
+    drawn = found.sample(y, found.sampling(), 0)
+    for each in (filled, drawn):
+        assert each.min() >= 0
+        assert (each < grids.places().size).all()
+    assert all(torch.equal(before[name], each) for name, each in found.state_dict().items())
+    assert torch.equal(drawn, found.sample(y, found.sampling(), 0))
+    assert not torch.equal(drawn, found.sample(y, found.sampling(), 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_series_does_not_depend_on_those_beside_it(kind):
+    """Nor on how many gaps they have."""
+    found, tokens = made(kind, TWO), tokens_of(TWO, 3)
+    known = torch.ones_like(tokens).bool()
+    for row, gap in enumerate((2, 9, 18)):
+        known[row, :gap] = False
+    y = torch.tensor([0, 1, CLASSES])
+    whole = found.fill(tokens, known, y, found.sampling(), 0)
+    alone = found.fill(tokens[:1], known[:1], y[:1], found.sampling(), 0)
+    assert torch.equal(whole[:1], alone)
+    order = torch.tensor([0, 2, 1])
+    assert torch.equal(
+        found.fill(tokens[order], known[order], y[order], found.sampling(), 0)[:1], alone
+    )
+
+
+def test_many_series_are_drawn_in_chunks_that_do_not_show():
+    found = made("independent", TWO)
+    y = labels(CHUNK + 3)
+    whole = found.sample(y, Sampling(), 0)
+    assert torch.equal(whole[:5], found.sample(y[:5], Sampling(), 0))
+    assert not torch.equal(whole[:3], whole[CHUNK:])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_guidance_of_one_is_plain_and_of_nothing_is_none(kind):
+    found, y = made(kind, TWO), torch.arange(6) % 2
+    none = torch.full_like(y, found.none)
+    sample = found.sampling
+    plain = found.sample(y, sample(), 0)
+    assert torch.equal(found.sample(y, sample(guidance=1.0), 0), plain)
+    unguided = found.sample(none, sample(), 0)
+    assert torch.equal(found.sample(y, sample(guidance=0.0), 0), unguided)
+    assert not torch.equal(plain, unguided)
+    assert not torch.equal(found.sample(y, sample(guidance=3.0), 0), plain)
+
+
+@pytest.mark.parametrize(("guidance", "rows"), [(1.0, 4), (2.0, 8)])
+def test_a_guided_pass_costs_two_and_a_plain_one_one(guidance, rows, monkeypatch):
+    found, seen = made("masked", TWO), []
+    forward = found.network.forward
+
+    def count(content, *rest, **more):
+        seen.append(len(content))
+        return forward(content, *rest, **more)
+
+    monkeypatch.setattr(found.network, "forward", count)
+    found.sample(torch.arange(4) % 2, IterativeSampling(guidance=guidance, decoding_steps=3), 0)
+    assert seen == [rows] * 6  # three steps for each of two grids
+
+
+def test_drawn_codes_have_their_probabilities():
+    logits = torch.tensor([0.1, -torch.inf, 1.2, 0.4, -torch.inf]).expand(1, 20000, 5)
+    u = torch.rand(1, 20000, generator=generator())
+    codes, log_p = draw(logits, u)
+    shares = torch.bincount(codes[0], minlength=5) / 20000
+    expected = logits[0, 0].softmax(0)
+    assert shares.tolist() == pytest.approx(expected.tolist(), abs=0.012)
+    assert torch.allclose(log_p.exp(), expected[codes])
+    for edge in (0.0, 1 - 2**-24):
+        code, _ = draw(logits[:, :1], torch.full((1, 1), edge))
+        assert expected[code] > 0
+
+
+def equal_pair(tokens, hidden):
+    """Two tokens that must be equal, each as likely 0 as 1."""
+    other = tokens.flip(1)
+    known = torch.where(other[..., None] == torch.arange(2), 0.0, -1e9)
+    return torch.where(hidden.flip(1)[..., None], 0.0, known)
+
+
+@pytest.mark.parametrize(("steps", "share"), [(1, 0.5), (2, 0.0)])
+def test_parallel_decoding_is_not_exact_and_one_place_a_step_is(steps, share):
+    tokens = torch.zeros(CHUNK, 2, dtype=torch.long)
+    how = IterativeSampling(decoding_steps=steps, sampling_order="random")
+    drawn = fill_grid(tokens, tokens.bool(), equal_pair, how, generator())
+    assert (drawn[:, 0] != drawn[:, 1]).float().mean().item() == pytest.approx(share, abs=0.1)
+    assert drawn.float().mean().item() == pytest.approx(0.5, abs=0.1)
+
+
+def test_each_step_hides_fewer_and_the_last_none():
+    left = []
+
+    def flat(tokens, hidden):
+        left.append(hidden.sum(1).tolist())
+        return torch.zeros(*tokens.shape, 3)
+
+    tokens = torch.zeros(2, 10, dtype=torch.long)
+    known = torch.zeros(2, 10, dtype=torch.bool)
+    known[1, :7] = True
+    fill_grid(tokens, known, flat, IterativeSampling(decoding_steps=5), generator())
+    first = [10, *(math.floor(10 * math.cos(math.pi * t / 10)) for t in range(1, 5))]
+    assert [each[0] for each in left] == first
+    assert [each[1] for each in left] == [3, 2, 1, 0, 0][: len(left)]
+
+
+def test_sure_tokens_are_kept_first():
+    """The place whose code is certain is kept at the first step, where no noise is in the way."""
+    kept = []
+
+    def logits(tokens, hidden):
+        kept.append(~hidden)
+        found = torch.zeros(*tokens.shape, 4)
+        found[:, 3, 1] = 50.0
+        return found
+
+    tokens = torch.zeros(8, 5, dtype=torch.long)
+    how = IterativeSampling(decoding_steps=5, choice_temperature=0.0)
+    drawn = fill_grid(tokens, tokens.bool(), logits, how, generator())
+    assert (drawn[:, 3] == 1).all()
+    assert kept[1][:, 3].all()
+    assert not kept[1][:, 0].all()
+
+
+def test_a_cache_changes_nothing():
+    found, tokens, y = made("autoregressive", ROW), tokens_of(ROW, 3), labels(3)
+    logits, ordered = found._logits(tokens, y)
+    cache = found.network.begin(y)
+    content = torch.full((3,), found.network.mask)
+    for place in range(ordered.shape[1]):
+        step = found.network.step(content, place, cache)
+        assert torch.allclose(step, logits[:, place], atol=1e-5)
+        content = found.network.content(ordered[:, place, None], first=place)[:, 0]
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_colder_draw_is_likelier(kind):
+    found, y = made(kind, TWO), torch.zeros(60, dtype=torch.long)
+    usual, cold = (
+        found.bits(found.sample(y, found.sampling(draw_temperature=t), 0), y).total.mean()
+        for t in (1.0, 0.3)
+    )
+    assert cold < 0.95 * usual
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("grids", [Grids.of(Layout((Grid("", 1, 5),)), 1), TWO])
+def test_a_single_series_and_a_single_token_are_no_special_case(kind, grids):
+    found, y = made(kind, grids), labels(1)
+    tokens = found.sample(y, found.sampling(), 0)
+    assert tokens.shape == (1, grids.tokens_a_series)
+    assert found.bits(tokens, y).total.shape == (1,)
+    assert found.loss(tokens, y, generator()).shape == ()
+    three = tokens_of(grids, 3)
+    together = found.bits(three, labels(3)).total
+    assert together[:1].tolist() == pytest.approx(
+        found.bits(three[:1], labels(3)[:1]).total.tolist(), rel=1e-5
+    )
+    if kind != "autoregressive":
+        hidden = torch.ones_like(three).bool()
+        log_p = found.log_probabilities(three, hidden, labels(3))
+        assert log_p.shape == three.shape
+        if grids.tokens_a_series == 1:
+            assert (-log_p[:, 0] / math.log(2)).tolist() == pytest.approx(
+                together.tolist(), rel=1e-5
+            )
+
+
+# -- settings --------------------------------------------------------------------------------------
+
+
+def test_an_autoregressive_prior_tells_no_token_from_those_around():
+    with pytest.raises(TwincodeError, match="train one of kind masked"):
+        made("autoregressive").log_probabilities(
+            tokens_of(TWO, 1), tokens_of(TWO, 1) > 0, labels(1)
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        ("maskd", {}, "unknown prior 'maskd'; did you mean 'masked'"),
+        ("masked", {"step": 3}, "unknown setting 'step'; did you mean 'steps'"),
+        ("masked", {"token_order": "time"}, "setting of the prior autoregressive; this is masked"),
+        ("independent", {"steps": 3}, "steps is a setting of the prior masked and autoregressive"),
+        ("masked", {"steps": 0}, "steps must be at least 1"),
+        ("masked", {"mask_schedule": "cosin"}, "did you mean 'cosine'"),
+        ("masked", {"heads": 3}, "model_width must be a multiple of twice the heads, 6"),
+        ("masked", {"held_out": 0.6}, "held_out must lie between 0 and 0.5"),
+        ("autoregressive", {"token_order": "tim"}, "did you mean 'time'"),
+    ],
+)  # fmt: skip
+def test_settings_that_make_no_prior_are_errors(kind, settings, message):
+    with pytest.raises(TwincodeError, match=message):
+        prior(kind, **settings)
+
+
+def test_equal_settings_have_equal_digests():
+    assert prior("masked").digest() == prior("masked", steps=2000).digest()
+    digests = {prior(kind, **own).digest() for kind in KINDS for own in ({}, {"seed": 1})}
+    assert len(digests) == 2 * len(KINDS)

@@ -1,0 +1,113 @@
+"""The page of priors is true: its code and its commands run, its tables are complete."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_readme import run_python_of
+
+from twincode.cli import main
+from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
+from twincode.priors import PRIORS, IterativeSampling, NetworkSettings, PriorSettings, Sampling
+from twincode.settings import field_types
+
+PAGE = (Path(__file__).parents[1] / "docs" / "generation.md").read_text(encoding="utf-8")
+TABLES = [
+    [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+        if line.startswith("| `")
+    ]
+    for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE)
+]
+COMMANDS = re.findall(r"^    (twincode .+)$", PAGE, re.MULTILINE)
+SMALL = "--steps 3 --model-width 8 --layers 1"
+
+
+def names_in(text):
+    return re.findall(r"`([a-z0-9_-]+)`", text)
+
+
+FEW = {
+    "steps=300": "steps=3, evaluations=0",
+    "steps=2000": "steps=3, model_width=8, layers=1",
+    "500": "5",
+    "100": "3",
+    "=20": "=2",
+}
+
+
+@pytest.fixture
+def my_series(tmp_path, monkeypatch):
+    """Series of one's own in the current folder, some with gaps."""
+    X = np.random.default_rng(0).normal(3, 2, (12, 40))
+    np.save(tmp_path / "my_series.npy", X)
+    frame = pd.DataFrame(X)
+    frame.insert(0, "label", ["rest", "walk"] * 6)
+    frame.to_csv(tmp_path / "my_series.csv", index=False)
+    gaps = X.copy()
+    gaps[:, 10:14] = np.nan
+    pd.DataFrame(gaps).to_csv(tmp_path / "gaps.csv", index=False, header=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("twincode.nets.fcn.WIDTHS", (4, 4, 4))
+    return X
+
+
+def test_its_python_runs(my_series, monkeypatch):
+    quick = GenerationSettings(extractor_seeds=1, extractor_steps=1, samples=12)
+    monkeypatch.setattr("twincode.model.GenerationSettings", lambda: quick)
+    page = PAGE
+    for many, few in FEW.items():
+        assert many in page
+        page = page.replace(many, few)
+    monkeypatch.setattr("test_readme.text_of", lambda _page: page)
+    names = run_python_of("docs/generation.md")
+    assert names["series"].shape == (5, 1, 40)
+    assert set(names["labels"]) <= {"rest", "walk"}
+    assert names["walks"].shape == (3, 1, 40)
+    assert names["filled"].shape == (2, 12, 1, 40)
+    assert np.allclose(names["filled"][1, :, 0, 20:], my_series[:, 20:], atol=1e-5)
+    assert names["future"].shape == (2, 12, 1, 8)
+    assert names["bits"].shape == (12,)
+    assert names["surprise"].shape == (12, 5, 40)
+    assert names["scores"]
+    assert names["model"].prior is not None
+
+
+@pytest.mark.usefixtures("my_series")
+def test_its_commands_run():
+    assert len(COMMANDS) == 8
+    for command in COMMANDS:
+        few = {"--steps 300": "--steps 2 --evaluations 0", "--steps 2000": SMALL, " 500 ": " 5 "}
+        for many, less in {**few, "100": "3", "--draws 20": "--draws 2"}.items():
+            command = command.replace(many, less)
+        if "--generation" in command:
+            command += " --extractor-seeds 1 --extractor-steps 1 --samples 12"
+        assert main(shlex.split(command)[1:]) == 0, command
+    assert pd.read_csv("filled.csv").shape == (12 * 2, 42)
+    assert len(pd.read_parquet("samples.parquet")) == 5
+
+
+def test_every_prior_has_its_row():
+    rows = TABLES[0]
+    assert [names_in(row[0])[0] for row in rows] == list(PRIORS)
+    for name, _, settings in rows:
+        kind = type(PRIORS.choose(names_in(name)[0]))
+        shared = NetworkSettings if issubclass(kind, NetworkSettings) else PriorSettings
+        assert set(names_in(settings)) == set(field_types(kind)) - set(field_types(shared))
+    assert set(field_types(NetworkSettings)) <= set(names_in(PAGE))
+
+
+def test_every_sampling_setting_has_its_row():
+    told = {names_in(row[0])[0]: row[1] for row in TABLES[1]}
+    assert set(told) == set(field_types(IterativeSampling))
+    assert {name for name, of in told.items() if of == "any prior"} == set(field_types(Sampling))
+
+
+def test_every_metric_has_its_place():
+    named = [name for row in TABLES[2] for name in names_in(row[0])]
+    assert sorted(named) == sorted(metric.name for metric in GENERATION_METRICS)
+    assert set(field_types(GenerationSettings)) - {"cas"} <= set(names_in(PAGE))
