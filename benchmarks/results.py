@@ -1,9 +1,9 @@
 """Brings the results, frontier and training pages of ``docs/`` up to date with what is kept.
 
 ``python -m benchmarks.results`` rewrites what stands between ``<!-- table NAME -->`` and
-``<!-- end -->``, every number that a comment such as ``<!--study: ratio | reconstruction |
-VAE-->`` follows, and the figures; all else on the pages is written by hand. The full tables go
-beside the stored runs as ``summary.csv`` and ``paired.csv``.
+``<!-- end -->``, every number that a comment such as ``<!--: mean | nmse | VAE-->`` follows, and
+the figures; all else on the pages is written by hand. The full tables go beside the stored runs as
+``summary.csv`` and ``paired.csv``.
 """
 
 import csv
@@ -29,13 +29,12 @@ from twincode.report.runs import Results, load_results
 from twincode.report.tables import paired_frame, summary_table
 
 ROOT = Path(__file__).parents[1]
-STUDIES = ("study", "systems")
-FRONTIER, SHOWN = "frontier", 200
+STUDY, FRONTIER, SHOWN = "study", "frontier", 200
 BUDGETS_OF = "ECG5000"  # the data set whose times to quality were measured at several budgets
 ANCHORS = "anchors.csv"
-_QUOTED = re.compile(r"([^\s(|*]*)<!--(\w+): ([^>]*?)-->")
+_QUOTED = re.compile(r"([^\s(|*]*)<!--: ([^>]*?)-->")
 _TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_SVM, _NEIGHBOURS, _ERROR = "svm_accuracy@flatten", "knn5_accuracy@flatten", "reconstruction"
+_SVM, _NEIGHBOURS = "svm_accuracy@flatten", "knn5_accuracy@flatten"
 
 
 class Study:
@@ -52,10 +51,10 @@ class Study:
         kinds: Mapping[str, Callable[..., str]] = {
             "runs": lambda: str(len(self.results.runs)),
             "mean": lambda *of: number(self.mean(*of), 3),
-            "ratio": lambda *of: number(self.ratio(*of), 2),
             "rank": lambda *of: number(self.rank(*of), 1),
             "value": self.value,
             "gain": lambda *of: signed(self.pair(*of).mean, 3),
+            "factor": lambda *of: number(self.factor(*of), 2),
             "p": lambda *of: p_text(self.pair(*of).holm).replace(" ", ""),
             "raw p": lambda *of: p_text(self.pair(*of).p).replace(" ", ""),
             "higher": lambda *of: str(self.pair(*of).higher),
@@ -70,17 +69,10 @@ class Study:
         table = comparable(self.results, self.results.measures[measure])
         return float(table[model].mean()) if model in table else math.nan
 
-    def ratio(self, measure: str, model: str, without: str = "") -> float:
-        """The geometric mean of a number as a multiple of the naive model's.
-
-        ``without`` names data sets to leave out by the beginning of their names.
-        """
+    def factor(self, measure: str, model: str, base: str) -> float:
+        """The geometric mean of a number as a multiple of another model's."""
         table = comparable(self.results, self.results.measures[measure])
-        if without:
-            table = table[~table.index.str.startswith(without)]
-        if model not in table:
-            return math.nan
-        return math.exp(fmean(map(math.log, table[model] / table[self.naive])))
+        return math.exp(fmean(map(math.log, table[model] / table[base])))
 
     def rank(self, measure: str, model: str) -> float:
         """The average rank over data sets."""
@@ -106,17 +98,15 @@ class Study:
 
 def page(text: str, stored: Path) -> str:
     """The page ``text`` with every table and quoted number as the studies in ``stored`` have it."""
-    studies = {name: Study(stored / name) for name in STUDIES}
+    study, frontier = Study(stored / STUDY), load_results(stored / FRONTIER)
     with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
         anchors = list(csv.DictReader(file))
     tables = {
-        "systems": lambda: _systems(studies["systems"]),
-        "published": lambda: _published(studies["study"], anchors),
+        "models": lambda: _models(study),
+        "published": lambda: _published(study, frontier, anchors),
     }
     text = _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
-    return _QUOTED.sub(
-        lambda found: f"{studies[found[2]].quote(found[3])}<!--{found[2]}: {found[3]}-->", text
-    )
+    return _QUOTED.sub(lambda found: f"{study.quote(found[2])}<!--: {found[2]}-->", text)
 
 
 def frontier_page(text: str, stored: Path) -> str:
@@ -144,15 +134,13 @@ def write_results(stored: Path, docs: Path) -> None:
     """Bring the page, its figures and the full tables up to date."""
     path = docs / "results.md"
     write_text(path, page(path.read_text(encoding="utf-8"), stored))
-    for name in STUDIES:
-        results = load_results(stored / name)
-        figure = relative_trade_off(results)
-        if figure:
-            path = docs / "figures" / f"{name}-trade-off.svg"
-            write_whole(path, methodcaller("write_bytes", drawn(figure)))
-        for kind, frame in (("summary", summary_table(results)), ("paired", paired_frame(results))):
-            text = frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
-            write_text(stored / name / f"{kind}.csv", text)
+    results = load_results(stored / STUDY)
+    if figure := relative_trade_off(results):
+        path = docs / "figures" / f"{STUDY}-trade-off.svg"
+        write_whole(path, methodcaller("write_bytes", drawn(figure)))
+    for kind, frame in (("summary", summary_table(results)), ("paired", paired_frame(results))):
+        text = frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+        write_text(stored / STUDY / f"{kind}.csv", text)
     path = docs / "training.md"
     write_text(path, training_page(path.read_text(encoding="utf-8"), stored))
     path = docs / "frontier.md"
@@ -189,9 +177,7 @@ def _plane(results: Results) -> str:
 
 def _sets(results: Results) -> str:
     """The flagship at 200 bits on each data set."""
-    (label,) = (
-        m.label for m in results.models if m.method == DEFAULT and m.settings[BITS] == SHOWN
-    )
+    label = _flagship(results)
     rows = []
     for dataset in results.datasets:
         own = on_dataset(results, dataset).get(label)
@@ -204,38 +190,51 @@ def _sets(results: Results) -> str:
     return _markdown(["", "Bits taken", "NMSE", "Bound", "Classes kept", "Model, MB"], rows)
 
 
-def _systems(study: Study) -> str:
-    """Every system: probes and their ranks, and the error as a multiple of the naive model's."""
-    rows = [
-        [m.label if m.fitted else f"*{m.label}*", number(study.mean(_SVM, m.label), 3),
-         number(study.rank(_SVM, m.label), 1), number(study.mean(_NEIGHBOURS, m.label), 3),
-         number(study.ratio(_ERROR, m.label), 2)]
-        for m in study.results.models
+def _flagship(results: Results) -> str:
+    """What the default is called where it is asked for the bits that are shown."""
+    (label,) = (
+        m.label for m in results.models if m.method == DEFAULT and m.settings[BITS] == SHOWN
+    )
+    return label
+
+
+def _models(study: Study) -> str:
+    """Every model over all data sets: what it costs, what it loses, what it keeps."""
+    numbers = _everywhere(study.results)
+    rows = []
+    for model in study.results.models:
+        own = numbers.get(model.label, {})
+        rows.append([
+            model.label if model.fitted else f"*{model.label}*",
+            f"{own['bits']:.0f}" if own.get("bits", 0) > 0 else "–",
+            *(number(own.get(name, math.nan), 3) for name in ("nmse", "over_bound", "kernels")),
+            *(number(study.mean(measure, model.label), 3) for measure in (_SVM, _NEIGHBOURS)),
+        ])  # fmt: skip
+    names = ["Bits", "NMSE", "over bound", "Decoded, MiniROCKET", "Linear SVM", "5-NN"]
+    return _markdown(["Model", *names], rows)
+
+
+def _published(study: Study, frontier: Results, anchors: list[dict[str, str]]) -> str:
+    """MiniROCKET on decoded series beside published numbers, data set by data set."""
+    found = {
+        (row["dataset"], row["source"], row["model"].split(",")[0]): float(row["value"])
+        for row in anchors
+        if row["metric"] in ("svm_accuracy", "accuracy")
+    }
+    sources = [
+        ("follow-up", "VQ-VAE"), ("follow-up", "BT-VQVAE"), ("bake-off", "MiniROCKET"),
+        ("unsupervised", "TS2Vec"), ("bake-off", "HC2"),
     ]  # fmt: skip
-    return _markdown(["Model", "Linear SVM", "its rank", "5-NN", "Error, × VQ-VAE's"], rows)
-
-
-def _published(study: Study, anchors: list[dict[str, str]]) -> str:
-    """Linear SVM on averaged codes beside published numbers, data set by data set."""
-
-    def anchor(dataset: str, source: str, model: str) -> str:
-        found = {
-            (row["dataset"], row["source"], row["model"].split(",")[0]): row["value"]
-            for row in anchors
-            if row["metric"] in ("svm_accuracy", "accuracy")
-        }
-        return f"{float(found[dataset, source, model]):.3f}"
-
-    readout = "svm_accuracy@mean"
+    flagship = _flagship(frontier)
     rows = [
-        [dataset, study.value(readout, "VQ-VAE", dataset),
-         study.value(readout, "BT-VQVAE γ=1", dataset),
-         anchor(dataset, "follow-up", "VQ-VAE"), anchor(dataset, "follow-up", "BT-VQVAE"),
-         anchor(dataset, "unsupervised", "TS2Vec"), anchor(dataset, "bake-off", "HC2")]
+        [dataset, *(study.value("kernels", model, dataset) for model in ("VQ-VAE", "BT-VQVAE")),
+         number(frontier.mean(dataset, flagship, "kernels"), 3),
+         *(f"{found[dataset, *source]:.3f}" for source in sources)]
         for dataset in study.results.datasets
     ]  # fmt: skip
-    names = ["VQ-VAE, here", "BT-VQVAE γ=1, here", "VQ-VAE, authors", "BT-VQVAE, authors"]
-    return _markdown(["", *names, "TS2Vec", "HIVE-COTE 2"], rows)
+    ours = ["VQ-VAE", "BT-VQVAE", f"Mixture, {SHOWN} bits"]
+    theirs = ["VQ-VAE, authors", "BT-VQVAE, authors", "MiniROCKET", "TS2Vec", "HIVE-COTE 2"]
+    return _markdown(["", *ours, *theirs], rows)
 
 
 def _minute(rows: list[Row]) -> str:

@@ -19,6 +19,8 @@ from twincode.upgrade import upgrade_result
 
 LOSSES = "barlow_twins, vicreg, vibcreg, simclr, moco, byol"
 
+ROOT = Path(__file__).parents[1]
+
 
 def test_no_setting_hides_an_option_of_the_command_line():
     declared = {"out", "recipe", "device", "data_dir", "missing", "lengths", "datasets", "seeds"}
@@ -61,7 +63,10 @@ def holds(written, kept):
 def test_every_kept_configuration_is_read_and_written_alike():
     kept = [
         upgrade_result(json.loads(line))["config"]
-        for path in (Path(__file__).parents[1] / "results").glob("*/runs.jsonl")
+        for path in (
+            *(ROOT / "results").glob("*/runs.jsonl"),
+            ROOT / "tests" / "report" / "format_one" / "runs.jsonl",
+        )
         for line in path.read_text().splitlines()
     ]
     assert kept

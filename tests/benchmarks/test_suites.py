@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import benchmarks.__main__ as suite
-from benchmarks import accelerator, figures
+from benchmarks import accelerator, accuracy, figures, training
 from benchmarks.accelerator import Size, launches, sharing
 from benchmarks.cases import all_cases, our_step, our_task
 from benchmarks.encoding import agreements
@@ -110,3 +110,26 @@ def test_a_step_can_be_made_and_taken():
 
 def test_the_page_is_what_the_stored_files_make():
     assert (ROOT / "docs" / "speed.md").read_text(encoding="utf-8") == figures.page()
+
+
+def test_time_to_quality_is_measured_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "TIMED", 1)
+    out = tmp_path / "training.csv"
+    asked = ["training", "ItalyPowerDemand", "--recipes", "vqvae,pca-pq", "--minutes", "0.001"]
+    monkeypatch.setattr(sys, "argv", [*asked, "--out", str(out)])
+    training.main()
+    first = training.read(out)
+    assert [(row.recipe, row.minutes) for row in first] == [("vqvae", "0.001"), ("pca-pq", "")]
+    assert first[0].steps >= 1
+    assert 0 < first[1].nmse < first[0].nmse
+    training.main()
+    assert training.read(out) == first
+
+
+def test_accuracy_from_codes_is_that_of_what_was_chosen_on_train():
+    row = accuracy.measure("ItalyPowerDemand", 3.0, 0)
+    assert row.chosen == max(
+        ("kernels", "machine"), key=lambda name: getattr(row, f"{name}_on_train")
+    )
+    assert row.accuracy > 0.9
+    assert row.nmse < 0.05

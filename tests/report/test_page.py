@@ -14,8 +14,6 @@ from twincode.errors import TwincodeError
 from twincode.report import load_results, summary_table, write_figures, write_report
 from twincode.report.pages import provenance
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
@@ -124,16 +122,14 @@ def test_kept_records_give_the_same_final_numbers(study, tmp_path):
     assert load_results(tmp_path).final == load_results(study).final
 
 
-@pytest.mark.parametrize("name", ["study", "systems"])
-def test_studies_of_format_one_read_and_report(name, tmp_path):
+def test_a_study_of_format_one_reads_and_reports(tmp_path):
     for file in ("study.json", "runs.jsonl"):
-        shutil.copy(ROOT / "results" / name / file, tmp_path / file)
+        shutil.copy(Path(__file__).parent / "format_one" / file, tmp_path / file)
     page = write_report(tmp_path).read_text()
     labels = [model.label for model in load_results(tmp_path).models]
     assert labels[0] == "VQ-VAE"
-    assert ("BT-VQVAE γ=0.5" in labels) is (name == "study")
-    assert len(labels) == {"study": 7, "systems": 15}[name]
-    assert "ranks" in stored(page)["figures"]
+    assert len(labels) == 15
+    assert all(label in page for label in labels)
 
 
 def test_a_single_run_has_a_page(study):

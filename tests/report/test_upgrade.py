@@ -8,17 +8,8 @@ import pytest
 from twincode.errors import TwincodeError
 from twincode.upgrade import upgrade_config, upgrade_result, upgrade_study
 
-ROOT = Path(__file__).parents[2]
-KEPT = {
-    name: [
-        json.loads(line)
-        for line in (ROOT / "results" / name / "runs.jsonl")
-        .read_text(encoding="utf-8")
-        .splitlines()
-    ]
-    for name in ("study", "systems")
-}
-RECORDS = [record for records in KEPT.values() for record in records]
+KEPT = Path(__file__).parent / "format_one"
+RECORDS = [json.loads(line) for line in (KEPT / "runs.jsonl").read_text().splitlines()]
 
 
 def of(recipe):
@@ -83,7 +74,7 @@ def test_parts_that_are_idle_are_left_out():
 
 
 def test_a_budget_of_steps_makes_one_model_of_runs_of_different_epochs():
-    runs = [record for record in KEPT["study"] if record["recipe"] == "vqvae"]
+    runs = [record for record in RECORDS if record["recipe"] == "vqvae"]
     assert len({record["config"]["training"]["epochs"] for record in runs}) > 1
     trainings = {
         json.dumps({**upgrade_result(record, 200)["config"]["training"], "seed": 0})
@@ -108,7 +99,7 @@ def test_metrics_come_in_order_with_titles_and_directions():
 
 
 def test_a_study_of_format_one_keeps_its_names_and_runs():
-    stored = json.loads((ROOT / "results" / "study" / "study.json").read_text())
+    stored = json.loads((KEPT / "study.json").read_text())
     found = upgrade_study(stored)
     assert (found["format"], found["axes"], found["runs"]) == (2, {}, stored["runs"])
     assert upgrade_study(found) == found
