@@ -128,7 +128,7 @@ def test_what_is_kept_is_never_worse_than_the_start_on_held_out_series(rate):
     x = task.split.x_train
     errors = [reconstruction_errors(task.tokenizer, x[held])["reconstruction_time"]]
     errors += [train_epoch(task, epoch)["held_out"] for epoch in (1, 2, 3)]
-    kept = task.best.tokenizer
+    kept = task.best.learner
     found = reconstruction_errors(kept, x[held])["reconstruction_time"]
     assert found == pytest.approx(min(errors), rel=1e-6)
     generator = stream(0, "codebook")
