@@ -203,6 +203,17 @@ def test_a_masked_token_and_later_grids_are_not_seen():
     assert torch.equal(first, found.log_probabilities(tokens, own, y)[:, :6])
 
 
+@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("grids", [TWO, ROW])
+def test_no_two_codebooks_share_an_embedding(kind, grids):
+    network, tokens = made(kind, grids).network, tokens_of(grids, 200)
+    order = made(kind, grids).order if kind == "autoregressive" else torch.arange(len(tokens[0]))
+    content, book = network.content(tokens[:, order]), grids.places().book[order]
+    seen = [set(content[:, book == each].flatten().tolist()) for each in book.unique()]
+    assert [len(each) for each in seen] == list(grids.layout.codebook_sizes)
+    assert sorted(set.union(*seen)) == list(range(network.mask))
+
+
 @pytest.mark.parametrize("order", ["time", "frequency"])
 @pytest.mark.parametrize("grids", [TWO, ROW])
 def test_later_tokens_are_not_seen(grids, order):
