@@ -13,7 +13,8 @@ from twincode.report.metrics import Measure
 from twincode.report.models import Model
 
 INK, SOFT, PALE, BLUE = "#1f2430", "#5b616d", "#b4bac6", "#0072b2"
-PANEL = 270  # pixels: the least width of one panel of several
+# Pixels: a figure's width, the least one of a panel of several, a legend's letters and symbols.
+WIDTH, PANEL, LETTER, SYMBOL = 560, 270, 6.6, 24
 TABLE = alt.NamedData(name="{data}")  # of the figure, whichever that is
 FREE = alt.Scale(zero=False)
 CONFIG: dict[str, Any] = {
@@ -27,7 +28,7 @@ CONFIG: dict[str, Any] = {
     },
     "legend": {
         "orient": "bottom", "columns": 3, "title": None, "labelLimit": 260, "symbolSize": 70,
-        "symbolOpacity": 1, "labelFontSize": 12, "labelColor": INK,
+        "symbolOpacity": 1, "labelFontSize": 12, "labelColor": INK, "columnPadding": 32,
     },
     "header": {"labelFontSize": 12, "labelFontWeight": 600, "labelColor": INK, "title": None,
                "labelLimit": 300, "labelAnchor": "start"},
@@ -48,7 +49,7 @@ def named(channel: type[Any], field: str, values: Mapping[str, str], legend: boo
 
 def wide(height: int, *layers: alt.Chart) -> dict[str, Any]:
     """Layers over each other as wide as the page."""
-    return _plain(alt.layer(*layers).properties(width=560, height=height))
+    return _plain(alt.layer(*layers).properties(width=WIDTH, height=height))
 
 
 def panels(names: Sequence[str], height: int, *layers: alt.Chart, **scales: Any) -> dict[str, Any]:
@@ -92,7 +93,15 @@ def whole(figure: Figure, choice: Mapping[str, str] | None = None) -> dict[str, 
     """A figure's specification with its data and its look: all that Vega-Lite needs."""
     columns = {str(n): [_short(v) for v in figure.data[n].tolist()] for n in figure.data}
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return {**figure.filled(choice), "datasets": {figure.name: rows}, "config": CONFIG}
+    legend = {**CONFIG["legend"], "columns": _legend_columns(figure.data)}
+    config = {**CONFIG, "legend": legend}
+    return {**figure.filled(choice), "datasets": {figure.name: rows}, "config": config}
+
+
+def _legend_columns(data: pd.DataFrame) -> int:
+    """As many as the longest name of a model leaves room for, at most three."""
+    longest = data["model"].astype(str).str.len().max() if "model" in data else 0
+    return int(min(3, max(1, WIDTH // (LETTER * longest + SYMBOL))))
 
 
 def _plain(chart: Any) -> dict[str, Any]:
