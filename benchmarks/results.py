@@ -30,7 +30,6 @@ from twincode.report.tables import paired_frame, summary_table
 
 ROOT = Path(__file__).parents[1]
 STUDY, FRONTIER, SHOWN = "study", "frontier", 200
-BUDGETS_OF = "ECG5000"  # the data set whose times to quality were measured at several budgets
 ANCHORS = "anchors.csv"
 _QUOTED = re.compile(r"([^\s(|*]*)<!--: ([^>]*?)-->")
 _TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -119,7 +118,7 @@ def frontier_page(text: str, stored: Path) -> str:
 def training_page(text: str, stored: Path) -> str:
     """The page ``text`` with its tables as the times to quality in ``stored`` have them."""
     rows = read(stored / "benchmarks" / "training.csv")
-    tables = {"minute": lambda: _minute(rows), "budgets": lambda: _budgets(rows)}
+    tables = {"minute": lambda: _minute(rows)}
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
 
 
@@ -247,17 +246,6 @@ def _minute(rows: list[Row]) -> str:
     names = list(dict.fromkeys(row.recipe for row in rows if row.minutes in ("1", "")))
     lines = [[name, *(own.get(each, "–") for each in names)] for name, own in cells.items()]
     return _markdown(["", *(f"`{name}`" for name in names)], lines)
-
-
-def _budgets(rows: list[Row]) -> str:
-    """Networks by budget, on the data set that was run at several."""
-    budgets = [row for row in rows if row.minutes and row.dataset == BUDGETS_OF]
-    minutes = sorted({row.minutes for row in budgets}, key=float)
-    lines = []
-    for name in dict.fromkeys(row.recipe for row in budgets):
-        own = {row.minutes: number(row.nmse, 4) for row in budgets if row.recipe == name}
-        lines.append([f"`{name}`", *(own.get(each, "–") for each in minutes)])
-    return _markdown([BUDGETS_OF, *(f"{each} min" for each in minutes)], lines)
 
 
 def _markdown(columns: list[str], rows: list[list[str]]) -> str:
