@@ -23,6 +23,7 @@ from sklearn.svm import SVC
 
 from benchmarks.tables import RESULTS, write_table
 from twincode.data import load_dataset
+from twincode.evaluate.rate import nmse
 from twincode.recipes import DEFAULT, recipe
 from twincode.train import fit
 
@@ -58,7 +59,6 @@ def measure(name: str, bits_per_step: float, seed: int) -> Row:
     codes = [model.encode(part) for part in (data.X_train, data.X_test)]
     train, test = (model.decode(part) for part in codes)
     spent = float(model.tokenizer.bits_of(torch.from_numpy(codes[1])).mean())
-    error = np.square(test - data.X_test, dtype=np.float64).mean() / data.X_test.var()
     some = np.random.default_rng(seed).permutation(len(train))[:CHOSEN_ON]
     folds = KFold(FOLDS, shuffle=True, random_state=seed)
     kernels: ClassifierMixin = MiniRocketClassifier(random_state=seed)
@@ -75,7 +75,7 @@ def measure(name: str, bits_per_step: float, seed: int) -> Row:
     best = {"kernels": kernels, "machine": machine}[chosen].fit(train, labels)
     accuracy = float(best.score(test, data.y_test))
     return Row(
-        name, seed, spent, spent / (data.length * data.channels), float(error),
+        name, seed, spent, spent / (data.length * data.channels), nmse(data.X_test, test),
         on_train["kernels"], on_train["machine"], chosen, accuracy, time.process_time() - began,
     )  # fmt: skip
 

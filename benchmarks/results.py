@@ -18,12 +18,12 @@ from benchmarks.training import Row, read
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_text, write_whole
 from twincode.recipes import DEFAULT
-from twincode.report.compare import Difference, comparable, differences, ranking
+from twincode.report.compare import Difference, comparable, differences
 from twincode.report.figures.frontier import accuracy_against_bits, error_against_bits
 from twincode.report.figures.trade_off import relative_trade_off
 from twincode.report.frontier import Numbers, on_dataset, over_all, rates
-from twincode.report.metrics import decimals_for, number, p_text, signed
-from twincode.report.models import BITS, NAIVE
+from twincode.report.metrics import decimals_for, number, signed
+from twincode.report.models import BITS
 from twincode.report.page import drawn
 from twincode.report.runs import Results, load_results
 from twincode.report.tables import paired_frame, summary_table
@@ -42,7 +42,6 @@ class Study:
     def __init__(self, folder: Path) -> None:
         self.results = load_results(folder)
         self.differences = differences(self.results)
-        self.naive = next(m.label for m in self.results.models if m.method == NAIVE)
 
     def quote(self, words: str) -> str:
         """The text for ``word | measure | model | ...``; raises TwincodeError for another word."""
@@ -50,14 +49,8 @@ class Study:
         kinds: Mapping[str, Callable[..., str]] = {
             "runs": lambda: str(len(self.results.runs)),
             "mean": lambda *of: number(self.mean(*of), 3),
-            "rank": lambda *of: number(self.rank(*of), 1),
-            "value": self.value,
             "gain": lambda *of: signed(self.pair(*of).mean, 3),
             "factor": lambda *of: number(self.factor(*of), 2),
-            "p": lambda *of: p_text(self.pair(*of).holm).replace(" ", ""),
-            "raw p": lambda *of: p_text(self.pair(*of).p).replace(" ", ""),
-            "higher": lambda *of: str(self.pair(*of).higher),
-            "lower": lambda *of: str(self.pair(*of).lower),
         }
         if kind not in kinds:
             raise unknown_name("kind of number", kind, kinds)
@@ -72,11 +65,6 @@ class Study:
         """The geometric mean of a number as a multiple of another model's."""
         table = comparable(self.results, self.results.measures[measure])
         return math.exp(fmean(map(math.log, table[model] / table[base])))
-
-    def rank(self, measure: str, model: str) -> float:
-        """The average rank over data sets."""
-        found = ranking(self.results, self.results.measures[measure])
-        return found.ranks.get(model, math.nan) if found else math.nan
 
     def value(self, measure: str, model: str, dataset: str) -> str:
         """A mean over seeds on one data set."""

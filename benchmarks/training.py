@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from benchmarks.tables import RESULTS
 from twincode.config import Config
 from twincode.data import Dataset, load_dataset
+from twincode.evaluate.rate import nmse
 from twincode.files import write_text
-from twincode.model import Model
 from twincode.recipes import is_closed_form, recipe
 from twincode.train import fit
 from twincode.train.loop import train_epoch
@@ -52,12 +52,6 @@ class Row(NamedTuple):
     def key(self) -> tuple[str, str, str, int]:
         """What is measured once."""
         return self.dataset, self.recipe, self.minutes, self.seed
-
-
-def nmse(model: Model, X: NDArray[np.float32]) -> float:
-    """Mean squared error in time over the variance of X (n, C, L)."""
-    error = np.square(model.reconstruct(X) - X, dtype=np.float64)
-    return float(error.mean() / X.var(dtype=np.float64))
 
 
 def parts(name: str, held_out: bool) -> tuple[Dataset, NDArray[np.float32]]:
@@ -97,7 +91,14 @@ def rows(
         model = fit(config, data, device="cpu")
         spent = time.process_time() - began
         yield Row(
-            name, recipe_name, budget, seed, config.training.steps, spent, nmse(model, X), commit()
+            name,
+            recipe_name,
+            budget,
+            seed,
+            config.training.steps,
+            spent,
+            nmse(X, model.reconstruct(X)),
+            commit(),
         )
 
 
