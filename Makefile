@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format lint types bench bench-gpu bench-memory bench-systems results clean
+.PHONY: demo test check docs wheel format lint types bench bench-gpu bench-memory bench-systems results clean
 
 demo: $(READY)
 	$(BIN)/twincode study run --datasets GunPoint,ItalyPowerDemand \
@@ -15,6 +15,12 @@ test: $(READY)
 	$(BIN)/python -m pytest -n 2
 
 check: lint types test
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/build
+
+wheel: $(READY)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -43,7 +49,11 @@ results: $(READY)
 	$(BIN)/python -m benchmarks.results
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist docs/build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

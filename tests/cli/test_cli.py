@@ -4,7 +4,7 @@ import re
 import shlex
 import sys
 from dataclasses import fields
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,11 @@ def test_the_help_names_every_recipe(twincode):
 def test_the_program_is_installed_under_its_name():
     (program,) = entry_points(group="console_scripts", name="twincode")
     assert program.load().__module__ == "twincode.cli.app"
+
+
+def test_the_program_says_its_version(twincode):
+    said = twincode("--version")
+    assert said.out.strip() == f"twincode {version('twincode')}"
 
 
 def test_datasets_are_listed_by_where_they_are(twincode, tmp_path):

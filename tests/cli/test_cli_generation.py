@@ -112,6 +112,33 @@ def test_surprise_has_a_line_a_step(both, tmp_path, twincode):
     assert frame["step"].tolist() == list(range(66)) * 2
 
 
+def test_ids_and_labels_stay_beside_what_is_made_of_series(both, tmp_path, twincode):
+    frame = pd.DataFrame(make_waves().X_test[:2, 0]).add_prefix("t")
+    frame.insert(0, "pump", ["north", "south"])
+    frame.insert(1, "state", ["idle", "leak"])
+    frame.loc[1, "t5"] = np.nan
+    frame.to_csv(tmp_path / "pumps.csv", index=False)
+    words = ("--id-column", "pump", "--label-column", "state")
+    out = tmp_path / "out.csv"
+    for draws, known in ((1, ["pump", "state"]), (2, ["pump", "state", "draw"])):
+        answer = twincode(
+            "impute", both, tmp_path / "pumps.csv", "-o", out, *words, "--draws", draws
+        )
+        assert answer.status == 0, answer.err
+        filled = pd.read_csv(out)
+        assert filled.columns[: len(known) + 1].tolist() == [*known, "t0"]
+        assert filled["pump"].tolist() == ["north"] * draws + ["south"] * draws
+    gaps = ("--missing", "interpolate")
+    answer = twincode("surprise", both, tmp_path / "pumps.csv", "-o", out, *words, *gaps)
+    assert answer.status == 0, answer.err
+    told = pd.read_csv(out)
+    assert told.columns[:4].tolist() == ["pump", "state", "step", "surprise"]
+    assert told["pump"].tolist() == ["north"] * 33 + ["south"] * 33
+    answer = twincode("impute", both, tmp_path / "pumps.csv", "-o", out)
+    assert answer.status == 1
+    assert "--id-column" in answer.err
+
+
 def test_without_a_prior_there_is_one_line(trained, tmp_path, twincode):
     answer = twincode("sample", trained, "-o", tmp_path / "x.csv")
     assert answer.status == 1

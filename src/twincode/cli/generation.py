@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twincode.cli.command import command
-from twincode.cli.options import Device, Gaps, RunFolder, SeriesFile, Source, typed_command
+from twincode.cli.options import Device, Form, Gaps, RunFolder, SeriesFile, Source, typed_command
 from twincode.cli.settings import describe_prior_settings, describe_sampling, parse_settings
 from twincode.errors import TwincodeError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
-    from twincode.data import Dataset
+    from twincode.data import Columns, Dataset
     from twincode.evaluate.generation import Score
     from twincode.model import Model
 
@@ -31,6 +32,7 @@ def prior(
     context: typer.Context,
     folder: RunFolder,
     source: Source,
+    form: Form,
     kind: Annotated[str, typer.Option(help="masked, autoregressive or independent.")] = "masked",
     name: PriorName = "prior",
     dataset: Annotated[
@@ -52,7 +54,7 @@ def prior(
 
     settings = build(kind, **parse_settings(context.args))
     model = load_bare_model(folder, device)
-    data = own_data(model, source, dataset)
+    data = own_data(model, source, dataset, form.columns)
     title = f"{data.name}  {kind} prior"
     with RunProgress(title) as progress:
         fit_prior(settings, model, data, folder / name, progress.watch, typed_command())
@@ -98,6 +100,7 @@ def impute(
     folder: RunFolder,
     file: SeriesFile,
     out: Output,
+    form: Form,
     draws: Annotated[int, typer.Option(help="How many times each gap is filled.")] = 1,
     labels: Labels = "none",
     seed: Seed = 0,
@@ -111,22 +114,19 @@ def impute(
     With several draws each is a row; columns say which series and which draw it is.
     """
     import numpy as np
-    import pyarrow as pa
 
     from twincode.cli.output import check_suffix, step_columns, write_rows
     from twincode.model import load_model
 
     check_suffix(out)
     model = load_model(folder, device, prior)
-    series = _with_gaps(file, model)
+    series, beside = _with_gaps(file, form, model)
     filled = model.impute(series, draws, seed, labels, **parse_settings(context.args))
     n, columns = len(series), step_columns(*series.shape[1:])
     rows = filled.swapaxes(0, 1).reshape(n * draws, *series.shape[1:])
-    which = {
-        "series": np.repeat(np.arange(n), draws),
-        "draw": np.tile(np.arange(draws), n),
-    }
-    write_rows(out, rows, columns, pa.table(which if draws > 1 else {}))
+    if draws > 1:
+        beside = _beside_each(beside, n, draws, {"draw": np.tile(np.arange(draws), n)})
+    write_rows(out, rows, columns, beside)
     typer.echo(f"written: {out} ({n} series, {draws} {'draw' if draws == 1 else 'draws'} each)")
 
 
@@ -136,6 +136,7 @@ def surprise(
     file: SeriesFile,
     out: Output,
     gaps: Gaps,
+    form: Form,
     labels: Labels = "none",
     prior: PriorName = "prior",
     device: Device = "cpu",
@@ -147,32 +148,35 @@ def surprise(
     Series may be longer than those of train.
     """
     import numpy as np
-    import pyarrow as pa
 
     from twincode.cli.output import check_suffix, write_rows
-    from twincode.data import apply_policy, read_series
+    from twincode.data import apply_policy
+    from twincode.data.files import read_rows
     from twincode.model import load_model
 
     check_suffix(out)
     model = load_model(folder, device, prior)
-    series = apply_policy(read_series(file)[0], gaps.policy)
+    given = read_rows(file, form.columns)
+    series = apply_policy(given.series, gaps.policy)
     found = model.surprise(series, labels)
     n, H, T = found.shape
     rows = found.swapaxes(1, 2).reshape(n * T, H)
-    which = {
-        "series": np.repeat(np.arange(n), T),
-        "step": np.tile(np.arange(T), n),
-        "surprise": rows.sum(1),
-    }
-    write_rows(out, rows, [f"row{h}" for h in range(H)], pa.table(which))
+    which = {"step": np.tile(np.arange(T), n), "surprise": rows.sum(1)}
+    columns = [f"row{h}" for h in range(H)]
+    write_rows(out, rows, columns, _beside_each(given.beside, n, T, which))
     typer.echo(f"written: {out} ({n} series, mean {found.sum(1).mean():.4g} bits)")
 
 
-def own_data(model: "Model", source: Source, dataset: str | None = None) -> "Dataset":
+def own_data(
+    model: "Model",
+    source: Source,
+    dataset: str | None = None,
+    columns: "Columns | None" = None,
+) -> "Dataset":
     """The data a model was trained on, if they can be found and are the same."""
     remedy = "give a name or a path with --dataset"
     try:
-        data = source.load(dataset or model.source.name)
+        data = source.load(dataset or model.source.name, columns)
     except TwincodeError as error:
         raise TwincodeError(f"cannot find the model's own data; {remedy}: {error}") from error
     if data.checksum != model.source.checksum:
@@ -194,20 +198,34 @@ def judge_generation(model: "Model", data: "Dataset", options: dict[str, str]) -
     return model.evaluate_generation(data, GenerationSettings().replace(**own), **sampling)
 
 
-def _with_gaps(file: Path, model: "Model") -> "NDArray[np.float64]":
-    """The series (n, C, L) of a file, shorter ones with a gap at their end."""
+def _with_gaps(file: Path, form: Form, model: "Model") -> "tuple[NDArray[np.float64], pa.Table]":
+    """The series (n, C, L) of a file, shorter ones with a gap at their end, and what is beside."""
     import numpy as np
 
-    from twincode.data import read_series
+    from twincode.data.files import read_rows
 
-    series, _ = read_series(file)
+    rows = read_rows(file, form.columns)
     L, C = model.tokenizer.length, model.tokenizer.channels
-    for i, each in enumerate(series, 1):
+    for i, each in enumerate(rows.series, 1):
         if each.shape[0] != C or each.shape[1] > L:
             raise TwincodeError(
                 f"series {i} of {file} has {each.shape[0]} channels and {each.shape[1]} steps; "
                 f"this model was made for {C} and at most {L}"
             )
-    return np.stack(
-        [np.pad(s, ((0, 0), (0, L - s.shape[1])), constant_values=np.nan) for s in series]
+    series = np.stack(
+        [np.pad(s, ((0, 0), (0, L - s.shape[1])), constant_values=np.nan) for s in rows.series]
     )
+    return series, rows.beside
+
+
+def _beside_each(beside: "pa.Table", n: int, times: int, which: "dict[str, NDArray]") -> "pa.Table":
+    """Beside each of ``times`` rows a series: what the file says, else a number, and ``which``."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not beside.column_names:
+        beside = pa.table({"series": np.arange(n)})
+    repeated = beside.take(pa.array(np.repeat(np.arange(n), times)))
+    for name, values in which.items():
+        repeated = repeated.append_column(name, pa.array(values))
+    return repeated
