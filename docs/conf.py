@@ -13,4 +13,4 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_execution_in_temp = True
-autodoc_typehints = "description"
+autodoc_typehints = "none"

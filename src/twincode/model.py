@@ -307,7 +307,7 @@ class Model:
 
     @property
     def checksum(self) -> str:
-        """A hash of all that a model is: two of one checksum make the same codes."""
+        """A hash of all that a model is; two of one checksum make the same codes."""
         description, tensors = self.pack()
         return hashlib.sha256(description.encode() + tensors).hexdigest()
 
