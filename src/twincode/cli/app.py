@@ -285,6 +285,22 @@ def reconstruct(
 
 
 @command(app)
+def export(
+    folder: RunFolder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the graphs.")],
+) -> None:
+    """Write a model as ONNX graphs: an encoder, a decoder, and a description of both.
+
+    Example: [bold]twincode export run -o graphs[/bold]
+    """
+    from twincode.export import DECODER, DESCRIPTION, ENCODER, export_onnx
+    from twincode.model import load_bare_model
+
+    export_onnx(load_bare_model(folder), out)
+    typer.echo(f"written: {out} ({ENCODER}, {DECODER}, {DESCRIPTION})")
+
+
+@command(app)
 def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
     """Make the page and the tables again from the stored results alone.
 
