@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twincode.data import Columns, Dataset, Policy, list_datasets, load_dataset, read_series
     from twincode.errors import TwincodeError
     from twincode.estimators import TwinCode
+    from twincode.explorer import explore
     from twincode.model import Model, load_model
     from twincode.priors import prior
     from twincode.recipes import recipe
@@ -38,6 +39,7 @@ _HOMES = {
     "Study": "twincode.study",
     "TwinCode": "twincode.estimators",
     "TwincodeError": "twincode.errors",
+    "explore": "twincode.explorer",
     "fit": "twincode.train",
     "fit_prior": "twincode.train",
     "list_datasets": "twincode.data",
@@ -59,6 +61,7 @@ __all__ = [
     "Study",
     "TwinCode",
     "TwincodeError",
+    "explore",
     "fit",
     "fit_prior",
     "list_datasets",

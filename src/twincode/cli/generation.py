@@ -168,9 +168,13 @@ def surprise(
     typer.echo(f"written: {out} ({n} series, mean {found.sum(1).mean():.4g} bits)")
 
 
-def own_data(model: "Model", source: Source, dataset: str | None = None) -> "Dataset":
+def own_data(
+    model: "Model",
+    source: Source,
+    dataset: str | None = None,
+    remedy: str = "give a name or a path with --dataset",
+) -> "Dataset":
     """The data a model was trained on, if they can be found and are the same."""
-    remedy = "give a name or a path with --dataset"
     try:
         data = source.load(dataset or model.source.name)
     except TwincodeError as error:

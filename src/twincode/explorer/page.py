@@ -1,0 +1,167 @@
+"""One self-contained page of what a model's codes do: template, script and packed arrays."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from numpy.typing import ArrayLike, NDArray
+
+from twincode.data import Dataset
+from twincode.errors import TwincodeError
+from twincode.explorer import exploration
+from twincode.explorer.exploration import Exploration, RowCodes, look_into
+from twincode.files import write_text
+from twincode.model import Model
+from twincode.recipes import title
+
+POINTS = 300  # of a series, at most, that are drawn
+# What NaN is among packed numbers, and the largest of them.
+_NOTHING, _LARGEST = -32768, 32767
+
+Packed = dict[str, Any]
+
+
+def explore(model: Model, data: Dataset | ArrayLike, path: str | Path) -> Path:
+    """Write a page of what each code of ``model`` does in ``data``, one file that needs no network.
+
+    ``data`` is a data set, or series (n, L) or (n, C, L) without labels. Codes are counted over all
+    series, and those that tell classes apart are ranked on train. Returns the path. Raises
+    TwincodeError for a model without codes and for series that do not fit it.
+    """
+    dataset = data if isinstance(data, Dataset) else Dataset.from_arrays(data)
+    if not model.tokenizer.layout.grids:
+        name = model.config.recipe or "this model"
+        raise TwincodeError(f"{name} is continuous: it has features but no codes to explore")
+    path = Path(path)
+    write_text(path, render(model, dataset, look_into(model, dataset)))
+    return path
+
+
+def render(model: Model, dataset: Dataset, found: Exploration) -> str:
+    """The page as text."""
+    here = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader([here, here.parent / "report"]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("explorer.html.jinja").render(
+        name=f"{title(model.config)} on {dataset.name}",
+        style=(here / "explorer.css").read_text(encoding="utf-8"),
+        script=(here / "explorer.js").read_text(encoding="utf-8"),
+        stored=contents(model, dataset, found),
+    )
+
+
+def contents(model: Model, dataset: Dataset, found: Exploration) -> dict[str, Any]:
+    """What the page holds, ready for JSON; arrays are packed."""
+    C, L = model.tokenizer.channels, model.tokenizer.length
+    channels, thin = min(C, exploration.CHANNELS), -(-L // POINTS)
+    series = found.sample.series[:, :channels, ::thin]
+    return {
+        "classes": list(found.classes),
+        "train": len(dataset.X_train),
+        "test": len(dataset.X_test),
+        "train_sizes": found.train_sizes.tolist(),
+        "test_sizes": found.test_sizes.tolist(),
+        "channels": channels,
+        "channels_in_all": C,
+        "length": L,
+        "thin": thin,
+        "width": model.tokenizer.layout.width,
+        "height": model.tokenizer.grid[0],
+        "rows_in_all": found.rows_in_all,
+        "codes_a_row": exploration.CODES,
+        "places": exploration.PLACES,
+        "decodes": model.tokenizer.has_decoder,
+        "rows": [_row(row, model, found, channels, thin) for row in found.rows],
+        "ngrams": [gram._asdict() for gram in found.ngrams],
+        "tried": found.tried,
+        "series": packed(series, axis=1),
+        "chosen": packed(found.sample.chosen),
+        "labels": packed(found.sample_labels),
+    }
+
+
+def _row(
+    own: RowCodes, model: Model, found: Exploration, channels: int, thin: int
+) -> dict[str, Any]:
+    row, codes = own.row, own.row.of(found.sample.codes, model.tokenizer.layout)
+    difference = None if own.difference is None else own.difference[:, :channels, ::thin]
+    return {
+        "name": row.name,
+        "placed": row.placed,
+        "edges": row.edges.tolist(),
+        "before": row.before,
+        "offset": row.offset,
+        "codebook_size": row.codebook_size,
+        "used": own.used,
+        "shown": packed(codes),
+        **{
+            name: packed(getattr(own, name))
+            for name in (
+                *("codes", "others", "occurrences", "along", "train", "test"),
+                *("chi2", "lift", "residuals", "places", "examples"),
+            )
+        },
+        "difference": None if difference is None else packed(difference, axis=0),
+    }
+
+
+def packed(array: NDArray, axis: int | None = None) -> Packed:
+    """An array as JSON can hold it: ``type``, ``shape`` and little-endian bytes in base64.
+
+    Whole numbers take the smallest type that holds them, others float32. Along an ``axis`` numbers
+    are instead whole ones of 16 bits, with a ``scale`` and a ``shift`` for each of its places:
+    a value is scale * number + shift, and the lowest number stands for NaN.
+    """
+    if axis is not None:
+        numbers, scale, shift = _in_16_bits(np.moveaxis(array, axis, 0))
+        moved = np.moveaxis(numbers, 0, axis)
+        return {**_bytes(moved), "axis": axis, "scale": scale, "shift": shift}
+    if array.dtype.kind == "f":
+        return _bytes(array.astype(np.float32))
+    least, most = (int(each) for each in (array.min(), array.max())) if array.size else (0, 0)
+    kind = np.result_type(np.min_scalar_type(least), np.min_scalar_type(most))
+    return _bytes(array.astype(kind))
+
+
+def unpacked(stored: Mapping[str, Any]) -> NDArray:
+    """The inverse of ``packed``, as the page's script has it too."""
+    kind = np.dtype(stored["type"]).newbyteorder("<")
+    array = np.frombuffer(base64.b64decode(stored["data"]), kind).reshape(stored["shape"])
+    if "scale" not in stored:
+        return array
+    across = [1] * array.ndim
+    across[stored["axis"]] = -1
+    scale, shift = (np.array(stored[name]).reshape(across) for name in ("scale", "shift"))
+    return np.where(array == _NOTHING, np.nan, array * scale + shift)
+
+
+def _in_16_bits(array: NDArray) -> tuple[NDArray[np.int16], list[float], list[float]]:
+    """Numbers, and the scale and shift of each place along the first axis."""
+    flat = array.reshape(len(array), -1).astype(np.float64)
+    known = ~np.isnan(flat)
+    some = known.any(1)
+    low = np.where(some, np.where(known, flat, np.inf).min(1, initial=np.inf), 0)
+    high = np.where(some, np.where(known, flat, -np.inf).max(1, initial=-np.inf), 0)
+    shift = (low + high) / 2
+    scale = np.where(high > low, (high - low) / 2 / _LARGEST, 1.0)
+    with np.errstate(invalid="ignore"):
+        numbers = np.round((flat - shift[:, None]) / scale[:, None])
+    numbers = np.where(known, numbers, _NOTHING).astype(np.int16)
+    return numbers.reshape(array.shape), scale.tolist(), shift.tolist()
+
+
+def _bytes(array: NDArray) -> Packed:
+    ordered = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return {
+        "type": array.dtype.name,
+        "shape": list(array.shape),
+        "data": base64.b64encode(ordered.tobytes()).decode("ascii"),
+    }
