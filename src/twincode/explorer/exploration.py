@@ -35,7 +35,7 @@ CODES = 32  # of a row, the most used ones
 SERIES = 200
 CHANNELS = 12
 NGRAMS = 100
-PLACES = 32  # where a code is taken out, to see what difference it makes
+PLACES = 16  # where a code is taken out, to see what difference it makes
 EXAMPLES = 6
 
 

@@ -92,9 +92,16 @@ function line(values, x, y) {
 // A scale from the range of some numbers to the height of a drawing.
 function upwards(values, height, around = 3) {
   const known = values.filter((value) => !Number.isNaN(value));
-  const low = Math.min(...known), high = Math.max(...known), range = high - low || 1;
+  const low = known.reduce((a, b) => Math.min(a, b), Infinity);
+  const range = known.reduce((a, b) => Math.max(a, b), -Infinity) - low || 1;
   return (value) => height - around - ((value - low) / range) * (height - 2 * around);
 }
+
+// The least and the largest value of a channel: all series are drawn to one scale.
+const ends = (channel) => {
+  const values = series.flatMap((each) => each[channel]);
+  return [Math.min, Math.max].map((best) => values.reduce((a, b) => best(a, b)));
+};
 
 // ---- What is looked at --------------------------------------------------------------------------
 
@@ -195,7 +202,7 @@ function drawTiles() {
   const row = rowAt(state.row), H = 44, W = 96;
   const all = row.difference ? row.difference.flatMap((each) => each[state.channel]) : [0];
   const y = upwards([...all, 0], H);
-  const most = Math.max(...row.along.flat(), 1);
+  const most = Math.max(1, ...row.along.flat());
   const tiles = ordered(row).map((unit) => {
     const code = row.codes[unit], made = row.difference?.[unit][state.channel] ?? [];
     const x = (i) => (i / Math.max(1, made.length - 1)) * W;
@@ -281,16 +288,16 @@ function differenceFigure(row, unit) {
   const y = upwards([...made, 0], H - 20, 6);
   const x = (i) => left + (i / Math.max(1, made.length - 1)) * (W - left);
   const [from, to] = ownColumn(row), known = made.filter((value) => !Number.isNaN(value));
-  const ends = [Math.max(...known, 0), Math.min(...known, 0)];
+  const tips = [Math.max(...known, 0), Math.min(...known, 0)];
   const first = row.placed ? -row.before : 0, last = first + (made.length - 1) * stored.thin;
   return html("figure", {},
     svg("svg", {viewBox: `0 0 ${W} ${H}`, role: "img",
-      "aria-label": `mean difference from ${number(ends[1])} to ${number(ends[0])}`},
+      "aria-label": `mean difference from ${number(tips[1])} to ${number(tips[0])}`},
     row.placed ? svg("rect", {class: "own", x: x(from), width: x(to) - x(from), height: H - 18}) : null,
     svg("line", {class: "zero", x1: left, x2: W, y1: y(0), y2: y(0)}),
     svg("path", {class: "line made", d: line(made, x, y)}),
-    ends.filter((end) => end).map((end) =>
-      svg("text", {x: left - 6, y: y(end) + 4, "text-anchor": "end"}, number(end))),
+    tips.filter((tip) => tip).map((tip) =>
+      svg("text", {x: left - 6, y: y(tip) + 4, "text-anchor": "end"}, number(tip))),
     svg("text", {x: left, y: H}, first),
     svg("text", {x: W, y: H, "text-anchor": "end"}, last)),
     html("figcaption", {}, `Mean difference it makes, decoded with it and with code ${row.others[unit]} `
@@ -339,11 +346,11 @@ function exampleFigures(row, unit) {
   const found = row.examples[unit].filter(([s]) => s >= 0);
   return html("div", {class: "examples"}, found.map(([s, w]) => {
     const values = series[s][state.channel], W = 170, H = 60;
-    const x = (i) => (i / Math.max(1, values.length - 1)) * W;
+    const x = (i) => (i / Math.max(1, values.length - 1)) * W, y = upwards(ends(state.channel), H);
     const own = row.placed ? band(row, w, 1, W, H) : null;
     return html("figure", {}, svg("svg", {viewBox: `0 0 ${W} ${H}`, role: "img",
       "aria-label": `${caption(s)}, steps ${row.edges[w]} to ${row.edges[w + 1] - 1} marked`},
-    own, svg("path", {class: "line", d: line(values, x, upwards(values, H))})),
+    own, svg("path", {class: "line", d: line(values, x, y)})),
     html("figcaption", {}, caption(s)));
   }));
 }
@@ -384,6 +391,7 @@ function drawDetail() {
 
 function drawSeries() {
   const row = rowAt(state.row), codes = current(), W = 280, H = 80, strip = row.placed ? 18 : 0;
+  const y = upwards(ends(state.channel), H);
   const fitting = series.map((_, s) => s).filter((s) =>
     (state.class < 0 || labels[s] === state.class) && (!state.only || placesIn(s, codes).length));
   const figures = fitting.slice(0, state.count).map((s) => {
@@ -393,7 +401,7 @@ function drawSeries() {
     return html("figure", {"data-series": s}, svg("svg",
       {viewBox: `0 0 ${W} ${H + strip}`, role: "img"},
       svg("g", {class: "marks"}),
-      svg("path", {class: "line", d: line(values, x, upwards(values, H))}),
+      svg("path", {class: "line", d: line(values, x, y)}),
       strip ? row.shown[s].map((code, w) => svg("g", {},
         svg("rect", {class: "cell", "data-column": w, x: w * width, width, y: H + 3, height: strip - 4,
           onmouseenter: () => glance([code]), onclick: () => keep([code])}),
@@ -427,7 +435,7 @@ function markSeries() {
   });
   const whose = state.class < 0 ? "" : ` of class ${classes[state.class]}`;
   byId("series-note").textContent = `${row.name}, code${codes.length > 1 ? "s" : ""} ${codes.join(" → ")}: `
-    + `in ${having} of the train series${whose} that this page holds; places are marked.`
+    + `in ${having} of the train series${whose} that this page holds; places are marked, and all series are drawn to one scale.`
     + (row.placed ? " Under each series are its codes; choose one there too." : "");
 }
 

@@ -21,6 +21,9 @@ POINTS = 300  # of a series, at most, that are drawn
 # What NaN is among packed numbers, and the largest of them.
 _NOTHING, _LARGEST = -32768, 32767
 
+# Whole numbers that the script can read, the smallest first.
+_WHOLE = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
+
 Packed = dict[str, Any]
 
 
@@ -126,9 +129,9 @@ def packed(array: NDArray, axis: int | None = None) -> Packed:
         return {**_bytes(moved), "axis": axis, "scale": scale, "shift": shift}
     if array.dtype.kind == "f":
         return _bytes(array.astype(np.float32))
-    least, most = (int(each) for each in (array.min(), array.max())) if array.size else (0, 0)
-    kind = np.result_type(np.min_scalar_type(least), np.min_scalar_type(most))
-    return _bytes(array.astype(kind))
+    least, most = (array.min(), array.max()) if array.size else (0, 0)
+    kinds = (np.iinfo(kind) for kind in _WHOLE)
+    return _bytes(array.astype(next(k.dtype for k in kinds if k.min <= least and most <= k.max)))
 
 
 def unpacked(stored: Mapping[str, Any]) -> NDArray:
