@@ -178,7 +178,7 @@ function drawControls() {
 // Share of the train series, or of those of the chosen class, that have unit `unit`.
 function shareOf(row, unit) {
   const own = row.train[unit], sizes = stored.train_sizes;
-  return state.class < 0 ? sum(own) / sum(sizes) : own[state.class] / sizes[state.class];
+  return state.class < 0 ? sum(own) / sum(sizes) : own[state.class] / Math.max(1, sizes[state.class]);
 }
 
 function ordered(row) {
@@ -496,7 +496,7 @@ function drawFacts() {
   byId("facts").textContent = `${stored.train} train series`
     + `${stored.test ? `, ${stored.test} test series` : ", no test part"}, `
     + `${stored.length} steps${stored.channels_in_all > 1 ? `, ${stored.channels_in_all} channels` : ""}; `
-    + `${labelled ? `${classes.length} classes` : "no labels, so nothing is said of classes"}. `
+    + `${labelled ? `${classes.length} classes` : "without two classes, so nothing is said of them"}. `
     + `Codes: a grid of ${stored.height} × ${stored.width} a series.`;
   const caps = [
     series.length < stored.train ? `${series.length} train series, evenly spaced in each class,` : "",
