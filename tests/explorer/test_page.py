@@ -60,14 +60,25 @@ def plain_rows(model, X):
         start += grid.width
 
 
-def plain_difference(model, row, codes, code, other, height, first):
-    """The mean difference, place by place, each of its two series decoded alone."""
-    W = row["shown"].shape[1]
-    length, whole = model.tokenizer.length, row["difference"].shape[2]
-    places = [(s, w) for s, own in enumerate(row["shown"]) for w in range(W) if own[w] == code]
-    kept = np.linspace(0, len(places) - 1, min(len(places), exploration.PLACES)).round().astype(int)
+def spaced(items, most):
+    """At most so many of some items, evenly spaced."""
+    count = min(len(items), most)
+    return [items[round(i * (len(items) - 1) / max(1, count - 1))] for i in range(count)]
+
+
+def plain_difference(model, row, codes, train, code, other, height, first, spread):
+    """The mean difference, place by place, each of its two series decoded alone.
+
+    Places are those in the series of ``spread`` first, and then of others.
+    """
+    W = train.shape[1]
+    length, whole = model.tokenizer.length, row["steps"]
+    places = [(s, w) for s, own in enumerate(train) for w in range(W) if own[w] == code]
+    kept = spaced([place for place in places if place[0] in spread], exploration.PLACES)
+    others = [place for place in places if place[0] not in spread]
+    kept += spaced(others, exploration.PLACES - len(kept))
     total, count = np.zeros((model.tokenizer.channels, whole)), np.zeros(whole)
-    for s, w in (places[i] for i in kept):
+    for s, w in kept:
         without = codes[s : s + 1].copy()
         without[0, height, first + w] = other + row["offset"]
         both = [model.decode(each)[0].astype(np.float64) for each in (codes[s : s + 1], without)]
@@ -77,6 +88,12 @@ def plain_difference(model, row, codes, code, other, height, first):
                 total[:, t] += (both[0] - both[1])[:, begin + t]
                 count[t] += 1
     return len(kept), np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def assert_near(found, difference):
+    """Numbers are of 16 bits, and a batch is rounded otherwise than a series alone."""
+    tolerance = 1e-4 * max(1.0, np.nanmax(np.abs(difference)))
+    assert np.allclose(found, difference, atol=tolerance, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", CODED)
@@ -119,14 +136,10 @@ def test_the_page_of_a_recipe_holds_what_its_codes_do(name, tmp_path):
             assert other == (used[1 if unit == 0 else 0] if len(used) > 1 else -1)
             if other >= 0:
                 m, difference = plain_difference(
-                    model, row, codes, used[unit], other, place % H, first
+                    model, row, codes, train, used[unit], other, place % H, first, range(40)
                 )
                 assert row["places"][unit] == m
-                # Numbers are of 16 bits, and a batch is rounded otherwise than a series alone.
-                tolerance = 1e-4 * max(1.0, np.nanmax(np.abs(difference)))
-                assert np.allclose(
-                    row["difference"][unit], difference, atol=tolerance, equal_nan=True
-                )
+                assert_near(row["difference"][unit], difference)
 
 
 def test_the_ngrams_of_the_page_are_counted_on_both_parts(tmp_path):
@@ -200,7 +213,8 @@ def test_what_is_left_out_is_said_and_counts_are_of_all(tmp_path, monkeypatch):
     monkeypatch.setattr("twincode.explorer.page.POINTS", 10)
     page = made(model, data, tmp_path)
     assert (len(page["rows"]), page["rows_in_all"]) == (2, 5)
-    assert page["series"].shape == (11, 1, 9)
+    assert 11 <= len(page["series"]) <= 22
+    assert page["series"].shape[1:] == (1, 9)
     assert page["thin"] == 4
     assert np.bincount(page["labels"]).min() >= 5
     assert len(page["ngrams"]) == 4
@@ -209,6 +223,21 @@ def test_what_is_left_out_is_said_and_counts_are_of_all(tmp_path, monkeypatch):
     assert len(row["codes"]) == 3 < row["used"]
     assert row["occurrences"][:, 0].tolist() == [(codes == code).sum() for code in row["codes"]]
     assert np.allclose(page["series"], data.X_train[page["chosen"], :, ::4], atol=1e-4)
+    spread = spaced([s for c in (0, 1) for s in range(40) if data.y_train[s] == c], 11)
+    assert set(spread) <= set(page["chosen"].tolist())
+    for place, row in enumerate(page["rows"]):
+        for unit, (examples, places) in enumerate(zip(row["examples"], row["places"], strict=True)):
+            assert places == min(exploration.PLACES, row["occurrences"][unit, 0])
+            assert examples[0, 0] >= 0
+            for s, w in examples[examples[:, 0] >= 0]:
+                assert row["shown"][s, w] == row["codes"][unit]
+        unit = len(row["codes"]) - 1
+        own = list(plain_rows(model, data.X_train))[place]
+        _, difference = plain_difference(
+            model, row, model.encode(data.X_train), own, row["codes"][unit], row["others"][unit],
+            place, 0, spread,
+        )  # fmt: skip
+        assert_near(row["difference"][unit], difference[:, ::4])
 
 
 @pytest.mark.parametrize("name", ["vae", "raw-series"])

@@ -1,7 +1,7 @@
 """All that the page shows of a model's codes on a data set, as arrays."""
 
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ from twincode.model import Model
 # What the page holds at most; it says where it holds less than there is.
 ROWS = 48
 CODES = 32  # of a row, the most used ones
-SERIES = 200
+SERIES = 200  # of train; examples may bring as many more
 CHANNELS = 12
 NGRAMS = 100
 PLACES = 16  # where a code is taken out, to see what difference it makes
@@ -51,18 +51,6 @@ class Part:
     sizes: Counts
 
 
-class Sample(NamedTuple):
-    """The train series that are shown, and what they are decoded to (s, C, L).
-
-    ``chosen`` (s,) are their places in train, ``codes`` (s, H, W) theirs.
-    """
-
-    chosen: NDArray[np.int64]
-    series: Series
-    codes: Codes
-    decoded: Series | None
-
-
 @dataclass(frozen=True)
 class RowCodes:
     """What is known of U codes of a row, the most used first.
@@ -71,8 +59,8 @@ class RowCodes:
     ``occurrences`` (U, 2) counts places in train and test, ``along`` (U, W) those in train by
     column. ``train`` and ``test`` (U, classes) count series with the code; ``chi2`` (U,), ``lift``
     and ``residuals`` (U, classes) are of train. ``difference`` (U, C, steps) is the mean over
-    ``places`` (U,) places, None without a decoder; ``examples`` (U, EXAMPLES, 2) are shown series
-    and the column in each, or -1.
+    ``places`` (U,) places, None without a decoder; ``examples`` (U, EXAMPLES, 2) are places among
+    the series shown and the column in each, the most typical first, or -1.
     """
 
     row: Row
@@ -106,6 +94,8 @@ class Exploration:
     """Rows of codes, n-grams from the one that tells most, of ``tried`` ones, and series to show.
 
     ``classes`` are empty without labels; ``train_sizes`` and ``test_sizes`` count their series.
+    ``shown`` (s,) are the places in train of the series shown, with their ``codes`` (s, H, W) and
+    ``labels`` (s,).
     """
 
     classes: tuple[str, ...]
@@ -115,35 +105,38 @@ class Exploration:
     rows_in_all: int
     ngrams: tuple[Ngram, ...]
     tried: int
-    sample: Sample
-    sample_labels: Counts
+    shown: NDArray[np.int64]
+    codes: Codes
+    labels: Counts
 
 
 def look_into(model: Model, data: Dataset) -> Exploration:
-    """What the codes of ``model`` do in ``data``: all counts and differences.
+    """What the codes of ``model`` do in ``data``: counts over all series, and differences in train.
 
-    Counts are over all series; differences and examples are over the series shown. Raises
-    TwincodeError for a model without codes and for series that do not fit it.
+    Raises TwincodeError for a model without codes and for series that do not fit it.
     """
     tokenizer = model.tokenizer
     classes = data.classes if data.y_train is not None else ()
     train = _part(model, data.X_train, data.y_train, classes)
     test = _part(model, data.X_test, data.y_test, classes)
-    sample = _sample(model, data.X_train, train)
+    spread = _spread(train)
     layout, (height, _) = tokenizer.layout, tokenizer.grid
     rows = list(rows_of(layout, height, tokenizer.length, tokenizer.transform))
-    shown = rows[:ROWS]
-    ngrams, tried = _ngrams(model, shown, train, test) if len(classes) > 1 else ((), 0)
+    kept = rows[:ROWS]
+    ngrams, tried = _ngrams(model, kept, train, test) if len(classes) > 1 else ((), 0)
+    found = [_row_codes(model, row, train, test, spread) for row in kept]
+    shown = _with_examples(spread, [row.examples for row in found])
     return Exploration(
         tuple(classes),
         train.sizes,
         test.sizes,
-        tuple(_row_codes(model, row, train, test, sample) for row in shown),
+        tuple(replace(row, examples=_places_in(shown, row.examples)) for row in found),
         len(rows),
         ngrams,
         tried,
-        sample,
-        train.labels[sample.chosen],
+        shown,
+        train.codes[shown],
+        train.labels[shown],
     )
 
 
@@ -159,77 +152,109 @@ def _part(model: Model, X: Series, y: Counts | None, classes: tuple[str, ...]) -
     return Part(model.encode(X), labels, sizes)
 
 
-def _sample(model: Model, X: Series, train: Part) -> Sample:
+def _spread(train: Part) -> NDArray[np.int64]:
     """Evenly spaced series of each class."""
     by_class = np.argsort(train.labels, kind="stable")
-    chosen = np.sort(by_class[evenly(len(X), SERIES)])
-    codes = train.codes[chosen]
-    decoded = model.decode(codes) if model.tokenizer.has_decoder else None
-    return Sample(chosen, X[chosen], codes, decoded)
+    return np.sort(by_class[evenly(len(by_class), SERIES)])
 
 
-def _row_codes(model: Model, row: Row, train: Part, test: Part, sample: Sample) -> RowCodes:
+def _with_examples(
+    spread: NDArray[np.int64], examples: Sequence[NDArray[np.int64]]
+) -> NDArray[np.int64]:
+    """These series and those of examples, as long as there is room: first each code's best one."""
+    room = dict.fromkeys(spread.tolist())
+    for rank in range(EXAMPLES):
+        for series in np.concatenate(examples)[:, rank, 0].tolist():
+            if series >= 0 and len(room) < 2 * SERIES:
+                room[series] = None
+    return np.sort(np.array(list(room)))
+
+
+def _places_in(shown: NDArray[np.int64], examples: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Examples with the place among the series ``shown`` of each; others are left out."""
+    place = {series: i for i, series in enumerate(shown.tolist())}
+    found = np.full(examples.shape, -1)
+    for line, own in zip(found, examples.tolist(), strict=True):
+        there = [(place[series], column) for series, column in own if series in place]
+        line[: len(there)] = np.array(there).reshape(-1, 2)
+    return found
+
+
+def _row_codes(
+    model: Model, row: Row, train: Part, test: Part, spread: NDArray[np.int64]
+) -> RowCodes:
+    """A row; its examples are places in train."""
     layout = model.tokenizer.layout
-    own, held_out, shown = (row.of(p.codes, layout) for p in (train, test, sample))
+    own, held_out = (row.of(part.codes, layout) for part in (train, test))
     along, of_test = (along_time(codes, row.codebook_size) for codes in (own, held_out))
     counts = along.sum(1)
-    ranked = np.argsort(-counts, kind="stable")
-    codes = ranked[: min(CODES, (counts > 0).sum())]
-    by_class = [
+    used = int((counts > 0).sum())
+    codes = np.argsort(-counts, kind="stable")[: min(CODES, used)]
+    in_train, in_test = (
         series_by_class(part_codes, part.labels, (row.codebook_size, len(part.sizes)))[codes]
         for part_codes, part in ((own, train), (held_out, test))
-    ]
+    )
     others = replacements(counts)[codes]
-    found = [_difference(model, row, code, other, shown, sample)
-             for code, other in zip(codes.tolist(), others.tolist(), strict=True)]  # fmt: skip
-    differences = [each for each, _, _ in found]
+    found = [
+        _difference(model, row, int(other), _places(own == code, spread), train.codes)
+        for code, other in zip(codes, others, strict=True)
+    ]
+    differences, places, examples = zip(*found, strict=True)
     return RowCodes(
         row,
-        int((counts > 0).sum()),
+        used,
         codes,
         others,
         np.stack([counts, of_test.sum(1)], 1)[codes],
         along[codes],
-        by_class[0],
-        by_class[1] if test.sizes.sum() else np.zeros_like(by_class[0]),
-        chi2(by_class[0], train.sizes),
-        lift(by_class[0], train.sizes),
-        residuals(by_class[0], train.sizes),
-        np.stack(differences) if sample.decoded is not None else None,
-        np.array([places for _, places, _ in found]),
-        np.stack([examples for _, _, examples in found]),
+        in_train,
+        in_test if test.sizes.sum() else np.zeros_like(in_train),
+        chi2(in_train, train.sizes),
+        lift(in_train, train.sizes),
+        residuals(in_train, train.sizes),
+        np.stack(differences) if model.tokenizer.has_decoder else None,
+        np.array(places),
+        np.stack(examples),
     )
 
 
-def _difference(
-    model: Model, row: Row, code: int, other: int, shown: Codes, sample: Sample
-) -> tuple[Floats, int, NDArray[np.int64]]:
-    """What code makes of a series, over how many places, and the most typical of these.
+def _places(has_it: NDArray[np.bool_], spread: NDArray[np.int64]) -> NDArray[np.int64]:
+    """At most PLACES series and columns (m, 2) of those where a code stands, evenly spaced.
 
-    ``shown`` (s, W) is the row of the series shown. Places are spread evenly over all that it has.
+    Those in the series of ``spread`` come first, since they are shown.
     """
-    series, columns = (each[evenly(len(each), PLACES)] for each in np.nonzero(shown == code))
-    nothing = np.full((model.tokenizer.channels, row.steps), np.nan)
-    order = np.arange(len(series))
-    if sample.decoded is not None and other >= 0 and len(series):
-        changed = row.replaced(
-            sample.codes[series], model.tokenizer.layout, columns, np.full(len(series), other)
-        )
-        made = aligned(
-            sample.decoded[series] - model.decode(changed),
-            row.edges[columns],
-            row.before,
-            row.steps,
-        )
-        nothing = mean_of_known(made)
-        order = nearest(made, nothing)
+    places = np.argwhere(has_it)
+    first = np.isin(places[:, 0], spread)
+    near, far = places[first], places[~first]
+    near = near[evenly(len(near), PLACES)]
+    return np.concatenate([near, far[evenly(len(far), PLACES - len(near))]])
+
+
+def _difference(
+    model: Model, row: Row, other: int, places: NDArray[np.int64], codes: Codes
+) -> tuple[Floats, int, NDArray[np.int64]]:
+    """What a code makes of a series, over how many places, and the most typical of these.
+
+    It stands at ``places`` (m, 2) of ``codes`` (n, H, W), and ``other`` is put there instead.
+    """
+    series, columns = places.T
+    mean = np.full((min(CHANNELS, model.tokenizer.channels), row.steps), np.nan)
+    order = np.arange(len(places))
+    if model.tokenizer.has_decoder and other >= 0:
+        with_it, layout = codes[series], model.tokenizer.layout
+        without = row.replaced(with_it, layout, columns, np.full(len(places), other))
+        decoded = model.decode(np.concatenate([with_it, without]))[:, :CHANNELS]
+        change = decoded[: len(places)] - decoded[len(places) :]
+        made = aligned(change, row.edges[columns], row.before, row.steps)
+        mean = mean_of_known(made)
+        order = nearest(made, mean)
+    best: dict[int, int] = {}  # of a series its most typical place
+    for place in order:
+        best.setdefault(int(series[place]), int(columns[place]))
     examples = np.full((EXAMPLES, 2), -1)
-    # Of a series its most typical place.
-    firsts = {int(series[place]): int(columns[place]) for place in order[::-1]}
-    distinct = dict.fromkeys(int(series[place]) for place in order)
-    for line, each in enumerate(islice(distinct, EXAMPLES)):
-        examples[line] = each, firsts[each]
-    return nothing, len(series), examples
+    kept = list(best.items())[:EXAMPLES]
+    examples[: len(kept)] = kept
+    return mean, len(places), examples
 
 
 def _ngrams(

@@ -207,7 +207,7 @@ function drawTiles() {
     const code = row.codes[unit], made = row.difference?.[unit][state.channel] ?? [];
     const x = (i) => (i / Math.max(1, made.length - 1)) * W;
     const columns = row.along[unit];
-    const [from, to] = ownColumn(row).map((step) => (step / row.steps) * W);
+    const [from, to] = ownColumn(row).map(x);
     const picture = svg("svg", {viewBox: `0 0 ${W} ${H + 8}`, "aria-hidden": "true"},
       row.placed && made.length ? svg("rect", {class: "own", x: from, width: to - from, height: H}) : null,
       svg("line", {class: "zero", x2: W, y1: y(0), y2: y(0)}),
@@ -233,10 +233,9 @@ function drawTiles() {
   markTiles();
 }
 
-// The steps of a code's own column in its difference.
+// Where a code's own column begins and ends among the steps drawn of its difference.
 function ownColumn(row) {
-  row.steps = row.difference ? row.difference[0][0].length : 1;
-  const columns = row.edges.length - 1, width = stored.length / columns;
+  const width = stored.length / (row.edges.length - 1);
   return [row.before / stored.thin, (row.before + width) / stored.thin];
 }
 
@@ -281,9 +280,8 @@ function axis(from, to, W, H) {
 function differenceFigure(row, unit) {
   const made = row.difference[unit][state.channel], W = 520, H = 150, left = 64;
   if (made.every(Number.isNaN)) {
-    return html("figure", {}, html("figcaption", {}, row.others[unit] < 0
-      ? "It is the only code of its row, so there is none to compare it with."
-      : "It does not occur in the series shown, so its difference was not measured."));
+    return html("figure", {}, html("figcaption", {},
+      "It is the only code of its row, so there is none to compare it with."));
   }
   const y = upwards([...made, 0], H - 20, 6);
   const x = (i) => left + (i / Math.max(1, made.length - 1)) * (W - left);
@@ -499,7 +497,8 @@ function drawFacts() {
     + `${labelled ? `${classes.length} classes` : "without two classes, so nothing is said of them"}. `
     + `Codes: a grid of ${stored.height} × ${stored.width} a series.`;
   const caps = [
-    series.length < stored.train ? `${series.length} train series, evenly spaced in each class,` : "",
+    series.length < stored.train
+      ? `${series.length} train series, evenly spaced in each class or an example of a code` : "",
     cap(stored.rows.length, stored.rows_in_all, "rows of codes"),
     cap(stored.channels, stored.channels_in_all, "channels"),
     stored.rows.some((row) => row.used > stored.codes_a_row) ? `the ${stored.codes_a_row} most used codes of each row` : "",

@@ -13,6 +13,7 @@ from twincode.data import Dataset
 from twincode.errors import TwincodeError
 from twincode.explorer import exploration
 from twincode.explorer.exploration import Exploration, RowCodes, look_into
+from twincode.explorer.rows import Codes
 from twincode.files import write_text
 from twincode.model import Model
 from twincode.recipes import title
@@ -65,7 +66,7 @@ def contents(model: Model, dataset: Dataset, found: Exploration) -> dict[str, An
     """What the page holds, ready for JSON; arrays are packed."""
     C, L = model.tokenizer.channels, model.tokenizer.length
     channels, thin = min(C, exploration.CHANNELS), -(-L // POINTS)
-    series = found.sample.series[:, :channels, ::thin]
+    series = dataset.X_train[found.shown][:, :channels, ::thin]
     return {
         "classes": list(found.classes),
         "train": len(dataset.X_train),
@@ -82,29 +83,27 @@ def contents(model: Model, dataset: Dataset, found: Exploration) -> dict[str, An
         "codes_a_row": exploration.CODES,
         "places": exploration.PLACES,
         "decodes": model.tokenizer.has_decoder,
-        "rows": [_row(row, model, found, channels, thin) for row in found.rows],
+        "rows": [_row(row, found.codes, model, thin) for row in found.rows],
         "ngrams": [gram._asdict() for gram in found.ngrams],
         "tried": found.tried,
         "series": packed(series, axis=1),
-        "chosen": packed(found.sample.chosen),
-        "labels": packed(found.sample_labels),
+        "chosen": packed(found.shown),
+        "labels": packed(found.labels),
     }
 
 
-def _row(
-    own: RowCodes, model: Model, found: Exploration, channels: int, thin: int
-) -> dict[str, Any]:
-    row, codes = own.row, own.row.of(found.sample.codes, model.tokenizer.layout)
-    difference = None if own.difference is None else own.difference[:, :channels, ::thin]
+def _row(own: RowCodes, codes: Codes, model: Model, thin: int) -> dict[str, Any]:
+    row = own.row
     return {
         "name": row.name,
         "placed": row.placed,
         "edges": row.edges.tolist(),
         "before": row.before,
+        "steps": row.steps,
         "offset": row.offset,
         "codebook_size": row.codebook_size,
         "used": own.used,
-        "shown": packed(codes),
+        "shown": packed(row.of(codes, model.tokenizer.layout)),
         **{
             name: packed(getattr(own, name))
             for name in (
@@ -112,7 +111,9 @@ def _row(
                 *("chi2", "lift", "residuals", "places", "examples"),
             )
         },
-        "difference": None if difference is None else packed(difference, axis=0),
+        "difference": None
+        if own.difference is None
+        else packed(own.difference[..., ::thin], axis=0),
     }
 
 
