@@ -8,9 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twincode.explorer.rows import Codes, Counts
-
-Floats = NDArray[np.float64]
+from twincode.explorer.rows import Codes, Counts, Floats
 
 LONGEST = 3  # n-grams
 FEWEST_SERIES = 2  # of train, that an n-gram must occur in

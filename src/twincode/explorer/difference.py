@@ -3,10 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from twincode.explorer.rows import Codes, Counts
-
-Series = NDArray[np.float32]
-Floats = NDArray[np.float64]
+from twincode.explorer.rows import Codes, Counts, Floats
 
 
 def replacements(counts: Counts) -> Codes:
@@ -26,7 +23,7 @@ def evenly(n: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
-def aligned(difference: Series, starts: Counts, before: int, steps: int) -> Floats:
+def aligned(difference: NDArray[np.float32], starts: Counts, before: int, steps: int) -> Floats:
     """Differences (m, C, L) around places (m, C, steps), NaN beyond the series.
 
     Each begins ``before`` steps before its place in ``starts`` (m,).

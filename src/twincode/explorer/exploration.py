@@ -18,15 +18,13 @@ from twincode.explorer.counts import (
     telling_ngrams,
 )
 from twincode.explorer.difference import (
-    Floats,
-    Series,
     aligned,
     evenly,
     mean_of_known,
     nearest,
     replacements,
 )
-from twincode.explorer.rows import Codes, Counts, Row, rows_of
+from twincode.explorer.rows import Codes, Counts, Floats, Row, rows_of
 from twincode.model import Model
 
 # What the page holds at most; it says where it holds less than there is.
@@ -43,7 +41,8 @@ EXAMPLES = 6
 class Part:
     """Codes (n, H, W) of the train or the test part, and the class of each series (n,).
 
-    Without labels all series are of class 0.
+    ``sizes`` (classes,) are how many series each class has. Without labels all are of class 0; of
+    a test part that alone has none, sizes are 0 and no series is counted by class.
     """
 
     codes: Codes
@@ -140,8 +139,8 @@ def look_into(model: Model, data: Dataset) -> Exploration:
     )
 
 
-def _part(model: Model, X: Series, y: Counts | None, classes: tuple[str, ...]) -> Part:
-    """A part's codes; labels that the other part has not are none."""
+def _part(model: Model, X: NDArray[np.float32], y: Counts | None, classes: tuple[str, ...]) -> Part:
+    """Series X (n, C, L) as a part, encoded."""
     count = max(1, len(classes))
     if not len(X):
         codes = np.zeros((0, model.tokenizer.grid[0], model.tokenizer.layout.width), np.int64)

@@ -525,7 +525,7 @@ function drawAll() {
 
 byId("tiles").addEventListener("keydown", onTileKey);
 byId("tiles").addEventListener("mouseleave", () => look(null));
-byId("plots").addEventListener("mouseleave", () => glance(null));
+byId("plots").addEventListener("mouseleave", () => look(null));
 byId("only").addEventListener("change", (event) => {
   state.only = event.target.checked;
   drawSeries();

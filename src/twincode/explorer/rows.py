@@ -12,6 +12,7 @@ from twincode.spectral import STFT
 
 Codes = NDArray[np.int64]
 Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 # Columns around its own that a code's difference is shown for.
 REACH = 2
