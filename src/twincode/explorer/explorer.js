@@ -319,6 +319,7 @@ function alongFigure(row, unit) {
     html("figcaption", {}, `Where along time: train series with it in each column, at most ${percent(most / of)}.`));
 }
 
+const times = (count) => (count === 1 ? "once" : `${count} times`);
 const cell = (count, size) => `${count} of ${size}${size ? ` (${percent(count / size)})` : ""}`;
 
 function classTable(row, unit) {
@@ -375,9 +376,9 @@ function drawDetail() {
   }
   const [unit] = parts, [train, test] = row.occurrences[unit];
   const all = stored.train * row.along[unit].length;
-  const held = stored.test ? `, ${test} times in test` : "";
+  const held = stored.test ? `, ${times(test)} in test` : "";
   byId("detail").replaceChildren(heading,
-    html("p", {class: "note"}, `${row.name}. Used ${train} times in train (${percent(train / all)} of the row's places)${held}; `
+    html("p", {class: "note"}, `${row.name}. Used ${times(train)} in train (${percent(train / all)} of the row's places)${held}; `
       + `in ${cell(sum(row.train[unit]), sum(stored.train_sizes))} train series. encode writes ${codes[0] + row.offset}.`),
     row.difference ? differenceFigure(row, unit) : "",
     ...(row.placed ? [html("h4", {}, "Where"), alongFigure(row, unit)] : []),
@@ -408,6 +409,8 @@ function drawSeries() {
     html("figcaption"));
   });
   byId("plots").replaceChildren(...figures);
+  byId("series-note").textContent = "Places are marked, and all series are drawn to one scale."
+    + (row.placed ? " Under each are its codes; choose one there too." : "");
   byId("more").hidden = fitting.length <= state.count;
   markSeries();
 }
@@ -432,9 +435,8 @@ function markSeries() {
     figure.querySelector("svg").setAttribute("aria-label", figure.textContent);
   });
   const whose = state.class < 0 ? "" : ` of class ${classes[state.class]}`;
-  byId("series-note").textContent = `${row.name}, code${codes.length > 1 ? "s" : ""} ${codes.join(" → ")}: `
-    + `in ${having} of the train series${whose} that this page holds; places are marked, and all series are drawn to one scale.`
-    + (row.placed ? " Under each series are its codes; choose one there too." : "");
+  byId("series-now").textContent = `Code${codes.length > 1 ? "s" : ""} ${codes.join(" → ")}: `
+    + `in ${having} series${whose} here`;
 }
 
 // ---- n-grams ------------------------------------------------------------------------------------
