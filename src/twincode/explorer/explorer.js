@@ -9,21 +9,24 @@ const KINDS = {
 };
 const NOTHING = -32768;
 
-// A packed array as arrays in arrays; the lowest number stands for NaN where there is a scale.
-function unpacked(array) {
+function flat(array) {
   const bytes = Uint8Array.from(atob(array.data), (letter) => letter.charCodeAt(0));
-  const flat = new KINDS[array.type](bytes.buffer);
+  return new KINDS[array.type](bytes.buffer);
+}
+
+// A packed array as arrays in arrays. Lines have a scale each; the lowest number stands for NaN.
+function unpacked(array) {
+  const numbers = flat(array), steps = array.shape.at(-1);
+  const scale = array.scale && flat(array.scale), shift = array.shift && flat(array.shift);
   let next = 0;
-  const read = (depth, places) => {
-    if (depth < array.shape.length) {
-      return Array.from({length: array.shape[depth]}, (_, i) => read(depth + 1, [...places, i]));
-    }
-    const number = flat[next++];
-    if (!array.scale) return number;
-    const own = places[array.axis];
-    return number === NOTHING ? NaN : number * array.scale[own] + array.shift[own];
+  const value = () => {
+    const own = next++, line = Math.floor(own / steps);
+    if (!scale) return numbers[own];
+    return numbers[own] === NOTHING ? NaN : numbers[own] * scale[line] + shift[line];
   };
-  return read(0, []);
+  const read = (depth) => (depth === array.shape.length ? value()
+    : Array.from({length: array.shape[depth]}, () => read(depth + 1)));
+  return read(0);
 }
 
 const PACKED = ["codes", "others", "occurrences", "along", "train", "test", "chi2", "lift",
@@ -227,9 +230,10 @@ function drawTiles() {
   const whose = state.class < 0 ? "train series" : `train series of class ${classes[state.class]}`;
   byId("codes-note").textContent =
     `${row.used} of ${row.codebook_size} codes are used in this row${hidden ? `; the ${row.codes.length} most used are shown` : ""}. `
-    + `Each with the share of ${whose} that have it, ${row.difference
-      ? "the difference it makes" : "no difference, since this model has no decoder"}${
-      row.placed ? " (its own column shaded) and, below, where along time it stands" : " over the whole series"}.`;
+    + `Each with the share of ${whose} that have it${row.difference
+      ? `, the difference it makes${row.placed ? " (its own column shaded)" : " over the whole series"}` : ""}${
+      row.placed ? " and, below, where along time it stands" : ""}.${
+      row.difference ? "" : " This model has no decoder, so no difference can be shown."}`;
   markTiles();
 }
 

@@ -21,7 +21,6 @@ from twincode.recipes import title
 POINTS = 300  # of a series, at most, that are drawn
 # What NaN is among packed numbers, and the largest of them.
 _NOTHING, _LARGEST = -32768, 32767
-
 # Whole numbers that the script can read, the smallest first.
 _WHOLE = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
 
@@ -82,24 +81,22 @@ def contents(model: Model, dataset: Dataset, found: Exploration) -> dict[str, An
         "rows_in_all": found.rows_in_all,
         "codes_a_row": exploration.CODES,
         "places": exploration.PLACES,
-        "decodes": model.tokenizer.has_decoder,
         "rows": [_row(row, found.codes, model, thin) for row in found.rows],
         "ngrams": [gram._asdict() for gram in found.ngrams],
         "tried": found.tried,
-        "series": packed(series, axis=1),
+        "series": packed_lines(series),
         "chosen": packed(found.shown),
         "labels": packed(found.labels),
     }
 
 
 def _row(own: RowCodes, codes: Codes, model: Model, thin: int) -> dict[str, Any]:
-    row = own.row
+    row, difference = own.row, own.difference
     return {
         "name": row.name,
         "placed": row.placed,
         "edges": row.edges.tolist(),
         "before": row.before,
-        "steps": row.steps,
         "offset": row.offset,
         "codebook_size": row.codebook_size,
         "used": own.used,
@@ -111,23 +108,15 @@ def _row(own: RowCodes, codes: Codes, model: Model, thin: int) -> dict[str, Any]
                 *("chi2", "lift", "residuals", "places", "examples"),
             )
         },
-        "difference": None
-        if own.difference is None
-        else packed(own.difference[..., ::thin], axis=0),
+        "difference": None if difference is None else packed_lines(difference[..., ::thin]),
     }
 
 
-def packed(array: NDArray, axis: int | None = None) -> Packed:
+def packed(array: NDArray) -> Packed:
     """An array as JSON can hold it: ``type``, ``shape`` and little-endian bytes in base64.
 
-    Whole numbers take the smallest type that holds them, others float32. Along an ``axis`` numbers
-    are instead whole ones of 16 bits, with a ``scale`` and a ``shift`` for each of its places:
-    a value is scale * number + shift, and the lowest number stands for NaN.
+    Whole numbers take the smallest type that holds them, others float32.
     """
-    if axis is not None:
-        numbers, scale, shift = _in_16_bits(np.moveaxis(array, axis, 0))
-        moved = np.moveaxis(numbers, 0, axis)
-        return {**_bytes(moved), "axis": axis, "scale": scale, "shift": shift}
     if array.dtype.kind == "f":
         return _bytes(array.astype(np.float32))
     least, most = (array.min(), array.max()) if array.size else (0, 0)
@@ -135,31 +124,32 @@ def packed(array: NDArray, axis: int | None = None) -> Packed:
     return _bytes(array.astype(next(k.dtype for k in kinds if k.min <= least and most <= k.max)))
 
 
+def packed_lines(array: NDArray) -> Packed:
+    """Lines (..., steps) as whole numbers of 16 bits, each with a ``scale`` and a ``shift`` (...).
+
+    A value is scale * number + shift, and the lowest number stands for NaN.
+    """
+    values = array.astype(np.float64)
+    known = ~np.isnan(values)
+    some = known.any(-1)
+    low = np.where(some, np.where(known, values, np.inf).min(-1), 0)
+    high = np.where(some, np.where(known, values, -np.inf).max(-1), 0)
+    # As they are stored.
+    shift = ((low + high) / 2).astype(np.float32)
+    scale = np.where(high > low, (high - low) / 2 / (_LARGEST - 1), 1).astype(np.float32)
+    numbers = np.round((np.where(known, values, 0) - shift[..., None]) / scale[..., None])
+    numbers = np.where(known, numbers.clip(-_LARGEST, _LARGEST), _NOTHING)
+    return {**_bytes(numbers.astype(np.int16)), "scale": packed(scale), "shift": packed(shift)}
+
+
 def unpacked(stored: Mapping[str, Any]) -> NDArray:
-    """The inverse of ``packed``, as the page's script has it too."""
+    """The inverse of both, as the page's script has it too."""
     kind = np.dtype(stored["type"]).newbyteorder("<")
     array = np.frombuffer(base64.b64decode(stored["data"]), kind).reshape(stored["shape"])
     if "scale" not in stored:
         return array
-    across = [1] * array.ndim
-    across[stored["axis"]] = -1
-    scale, shift = (np.array(stored[name]).reshape(across) for name in ("scale", "shift"))
-    return np.where(array == _NOTHING, np.nan, array * scale + shift)
-
-
-def _in_16_bits(array: NDArray) -> tuple[NDArray[np.int16], list[float], list[float]]:
-    """Numbers, and the scale and shift of each place along the first axis."""
-    flat = array.reshape(len(array), -1).astype(np.float64)
-    known = ~np.isnan(flat)
-    some = known.any(1)
-    low = np.where(some, np.where(known, flat, np.inf).min(1, initial=np.inf), 0)
-    high = np.where(some, np.where(known, flat, -np.inf).max(1, initial=-np.inf), 0)
-    shift = (low + high) / 2
-    scale = np.where(high > low, (high - low) / 2 / _LARGEST, 1.0)
-    with np.errstate(invalid="ignore"):
-        numbers = np.round((flat - shift[:, None]) / scale[:, None])
-    numbers = np.where(known, numbers, _NOTHING).astype(np.int16)
-    return numbers.reshape(array.shape), scale.tolist(), shift.tolist()
+    scale, shift = (unpacked(stored[name])[..., None] for name in ("scale", "shift"))
+    return np.where(array == _NOTHING, np.nan, array * scale.astype(np.float64) + shift)
 
 
 def _bytes(array: NDArray) -> Packed:
