@@ -23,6 +23,7 @@ def test_its_python_and_its_commands_run(tmp_path, monkeypatch):
     frame.insert(0, "label", ["rest", "walk"] * 6)
     frame.to_csv(tmp_path / "my_series.csv", index=False)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(exploration, "PLACES", 1)
     names = run_python_of("docs/explore.md")
     assert "walk" in Path("codes.html").read_text(encoding="utf-8")
     names["model"].save("run")
