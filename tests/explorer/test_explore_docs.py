@@ -24,6 +24,8 @@ def test_its_python_and_its_commands_run(tmp_path, monkeypatch):
     frame.to_csv(tmp_path / "my_series.csv", index=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(exploration, "PLACES", 1)
+    few = "steps=3, evaluations=0, latent_channels=8, residual_blocks=1"
+    monkeypatch.setattr("test_readme.text_of", lambda _page: PAGE.replace("steps=300", few))
     names = run_python_of("docs/explore.md")
     assert "walk" in Path("codes.html").read_text(encoding="utf-8")
     names["model"].save("run")
