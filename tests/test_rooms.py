@@ -11,7 +11,8 @@ ROOMS = [
     "closed_form",
     *("data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "priors"),
     *("evaluate", "generate"),
-    *("config", "recipes", "model", "train", "estimators", "bulk", "export", "study", "report", "cli"),
+    *("config", "recipes", "model", "train", "estimators", "bulk", "export", "study", "report"),
+    *("explorer", "cli"),
 ]
 # What alone a room may know, although more lies above it: a page is made from stored results, the
 # equation of a loss needs no more than tensors, and a prior sees codes but neither series nor

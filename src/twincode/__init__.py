@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from twincode.errors import TwincodeError
     from twincode.estimators import TwinCode
     from twincode.export import export_onnx
+    from twincode.explorer import explore
     from twincode.model import Model, load_model
     from twincode.priors import prior
     from twincode.recipes import recipe
@@ -40,6 +41,7 @@ _HOMES = {
     "TwinCode": "twincode.estimators",
     "TwincodeError": "twincode.errors",
     "export_onnx": "twincode.export",
+    "explore": "twincode.explorer",
     "fit": "twincode.train",
     "fit_prior": "twincode.train",
     "list_datasets": "twincode.data",
@@ -62,6 +64,7 @@ __all__ = [
     "TwinCode",
     "TwincodeError",
     "export_onnx",
+    "explore",
     "fit",
     "fit_prior",
     "list_datasets",

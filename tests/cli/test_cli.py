@@ -20,7 +20,7 @@ from twincode.model import load_model
 from twincode.recipes import DEFAULT, RECIPES, recipe
 
 COMMANDS = [
-    *("datasets", "train", "evaluate", "encode", "decode", "reconstruct", "export"),
+    *("datasets", "train", "evaluate", "encode", "decode", "reconstruct", "export", "explore"),
     *("prior", "sample", "impute", "surprise"),
     *("study run", "study status", "study report", "report"),
 ]

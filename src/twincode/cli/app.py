@@ -309,6 +309,41 @@ def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
     study.report(folder, figures)
 
 
+@command(app)
+def explore(
+    folder: RunFolder,
+    source: Source,
+    form: Form,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page, an .html file.")],
+    dataset: Annotated[
+        str | None,
+        typer.Argument(metavar="DATA", help="A name or a path; default: the model's own data."),
+    ] = None,
+    device: Device = "cpu",
+) -> None:
+    """Show what each code stands for: one page to look at in a browser.
+
+    Example: [bold]twincode explore run -o codes.html[/bold]
+
+    Example: [bold]twincode explore run my_series.csv -o codes.html[/bold]
+
+    The page says how often a code is used, where along time, in which classes, and what difference
+    it makes to the series.
+    """
+    from twincode.explorer import explore as write_page
+    from twincode.model import load_bare_model
+
+    if out.suffix.lower() != ".html":
+        raise TwincodeError(f"cannot write {out}: its name must end in .html")
+    model = load_bare_model(folder, device)
+    data = (
+        source.load(dataset, form.columns)
+        if dataset
+        else own_data(model, source, remedy="give a name or a path after the folder")
+    )
+    typer.echo(f"written: {write_page(model, data, out)}")
+
+
 app.add_typer(generation.app)
 app.add_typer(study.app, name="study")
 

@@ -172,9 +172,9 @@ def own_data(
     source: Source,
     dataset: str | None = None,
     columns: "Columns | None" = None,
+    remedy: str = "give a name or a path with --dataset",
 ) -> "Dataset":
     """The data a model was trained on, if they can be found and are the same."""
-    remedy = "give a name or a path with --dataset"
     try:
         data = source.load(dataset or model.source.name, columns)
     except TwincodeError as error:
