@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from twincode.data import Columns, Dataset, Policy, list_datasets, load_dataset, read_series
     from twincode.errors import TwincodeError
     from twincode.estimators import TwinCode
-    from twincode.export import export_onnx
     from twincode.explorer import explore
+    from twincode.export import export_onnx
     from twincode.model import Model, load_model
     from twincode.priors import prior
     from twincode.recipes import recipe
@@ -63,8 +63,8 @@ __all__ = [
     "Study",
     "TwinCode",
     "TwincodeError",
-    "export_onnx",
     "explore",
+    "export_onnx",
     "fit",
     "fit_prior",
     "list_datasets",

@@ -5,10 +5,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from twincode.closed_form import ComponentCoder
 from twincode.errors import TwincodeError
 from twincode.files import write_json, write_whole
 from twincode.model import Model
-from twincode.quantize import ClosedFormQuantizer
+from twincode.quantize import ClosedFormQuantizer, Quantized
+from twincode.quantize.successive import SuccessiveQuantizer
 from twincode.tokenizers import Tokenizer
 
 ENCODER, DECODER, DESCRIPTION = "encoder.onnx", "decoder.onnx", "onnx.json"
@@ -16,12 +18,36 @@ EXTRA = "exporting needs more packages; pip install 'twincode[onnx]'"
 FORMAT = 1
 
 
+class _Components(nn.Module):
+    """A ``ComponentCoder`` with the interface of a network: its codes, found by the same search."""
+
+    def __init__(self, coder: ComponentCoder) -> None:
+        super().__init__()
+        widest = max(map(len, coder.groups))
+        sizes = tuple(map(len, coder.codebooks))
+        self.quantizer = SuccessiveQuantizer(sizes, len(coder.components), widest, coder.beam)
+        self.quantizer.start_at(coder)
+        self.shape = coder.shape
+        self.mean: Tensor
+        self.components: Tensor
+        self.register_buffer("mean", coder.mean)
+        self.register_buffer("components", coder.components)
+
+    def embed(self, x: Tensor) -> Quantized:
+        z = (x.flatten(1) - self.mean) @ self.components.T
+        found: Quantized = self.quantizer(z[:, :, None, None])
+        return found
+
+    def series(self, latents: Tensor) -> Tensor:
+        return (self.mean + latents.flatten(1) @ self.components).unflatten(1, self.shape)
+
+
 class _Part(nn.Module):
     """A tokenizer between series in their own units and codes; what it maps is up to a subclass."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, tokenizer: Tokenizer | _Components, model: Model) -> None:
         super().__init__()
-        self.tokenizer: Tokenizer = model.tokenizer
+        self.tokenizer = tokenizer
         self.mean: Tensor
         self.std: Tensor
         for name in ("mean", "std"):
@@ -32,8 +58,8 @@ class _Part(nn.Module):
 class _Encoder(_Part):
     def forward(self, series: Tensor) -> Tensor:
         """Codes (n, H, W) of series (n, C, L)."""
-        latents = self.tokenizer.latents((series - self.mean) / self.std)
-        codes: Tensor = self.tokenizer.quantizer(latents).codes
+        codes = self.tokenizer.embed((series - self.mean) / self.std).codes
+        assert codes is not None
         return codes
 
 
@@ -56,17 +82,17 @@ def export_onnx(model: Model, folder: str | Path) -> None:
     name = model.config.recipe or "this model"
     if not tokenizer.layout.grids:
         raise TwincodeError(f"{name} is continuous: it has no codes to export")
-    if any(isinstance(part, ClosedFormQuantizer) for part in tokenizer.modules()):
+    network = _network(tokenizer)
+    if network is None:
         raise TwincodeError(
-            f"{name} searches for its codes step by step, which is no ONNX graph; "
-            "networks such as vqvae can be exported"
+            f"how {name} finds its codes is no ONNX graph; pca-pq and networks can be exported"
         )
     C, L, H, W = tokenizer.channels, tokenizer.length, tokenizer.grid[0], tokenizer.layout.width
     # Two examples: one alone would make the exporter take the number of series for a constant.
     series = torch.zeros(2, C, L, device=model.device)
     codes = torch.zeros(2, H, W, dtype=torch.long, device=model.device)
-    _write(_Encoder(model), {"series": series}, "codes", folder / ENCODER)
-    _write(_Decoder(model), {"codes": codes}, "series", folder / DECODER)
+    _write(_Encoder(network, model), {"series": series}, "codes", folder / ENCODER)
+    _write(_Decoder(network, model), {"codes": codes}, "series", folder / DECODER)
     description = {
         "format": FORMAT,
         "recipe": model.config.recipe,
@@ -78,6 +104,14 @@ def export_onnx(model: Model, folder: str | Path) -> None:
         "bits_per_series": tokenizer.bits_per_series,
     }
     write_json(folder / DESCRIPTION, description)
+
+
+def _network(tokenizer: Tokenizer) -> Tokenizer | _Components | None:
+    """The same tokenizer as nothing but tensor operations, where there is one."""
+    if not isinstance(tokenizer.quantizer, ClosedFormQuantizer):
+        return tokenizer
+    coder = tokenizer.quantizer.coder
+    return _Components(coder) if isinstance(coder, ComponentCoder) else None
 
 
 def _write(part: nn.Module, given: dict[str, Tensor], gives: str, path: Path) -> None:

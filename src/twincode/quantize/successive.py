@@ -58,7 +58,7 @@ class SuccessiveQuantizer(Quantizer):
         """The latents (B, D, 1, 1) of codes (B, 1, tokens)."""
         own = torch.cat(self.layout(1).split(codes), dim=2)[:, 0]  # (B, tokens), from 0
         words = self.words[torch.arange(own.shape[1], device=own.device), own]
-        z = words.new_zeros(len(codes), self.latent_channels + 1)
+        z = words.new_zeros(codes.shape[0], self.latent_channels + 1)
         z = z.index_add(1, self.groups.flatten(), words.flatten(1))
         return z[:, :-1, None, None]
 
@@ -74,7 +74,7 @@ class SuccessiveQuantizer(Quantizer):
     @torch.no_grad()
     def _search(self, z: Tensor) -> Tensor:
         """Codes (B, tokens), each counted from 0, of z (B, D)."""
-        n, beams = len(z), 1
+        n, beams = z.shape[0], 1
         residual = torch.cat([z, z.new_zeros(n, 1)], dim=1)  # (B * beams, D + 1)
         gain = z.new_zeros(n, 1)  # (B, beams), error so far, less that of no codeword at all
         codes = self.groups.new_zeros(n, 0)  # (B * beams, tokens so far)

@@ -148,7 +148,7 @@ class Warm(Tokenizer):
         return x.unflatten(1, (self.channels, self.length))
 
     def _added(self, linear: Tensor) -> Tensor:
-        around = torch.cat([linear, self.usual.expand(len(linear), -1, -1)], dim=1)
+        around = torch.cat([linear, self.usual.expand(linear.shape[0], -1, -1)], dim=1)
         added: Tensor = self.context(around)
         return self.error * added
 
