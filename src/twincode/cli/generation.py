@@ -198,7 +198,7 @@ def judge_generation(model: "Model", data: "Dataset", options: dict[str, str]) -
     return model.evaluate_generation(data, GenerationSettings().replace(**own), **sampling)
 
 
-def _with_gaps(file: Path, form: Form, model: "Model") -> "tuple[NDArray[np.float64], pa.Table]":
+def _with_gaps(file: Path, form: Form, model: "Model") -> "tuple[NDArray[np.floating], pa.Table]":
     """The series (n, C, L) of a file, shorter ones with a gap at their end, and what is beside."""
     import numpy as np
 
