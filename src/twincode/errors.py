@@ -1,4 +1,4 @@
-"""The one error a user is meant to read."""
+"""The one error a user is meant to read, and the one warning."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,6 +10,13 @@ class TwincodeError(ValueError):
     The command line prints it without a traceback and exits with a non-zero status. It is a
     ValueError, as scikit-learn and aeon expect of their estimators.
     """
+
+
+class TwincodeWarning(UserWarning):
+    """Something left out that the user may want: one line that says what to do."""
+
+
+AEON_EXTRA = "pip install 'twincode[aeon]'"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> TwincodeError:

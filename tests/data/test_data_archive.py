@@ -187,7 +187,7 @@ def test_policy_makes_both_parts_equally_long(tmp_path, write_tsv):
 
 
 def test_archive_layouts_in_the_data_folder(tmp_path, write_tsv, arrays, monkeypatch):
-    """A folder hides an .npz, and both hide the set bundled with aeon; any case of name will do."""
+    """A folder hides an .npz, and both hide the bundled set; any case of name will do."""
     np.savez(tmp_path / "GunPoint.npz", **arrays)
     dataset = load_dataset("gunpoint", data_dir=tmp_path)
     assert (dataset.name, dataset.length) == ("GunPoint", 4)
@@ -200,7 +200,7 @@ def test_archive_layouts_in_the_data_folder(tmp_path, write_tsv, arrays, monkeyp
     monkeypatch.delenv("TWINCODE_DATA")
     dataset = load_dataset("GunPoint")
     assert (dataset.length, len(dataset.X_train), len(dataset.X_test)) == (150, 50, 150)
-    assert dataset.origin.startswith("bundled with aeon")
+    assert dataset.origin == "bundled, GunPoint.npz"
 
 
 @pytest.mark.parametrize("name", ("StarLightCurves", "UWaveGestureLibraryAll"))

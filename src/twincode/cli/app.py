@@ -10,7 +10,7 @@ import typer
 
 from twincode.cli import generation, study
 from twincode.cli.command import command
-from twincode.cli.errors import USAGE, complain, tolerate_any_encoding, usage_message
+from twincode.cli.errors import USAGE, complain, tell_warnings, tolerate_any_encoding, usage_message
 from twincode.cli.generation import PriorName, judge_generation, own_data
 from twincode.cli.health import tell_health
 from twincode.cli.options import (
@@ -403,6 +403,7 @@ def _is_old_study(words: Sequence[str]) -> bool:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line, by default the program's own; returns the exit status."""
     tolerate_any_encoding()
+    tell_warnings()
     keep_freed_memory()
     arguments = list(sys.argv[1:] if words is None else words)
     if arguments in ([], ["study"]):

@@ -4,12 +4,13 @@ import functools
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TextIO, TypeVar
 
 import typer
 
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, TwincodeWarning
 
 FAILED = 1
 USAGE = 2
@@ -45,6 +46,26 @@ def readable(command: Callable[P, R]) -> Callable[P, R]:
 def complain(message: str) -> None:
     """Print one line on the error stream."""
     typer.echo(f"twincode: {' '.join(message.split())}", err=True)
+
+
+def tell_warnings() -> None:
+    """Let our own warnings be one line each."""
+    others = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, TwincodeWarning):
+            complain(str(message))
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
 
 
 def tolerate_any_encoding() -> None:

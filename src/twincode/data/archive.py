@@ -1,7 +1,7 @@
 """Data sets by name or by path: ``load_dataset``.
 
 A *path* is anything with a path separator or a known suffix, and any file or folder of data that
-exists. Everything else is a *name*, looked up in the data folder, among the sets bundled with aeon,
+exists. Everything else is a *name*, looked up in the data folder, among bundled sets and aeon's,
 among those downloaded earlier, and last by a download with aeon. The archive's own train/test split
 is always kept; a file without one is split here, in the same way every time.
 """
@@ -39,7 +39,7 @@ from twincode.data.sources import (
     split_name,
 )
 from twincode.data.tables import DEFAULT_COLUMNS, Columns
-from twincode.errors import TwincodeError, unknown_name
+from twincode.errors import AEON_EXTRA, TwincodeError, unknown_name
 from twincode.files import cannot_write, make_folder
 
 MINIMUM_TRAIN = 2
@@ -122,6 +122,8 @@ def _find_source(name: str, data_dir: str | Path | None, download: bool) -> Sour
         raise _no_pair(Path(name))
     names = {*archive.values(), *(source.name for source in local.values())}
     hint = "(give a name from the UCR or UEA archive, or the path of a file or folder)"
+    if not archive:
+        hint = f"(give the path of a file or folder; for archive sets {AEON_EXTRA})"
     raise unknown_name("data set", name, names, hint)
 
 

@@ -42,7 +42,7 @@ from twincode.data.tables import (
     Rows,
     frame_rows,
 )
-from twincode.errors import TwincodeError
+from twincode.errors import AEON_EXTRA, TwincodeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -363,8 +363,10 @@ def _read_ts(path: Path) -> LabelledSeries:
     # aeon loses the sign of values that carry time stamps, so such files are refused.
     if ts_header(path).get("timestamps") == ["true"]:
         raise TwincodeError(f"{path} has time stamps, which are not supported; save it without")
-    from aeon.datasets import load_from_ts_file
-
+    try:
+        from aeon.datasets import load_from_ts_file
+    except ImportError:
+        raise TwincodeError(f"{path} is a .ts file; to read these {AEON_EXTRA}") from None
     try:
         series, labels, header = load_from_ts_file(str(path), return_meta_data=True)
     except (OSError, ValueError, IndexError) as error:

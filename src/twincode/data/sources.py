@@ -1,4 +1,4 @@
-"""Where data sets lie: the user's data folder, aeon's bundled sets, and the download cache."""
+"""Where data sets lie: the user's data folder, bundled sets, aeon's, and the download cache."""
 
 import importlib.util
 import os
@@ -15,8 +15,10 @@ _ARCHIVE_SUFFIXES = (".tsv", ".ts")
 _NAME_LISTS = ("univariate", "multivariate", "tsc_zenodo")
 _SPLIT_WORDS = (("TRAIN", "TEST"), ("train", "test"), ("Train", "Test"))
 
+BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 DATA_FOLDER = "data folder"
-BUNDLED = "bundled with aeon"
+BUNDLED = "bundled"
+BUNDLED_WITH_AEON = "bundled with aeon"
 DOWNLOADED = "download cache"
 
 
@@ -34,18 +36,15 @@ def local_sources(data_dir: str | Path | None = None) -> dict[str, Source]:
     """Every named set on this machine, keyed by its case-folded name.
 
     A set in the data folder (``data_dir``, else the environment variable TWINCODE_DATA) hides one
-    of the same name bundled with aeon, which hides one downloaded earlier. Raises TwincodeError
-    when the data folder is not a folder.
+    of the same name that comes with twincode, then with aeon, and that hides one downloaded
+    earlier. Raises TwincodeError when the data folder is not a folder.
     """
-    folder = _data_folder(data_dir)
+    folder, aeon = _data_folder(data_dir), _aeon_folder()
     found = [
         *(_folder_sources(folder, DATA_FOLDER) if folder else ()),
-        *(_npz_sources(folder) if folder else ()),
-        *(
-            source
-            for source in _folder_sources(_aeon_folder() / "data", BUNDLED)
-            if _has_classes(source)
-        ),
+        *(_npz_sources(folder, DATA_FOLDER) if folder else ()),
+        *_npz_sources(BUNDLED_FOLDER, BUNDLED),
+        *(filter(_has_classes, _folder_sources(aeon / "data", BUNDLED_WITH_AEON)) if aeon else ()),
         *_folder_sources(cache_folder(), DOWNLOADED),
     ]
     return {source.name.casefold(): source for source in reversed(found)}
@@ -55,9 +54,11 @@ def local_sources(data_dir: str | Path | None = None) -> dict[str, Source]:
 def archive_names() -> dict[str, str]:
     """The names in the UCR and UEA archives as aeon lists them, keyed by their case-folded form.
 
-    The list is read from aeon's own file without importing aeon, which takes seconds.
+    The list is read from aeon's own file without importing aeon, which takes seconds. Without aeon
+    there is none.
     """
-    path = _aeon_folder() / "tsc_datasets.py"
+    folder = _aeon_folder()
+    path = folder / "tsc_datasets.py" if folder else BUNDLED_FOLDER
     spec = importlib.util.spec_from_file_location("aeon_archive_names", path)
     if spec is None or spec.loader is None or not path.is_file():
         return {}
@@ -119,10 +120,10 @@ def _data_folder(data_dir: str | Path | None) -> Path | None:
     return folder
 
 
-def _aeon_folder() -> Path:
+def _aeon_folder() -> Path | None:
     spec = importlib.util.find_spec("aeon")
     if spec is None or not spec.submodule_search_locations:
-        raise TwincodeError("the package aeon is not installed; install it with pip install aeon")
+        return None
     return Path(spec.submodule_search_locations[0]) / "datasets"
 
 
@@ -148,10 +149,10 @@ def _folder_sources(folder: Path, place: str) -> Iterator[Source]:
                 yield _named(entry.name, place, *own[0])
 
 
-def _npz_sources(folder: Path) -> Iterator[Source]:
+def _npz_sources(folder: Path, place: str) -> Iterator[Source]:
     for entry in _entries(folder):
         if entry.suffix.lower() == ".npz" and entry.is_file():
-            yield _named(entry.stem, DATA_FOLDER, entry, None)
+            yield _named(entry.stem, place, entry, None)
 
 
 def _has_classes(source: Source) -> bool:

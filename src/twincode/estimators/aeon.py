@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from aeon.transformations.collection import BaseCollectionTransformer
 from numpy.typing import ArrayLike, NDArray
 
 from twincode.data import Policy, apply_policy
+from twincode.errors import AEON_EXTRA
 from twincode.estimators.core import Estimator, Series
 from twincode.model import Model
+
+try:
+    from aeon.transformations.collection import BaseCollectionTransformer
+except ImportError as error:
+    raise ImportError(f"TwinCodeTransformer needs aeon: {AEON_EXTRA}") from error
 
 _POLICY = Policy(missing="interpolate", lengths="resample")
 

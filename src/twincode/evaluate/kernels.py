@@ -6,15 +6,17 @@ penalty is chosen by leave-one-out on train. Labels are used here only.
 
 import hashlib
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from twincode.errors import TwincodeError
+from twincode.errors import AEON_EXTRA, TwincodeError, TwincodeWarning
 from twincode.evaluate.metric import Evaluator, Judged, Labels, Metric
 from twincode.evaluate.reconstruction import decoded_series
 from twincode.settings import Settings
@@ -47,7 +49,7 @@ class KernelsSettings(Settings):
 class Kernels(Evaluator):
     """What decoded series still tell of the classes: see ``kernels_accuracy``.
 
-    Measured at the end of a run alone.
+    Measured at the end of a run alone, and not without aeon.
     """
 
     metrics = (
@@ -67,6 +69,10 @@ class Kernels(Evaluator):
         """
         split = judged.split
         if not judged.tokenizer.has_decoder or split.y_train is None or split.y_test is None:
+            return {}
+        if find_spec("aeon") is None:
+            message = f"accuracy of decoded series is left out, it needs aeon: {AEON_EXTRA}"
+            warnings.warn(message, TwincodeWarning, stacklevel=2)
             return {}
         draw = np.random.default_rng(self.own.kernels_seed)
         rows = np.sort(draw.permutation(len(split.y_train))[: self.own.kernels_series])
