@@ -1,5 +1,9 @@
 """Models as ONNX graphs, for programs without torch: series in, codes out, and back."""
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -119,15 +123,30 @@ def _write(part: nn.Module, given: dict[str, Tensor], gives: str, path: Path) ->
         import onnxscript  # noqa: F401  # torch asks for it too late, and in many words
     except ImportError:
         raise TwincodeError(EXTRA) from None
-    program = torch.onnx.export(
-        part.eval(),
-        tuple(given.values()),
-        dynamo=True,
-        external_data=False,
-        input_names=list(given),
-        output_names=[gives],
-        dynamic_shapes=[{0: torch.export.Dim("n")}],
-        verbose=False,
-    )
+    with _quiet():
+        program = torch.onnx.export(
+            part.eval(),
+            tuple(given.values()),
+            dynamo=True,
+            external_data=False,
+            input_names=list(given),
+            output_names=[gives],
+            dynamic_shapes=[{0: torch.export.Dim("n")}],
+            verbose=False,
+        )
     assert program is not None
     write_whole(path, lambda temporary: program.save(temporary))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of packages that no model here needs."""
+    log = logging.getLogger("torch.onnx")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)
