@@ -27,6 +27,7 @@ from twincode.evaluate.generation import GenerationSettings, Score
 from twincode.files import read_json, write_json
 from twincode.generate import (
     WINDOWS,
+    Sampler,
     Stages,
     bits,
     impute,
@@ -289,7 +290,9 @@ class Model:
         """
         self.check_shape(dataset.X_train)
         split = prepare(dataset, self.scaling, self.device)
-        return judge(self._stages, split, settings or GenerationSettings(), **sampling)
+        stages = self._stages
+        sampler = Sampler(stages.fitted.settings.name, stages, sampling)
+        return judge([sampler], split, settings or GenerationSettings()).scores
 
     def to(self, device: str | torch.device) -> "Model":
         """Move the model to a device; returns itself."""

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from twincode.priors.decoding import IterativeSampling, Logits, fill_grid
+from twincode.priors.decoding import IterativeSampling, Logits, Onlooker, fill_grid
 from twincode.priors.frequencies import log_frequencies
 from twincode.priors.grids import Grids
 from twincode.priors.masks import SCHEDULES, bound_masks, training_masks
@@ -28,11 +29,24 @@ class MaskedSettings(NetworkSettings):
 
     mask_schedule: str = "cosine"
     loss_on: str = "masked"
+    sampling: ClassVar[type[Sampling]] = IterativeSampling
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_choice("mask_schedule", SCHEDULES)
         self.check_choice("loss_on", LOSSES)
+
+
+class Moment(NamedTuple):
+    """Tokens (B, N) after a step of decoding, and which are still hidden.
+
+    What stands in hidden places is what was drawn last, and 0 from the place ``begun`` on, where
+    grids have not begun.
+    """
+
+    tokens: Tensor
+    hidden: Tensor
+    begun: int
 
 
 class MaskedPrior(Prior):
@@ -42,7 +56,7 @@ class MaskedPrior(Prior):
     stand whole in the sequence, those after it are left out.
     """
 
-    sampling = IterativeSampling
+    sampling = MaskedSettings.sampling
 
     def __init__(self, settings: MaskedSettings, grids: Grids, classes: int) -> None:
         super().__init__(grids, classes)
@@ -84,6 +98,19 @@ class MaskedPrior(Prior):
         self, tokens: Tensor, known: Tensor, y: Tensor, sampling: Sampling, seed: int
     ) -> Tensor:
         """Grid after grid by iterative decoding."""
+        return self._fill(tokens, known, y, sampling, seed)
+
+    def decoding(self, y: Tensor, sampling: Sampling, seed: int) -> list[Moment]:
+        """How that comes about, step by step, what ``sample`` gives for a few labels."""
+        found: list[Moment] = []
+        nothing = torch.zeros(len(y), self.grids.tokens_a_series, dtype=torch.long, device=y.device)
+        self._fill(nothing, nothing.bool(), y, sampling, seed, found)
+        return found
+
+    def _fill(
+        self, tokens: Tensor, known: Tensor, y: Tensor, sampling: Sampling, seed: int,
+        told: list[Moment] | None = None,
+    ) -> Tensor:  # fmt: skip
         assert isinstance(sampling, IterativeSampling)
         filled = tokens.clone()
         with torch.no_grad():
@@ -92,8 +119,9 @@ class MaskedPrior(Prior):
                 for first, after in self._spans():
                     logits = self._guided(part[:, :first], y[rows], sampling.guidance)
                     part[:, first:after] = fill_grid(
-                        part[:, first:after], known[rows, first:after], logits, sampling, generator
-                    )
+                        part[:, first:after], known[rows, first:after], logits, sampling, generator,
+                        None if told is None else _teller(told, part, first, after),
+                    )  # fmt: skip
                 filled[rows] = part
         return filled
 
@@ -151,6 +179,18 @@ class MaskedPrior(Prior):
                     log_p = _log_p(logits, tokens[:, first:after]).double()
                     out -= (log_p * own).sum(1) * n / size[:B].to(tokens.device)
         return found / math.log(2)
+
+
+def _teller(told: list[Moment], whole: Tensor, first: int, after: int) -> Onlooker:
+    """Adds to ``told`` how all tokens ``whole`` (B, N) stand while one grid is drawn."""
+
+    def tell(tokens: Tensor, hidden: Tensor) -> None:
+        now, unknown = whole.clone(), torch.zeros_like(whole, dtype=torch.bool)
+        now[:, first:after], unknown[:, first:after] = tokens, hidden
+        unknown[:, after:] = True
+        told.append(Moment(now, unknown, after))
+
+    return tell
 
 
 def _log_p(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -21,11 +21,28 @@ CHUNK = 256
 
 
 @dataclass(frozen=True)
+class Sampling(Settings):
+    """How codes are drawn.
+
+    Logits are l_none + ``guidance`` (l_y - l_none), where l_y know the label (Ho and Salimans,
+    2022), divided by ``draw_temperature``.
+    """
+
+    guidance: float = 1.0
+    draw_temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "guidance")
+        self.check_above(0, "draw_temperature")
+
+
+@dataclass(frozen=True)
 class PriorSettings(Settings):
     """What every prior's settings say.
 
     ``held_out`` is the share of train series that judge and teach nothing; ``smoothing`` is added
     to the counts of codes. ``conditional`` says whether labels are told, where there are some.
+    ``sampling`` are the settings that ``fill`` of such a prior takes.
     """
 
     seed: int = 0
@@ -33,6 +50,7 @@ class PriorSettings(Settings):
     held_out: float = 0.1
     smoothing: float = 0.5
     trains: ClassVar[bool] = False
+    sampling: ClassVar[type[Sampling]] = Sampling
 
     def __post_init__(self) -> None:
         self.check_at_least(0, "seed")
@@ -84,22 +102,6 @@ class NetworkSettings(PriorSettings):
             )
 
 
-@dataclass(frozen=True)
-class Sampling(Settings):
-    """How codes are drawn.
-
-    Logits are l_none + ``guidance`` (l_y - l_none), where l_y know the label (Ho and Salimans,
-    2022), divided by ``draw_temperature``.
-    """
-
-    guidance: float = 1.0
-    draw_temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.check_at_least(0, "guidance")
-        self.check_above(0, "draw_temperature")
-
-
 class Bits(NamedTuple):
     """Bits (B,) of whole grids, and the standard error (B,) of an estimate; 0 where exact."""
 
@@ -116,7 +118,7 @@ class Prior(nn.Module):
     into account, the others only those before.
     """
 
-    sampling: type[Sampling] = Sampling
+    sampling: type[Sampling] = PriorSettings.sampling
     fills_gaps: bool = True
 
     def __init__(self, grids: Grids, classes: int) -> None:
