@@ -15,26 +15,30 @@ from twincode.priors.grids import Grids
 from twincode.priors.masks import SCHEDULES, bound_masks, training_masks
 from twincode.priors.network import TokenNetwork
 from twincode.priors.prior import Bits, NetworkSettings, Prior, Sampling, chunks, guided
+from twincode.settings import added
 
 LOSSES = ("masked", "all")
+SHARES = ("series", "batch")
 
 
 @dataclass(frozen=True)
 class MaskedSettings(NetworkSettings):
     """Those of a network, which share of a grid is masked, and which tokens are learnt.
 
-    ``mask_schedule`` is ``cosine``, ``kept_cosine`` or ``uniform``; the loss is on ``masked``
-    tokens or on ``all``.
+    ``mask_schedule`` is ``cosine``, ``kept_cosine`` or ``uniform``; the share is drawn once a
+    ``series`` or once a ``batch`` (``share_per``); the loss is on ``masked`` tokens or on ``all``.
     """
 
     mask_schedule: str = "cosine"
     loss_on: str = "masked"
+    share_per: str = added("series", before="series")
     sampling: ClassVar[type[Sampling]] = IterativeSampling
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_choice("mask_schedule", SCHEDULES)
         self.check_choice("loss_on", LOSSES)
+        self.check_choice("share_per", SHARES)
 
 
 class Moment(NamedTuple):
@@ -75,7 +79,8 @@ class MaskedPrior(Prior):
         turn = int(torch.randint(tokens.shape[1], (), generator=generator, device=generator.device))
         first, after = next(each for each in self._spans() if turn < each[1])
         schedule = SCHEDULES[self.settings.mask_schedule]
-        hidden = training_masks(len(tokens), after - first, schedule, generator)
+        one = self.settings.share_per == "batch"
+        hidden = training_masks(len(tokens), after - first, schedule, generator, one)
         logits = self._logits(tokens[:, :after], hidden, y, first)
         counted = hidden if self.settings.loss_on == "masked" else torch.ones_like(hidden)
         return F.cross_entropy(logits[counted].float(), tokens[:, first:after][counted])

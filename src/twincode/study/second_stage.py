@@ -92,6 +92,7 @@ class SecondStage:
             place / RESULT,
             {
                 "format": FORMAT,
+                "name": self.name,
                 **self.to_dict(),
                 "metrics": [asdict(metric) for metric in GENERATION_METRICS],
                 "scores": [score._asdict() for score in judged.scores],
