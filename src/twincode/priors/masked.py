@@ -1,7 +1,7 @@
 """The masked prior: any tokens given any others (Chang et al., 2022, MaskGIT)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -73,6 +73,10 @@ class MaskedPrior(Prior):
         del y
         self.network.start(log_frequencies(tokens, self.grids, self.settings.smoothing))
 
+    def embed_codes(self, codebooks: Sequence[Tensor]) -> None:
+        """Those of the network."""
+        self.network.embed_codes(codebooks)
+
     def loss(self, tokens: Tensor, y: Tensor, generator: Generator) -> Tensor:
         """The mean of -log p over the masked tokens of one grid."""
         # Which grid decides what is computed, so the host has to know.
@@ -135,7 +139,11 @@ class MaskedPrior(Prior):
         found = []
         with torch.no_grad():
             for first, after in self._spans():
-                logits = self._logits(tokens[:, :after], hidden[:, first:after], y, first)
+                own = hidden[:, first:after]
+                if not bool(own.any()):
+                    found.append(torch.zeros_like(own, dtype=torch.float32))
+                    continue
+                logits = self._logits(tokens[:, :after], own, y, first)
                 found.append(_log_p(logits, tokens[:, first:after]))
         return torch.cat(found, dim=1)
 
