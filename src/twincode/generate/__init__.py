@@ -8,7 +8,7 @@ from twincode.generate.gaps import impute
 from twincode.generate.judging import Judged, Sampler, judge
 from twincode.generate.likelihood import bits
 from twincode.generate.stages import Stages, sample_tokens
-from twincode.generate.surprise import WINDOWS, surprise_along
+from twincode.generate.surprise import WINDOWS, surprise_along, surprise_threshold
 
 __all__ = [
     "WINDOWS",
@@ -21,4 +21,5 @@ __all__ = [
     "make_exhibits",
     "sample_tokens",
     "surprise_along",
+    "surprise_threshold",
 ]

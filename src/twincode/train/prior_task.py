@@ -15,7 +15,7 @@ from twincode.data import Dataset
 from twincode.data.split import prepare
 from twincode.errors import TwincodeError
 from twincode.evaluate import reconstruction_errors
-from twincode.generate import Stages
+from twincode.generate import Stages, surprise_threshold
 from twincode.model import Model
 from twincode.precision import computing_in
 from twincode.priors import PRIORS, FittedPrior, Grids, NetworkSettings, Prior, PriorSettings
@@ -75,7 +75,7 @@ class PriorTask:
             self.prior, settings, self.classes, tuple(counts), variance,
             tensors_hash(tokenizer.state_dict()),
         )  # fmt: skip
-        stages = Stages(tokenizer, self.fitted)
+        self._stages = stages = Stages(tokenizer, self.fitted)
         # Half the memory of what is computed with, and a quarter of what codes are made as.
         self.tokens = _small(stages.tokens(split.x_train))
         self.test = _small(stages.tokens(split.x_test)) if len(split.x_test) else self.tokens[:0]
@@ -191,9 +191,16 @@ class PriorTask:
         data = {**describe_data(self.dataset), "checksum": self.checksum}
         return {"dataset": data, "held_out": len(self.held), "epochs": self.schedule.epochs}
 
+    def finished(self) -> FittedPrior:
+        """The prior, with the surprise that few steps of held-out series exceed."""
+        if not len(self.held) or not self.prior.fills_gaps:
+            return self.fitted
+        threshold = surprise_threshold(self._stages, self.tokens[self.held].long())
+        return dataclasses.replace(self.fitted, threshold=threshold)
+
     def keep(self, folder: Path) -> None:
         """The prior."""
-        self.fitted.save(folder)
+        self.finished().save(folder)
 
     def result(self) -> dict[str, Any]:
         """What the prior is."""

@@ -21,15 +21,17 @@ def gallery(results: Results, dataset: str) -> Figure | None:
     kept = exhibits_of(results, dataset, "gallery_series")
     if not kept:
         return None
-    parts, names, classes = [], dict[str, None](), dict[str, None]()
+    parts: list[dict[str, Any]] = []
+    names, classes = dict[str, None](), dict[str, None]()
     for each in kept:
         rows = zip(
             *(each.arrays[f"gallery_{a}"] for a in ("rows", "labels", "series")), strict=True
         )
         for place, (row, label, series) in enumerate(rows):
-            told = {"panel": str(row), "class": each.class_of(int(label)), "place": place}
-            names[told["panel"]], classes[told["class"]] = None, None
-            parts.append({**curve(series, _POINTS), **told, "model": each.model.label})
+            panel, of_class = str(row), each.class_of(int(label))
+            names[panel], classes[of_class] = None, None
+            told = {"panel": panel, "class": of_class, "place": place, "model": each.model.label}
+            parts.append({**curve(series, _POINTS), **told})
     lines = _lines(theme.BLUE).encode(detail=["channel:N", "place:N"])
     return Figure(
         f"{dataset}-gallery", "Real and drawn series, by class",
