@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 # placed or used: these have tests of their own.
 READ_ELSEWHERE = {
     "background_classes", "continuous_share", "gamma", "teacher_momentum", "teacher_span",
-    "beam", "refinements",
+    "beam", "refinements", "patience",
 }  # fmt: skip
 SMALL_LOSS = {"projector_width": 8, "predictor_width": 5, "queue_size": 6, "whitening_width": 4}
 

@@ -27,6 +27,7 @@ from twincode.evaluate.generation import GenerationSettings, Score
 from twincode.files import read_json, write_json
 from twincode.generate import (
     WINDOWS,
+    Sampler,
     Stages,
     bits,
     impute,
@@ -277,6 +278,44 @@ class Model:
         y = self._stages.labels(len(x), labels)
         return surprise_along(self._stages, x, y, windows).numpy()
 
+    @property
+    def surprise_threshold(self) -> float:
+        """The surprise of a step, summed over rows, that 1 % of those of held-out series exceed.
+
+        Raises TwincodeError where none were held out, and for priors that tell no surprise.
+        """
+        threshold = self._stages.fitted.threshold
+        if threshold is None:
+            raise TwincodeError(
+                "this prior has no threshold of surprise: it is not masked, had no series held out "
+                "or was fitted by an earlier version"
+            )
+        return threshold
+
+    def counterfactual(
+        self,
+        X: ArrayLike,
+        draws: int = 1,
+        seed: int = 0,
+        labels: str | Sequence[str] = NO_LABEL,
+        threshold: float | None = None,
+        **settings: Any,
+    ) -> NDArray[np.float32]:
+        """Series (draws, n, C, L) with their surprising steps drawn anew; all others stay.
+
+        Those are surprising whose ``surprise``, summed over rows, exceeds ``threshold``, by default
+        ``surprise_threshold``. ``settings`` are those of ``impute``. Raises TwincodeError where
+        every step of a series is surprising.
+        """
+        array = as_series(X)
+        self.check_shape(array)
+        least = self.surprise_threshold if threshold is None else threshold
+        surprising = self.surprise(array, labels).sum(1) > least
+        if surprising.all(1).any():
+            raise TwincodeError("every step of a series is surprising; use sample for new series")
+        gappy = np.where(surprising[:, None], np.nan, array)
+        return self.impute(gappy, draws, seed, labels, **settings)
+
     def evaluate_generation(
         self,
         dataset: Dataset,
@@ -289,7 +328,9 @@ class Model:
         """
         self.check_shape(dataset.X_train)
         split = prepare(dataset, self.scaling, self.device)
-        return judge(self._stages, split, settings or GenerationSettings(), **sampling)
+        stages = self._stages
+        sampler = Sampler(stages.fitted.settings.name, stages, sampling)
+        return judge([sampler], split, settings or GenerationSettings()).scores
 
     def to(self, device: str | torch.device) -> "Model":
         """Move the model to a device; returns itself."""

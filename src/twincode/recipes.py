@@ -127,6 +127,20 @@ def bands() -> Config:
     return vqvae().replace(tokenizer="bands")
 
 
+def timevqvae() -> Config:
+    """The tokenizer of TimeVQVAE (Lee et al., 2023): two bands, 32 codes each, grids 8 and 32 wide.
+
+    As published, codes are drawn from the first step, the codebook begins at latents and the rate
+    falls over all steps. It differs in the loss of the high band (see ``Bands``) and in the budget.
+    The prior that belongs to it is ``masked`` with ``mask_schedule`` kept_cosine, ``loss_on`` all
+    and ``share_per`` batch, drawn from with ``choice_temperature`` 4; see results/generation.toml.
+
+    ``twincode train ECG5000 --recipe timevqvae``
+    """
+    published = bands().replace(bands=(1,), band_widths=(8, 32), codebook_size=32)
+    return published.replace(decay_share=1, continuous_share=0, codebook_init="data")
+
+
 def warm_vqvae() -> Config:
     """A network that starts where the closed form ends, and is kept where it is better.
 
@@ -224,6 +238,7 @@ RECIPES: dict[str, tuple[str, Callable[[], Config]]] = {
     "cosine-vqvae": ("VQ-VAE, cosine", cosine_vqvae),
     "vqvae2": ("VQ-VAE-2", vqvae2),
     "bands": ("Bands", bands),
+    "timevqvae": ("TimeVQVAE", timevqvae),
     "contrastive-vae": ("Contrastive VAE", contrastive_vae),
     "warm-vqvae": ("VQ-VAE, warm start", warm_vqvae),
     "residual-bt-vqvae": ("BT-VQVAE, residual", lambda: bt_vqvae().replace(quantizer="residual")),

@@ -1,6 +1,7 @@
 """A prior is fitted to a model, stopped, resumed, kept and loaded like a tokenizer."""
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -15,7 +16,8 @@ from twincode.model import load_model
 from twincode.priors import prior
 from twincode.storage import tensors_hash
 from twincode.train import fit, fit_prior
-from twincode.train.held_out import hold_out_by_class
+from twincode.train.held_out import Plateau, hold_out_by_class
+from twincode.train.loop import learning_rate_at
 from twincode.train.prior_task import PriorTask
 
 SMALL = {"model_width": 8, "layers": 1, "feedforward": 1, "batch_size": 16}
@@ -161,6 +163,99 @@ def test_the_best_state_is_kept(model, waves, tmp_path):
     at_start, kept = task._held_out_bits(task.prior), task._held_out_bits(fitted.prior.prior)
     assert kept == pytest.approx(min(at_start, *told))
     assert kept < told[-1]  # so large a rate ends badly
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_a_plateau_lets_the_rate_fall_early(model, waves, tmp_path, patience):
+    """With a rate so small that nothing is gained; 40 epochs of 4 steps, judged every second."""
+    settings = small(steps=120, batch_size=16, learning_rate=1e-9, patience=patience)
+    task = PriorTask(settings, model, waves)
+    planned = task.schedule
+    fit_prior(settings, model, waves, tmp_path)
+    result = json.loads((tmp_path / "result.json").read_text())
+    told = [each["epoch"] for each in result["history"] if "held_out" in each]
+    ends = told[1] + math.ceil(0.2 * planned.epochs) if patience else planned.epochs
+    assert result["epochs"] == len(result["history"]) == ends == told[-1]
+    assert [row["epoch"] for row in result["evaluations"]] == [ends] * 4
+    # The rate falls over as many steps as it would have, and to the end of them.
+    if patience:
+        task.plateau.judge(99.0, told[0])
+        task.plateau.judge(99.0, told[1])
+    before, after = (
+        [learning_rate_at(s, step) for step in range(s.steps)] for s in (planned, task.schedule)
+    )
+    falling = math.ceil(0.2 * planned.epochs) * planned.steps_per_epoch
+    assert after[-falling:] == pytest.approx(before[-falling:])
+    assert after[: told[1] * 3] == pytest.approx(before[: told[1] * 3])
+
+
+def test_a_plateau_survives_a_kill(model, waves, tmp_path):
+    settings = small(steps=60, batch_size=16, learning_rate=1e-9, patience=1)
+
+    def kill(record):
+        if record["event"] == "epoch" and record["epoch"] == 3:
+            raise Killed
+
+    fit_prior(settings, model, waves, tmp_path / "a", None, ["test"])
+    with pytest.raises(Killed):
+        fit_prior(settings, model, waves, tmp_path / "b", kill, ["test"], 0.0)
+    fit_prior(settings, model, waves, tmp_path / "b", None, ["test"], 0.0)
+    results = [json.loads((tmp_path / x / "result.json").read_text()) for x in "ab"]
+    assert results[0]["epochs"] == results[1]["epochs"] < 20
+    assert results[0]["evaluations"] == results[1]["evaluations"]
+
+
+def test_a_gain_is_half_a_percent():
+    plateau = Plateau(2, 0.005, 2.0)
+    for epoch, error in enumerate((1.995, 1.98, 1.975, 1.972), start=1):
+        assert plateau.since == 0
+        plateau.judge(error, epoch)
+    assert plateau.since == 4
+    plateau.judge(1.0, 5)
+    assert plateau.since == 4
+
+
+def test_codes_are_drawn_anew_each_epoch_where_there_is_noise(model, waves):
+    found = {}
+    for noise in (0.0, 1e-6, 1e3):
+        task = PriorTask(small(code_noise=noise), model, waves)
+        nearest, epochs = task.tokens.clone(), []
+        for epoch in (1, 2):
+            task.begin_epoch(epoch)
+            epochs.append(task.tokens.clone())
+            assert torch.equal(task.tokens[task.held], nearest[task.held])
+        again = PriorTask(small(code_noise=noise), model, waves)
+        again.begin_epoch(2)
+        assert torch.equal(again.tokens, epochs[1])
+        found[noise] = [(each != nearest).float().mean().item() for each in epochs]
+        assert torch.equal(*epochs) == (noise < 1)
+    assert found[0.0] == [0, 0]
+    assert found[1e-6] == [0, 0]
+    assert min(found[1e3]) > 0.5
+    with pytest.raises(TwincodeError, match="one codebook a token"):
+        PriorTask(
+            small(code_noise=1), fit(tiny("fsq-vqvae", epochs=0, evaluations=0), waves), waves
+        )
+
+
+def test_embeddings_begin_as_the_vectors_of_codes(waves):
+    model = fit(tiny("bands", epochs=0, evaluations=0, band_widths=(4, 4)), waves)
+    books = model.tokenizer.quantizer.codebooks()
+    for width, exact in ((8, True), (12, False)):
+        task = PriorTask(small(embedding_init="codebook", model_width=width), model, waves)
+        own = task.prior.network.codes.weight[:-1].detach()
+        assert len(own) == sum(map(len, books))
+        for mine, book in zip(own.split([len(b) for b in books]), books, strict=True):
+            assert mine.std(correction=0).item() == pytest.approx(1, rel=1e-4)
+            # Distances between codes are what they were, but for one factor.
+            ratio = (torch.pdist(mine) / torch.pdist(book)).tolist()
+            assert ratio == pytest.approx([ratio[0]] * len(ratio), rel=1e-3)
+            if exact:
+                centred = book - book.mean(0)
+                assert torch.allclose(mine, centred / centred.std(correction=0), atol=1e-5)
+    other = fit(tiny("fsq-vqvae", epochs=0, evaluations=0), waves)
+    with pytest.raises(TwincodeError, match="leave embedding_init at random"):
+        PriorTask(small(embedding_init="codebook"), other, waves)
 
 
 def test_a_finished_prior_is_loaded_not_repeated(saved, waves):

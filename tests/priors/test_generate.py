@@ -12,10 +12,11 @@ from twincode.generate import Stages, surprise_along
 from twincode.generate.gaps import interpolated, overlapping
 from twincode.generate.likelihood import pseudo_bits
 from twincode.generate.surprise import odd_width, surprise
-from twincode.priors import Grids, prior
+from twincode.priors import Grids, load_prior, prior
 from twincode.quantize import Grid, Layout
 from twincode.tokenizers import TOKENIZERS, embed
 from twincode.train import fit, fit_prior
+from twincode.train.prior_task import PriorTask
 
 QUICK = {"model_width": 8, "layers": 1, "feedforward": 1, "steps": 3, "batch_size": 16}
 KINDS = ("masked", "autoregressive", "independent")
@@ -298,15 +299,31 @@ def test_long_series_are_covered_to_their_last_step(models, monkeypatch):
         surprise_along(stages, torch.ones(1, 1, L - 1), y)
 
 
-def test_an_odd_stretch_is_the_most_surprising():
-    data = make_waves(200, 4)
-    model = fit(tiny("vqvae", steps=60, codebook_size=8, evaluations=0, batch_size=64), data)
-    model = fit_prior(prior("masked", model_width=16, layers=1, steps=150), model, data)
+def test_an_odd_stretch_is_the_most_surprising_and_is_drawn_anew(tmp_path):
+    data = make_waves(100, 4)
+    model = fit(tiny("vqvae", steps=40, codebook_size=8, evaluations=0, batch_size=50), data)
+    settings = prior("masked", model_width=16, layers=1, steps=60, batch_size=45, patience=0)
+    model = fit_prior(settings, model, data, tmp_path)
     X = data.X_test.copy()
     X[:, :, 16:22] = 3 * np.array([1, -1, 1, -1, 1, -1])
     score = model.surprise(X).sum(1)
     assert model.surprise(data.X_test).mean() < score.mean()
     assert (score[:, 14:24].mean(1) > score[:, :8].mean(1)).all()
+    # One step in a hundred of held-out series is above the threshold, which is kept.
+    task = PriorTask(settings, model, data)
+    held = model.surprise(data.X_train[task.held.numpy()]).sum(1)
+    assert model.surprise_threshold == pytest.approx(np.quantile(held, 0.99), rel=1e-5)
+    assert load_prior(tmp_path, model.tokenizer).threshold == model.surprise_threshold
+    # What is surprising is drawn anew, what is not stays.
+    least = float(np.median(score))
+    other = model.counterfactual(X, draws=3, threshold=least)
+    surprising = np.broadcast_to((score > least)[:, None], X.shape)
+    assert all(np.array_equal(each[~surprising], X[~surprising]) for each in other)
+    misses = [np.square(each - data.X_test)[surprising].mean() for each in (*other, X)]
+    assert max(misses[:-1]) < misses[-1]
+    assert np.array_equal(model.counterfactual(X, threshold=1e9)[0], X)
+    with pytest.raises(TwincodeError, match="every step of a series is surprising"):
+        model.counterfactual(X, threshold=-1.0)
 
 
 def test_surprise_needs_a_prior_that_sees_both_sides(models, waves):

@@ -159,6 +159,20 @@ def test_every_series_has_a_mask_of_its_own_size_and_places():
     assert training_masks(5, 1, SCHEDULES["kept_cosine"], generator()).all()
 
 
+def test_one_share_a_batch_where_asked_for():
+    """As the code of TimeVQVAE has it: of equal sizes, at places of their own."""
+    sizes = set()
+    for seed in range(8):
+        masks = training_masks(16, 20, SCHEDULES["cosine"], generator(seed), one_share=True)
+        assert len(masks.sum(1).unique()) == 1
+        assert len(masks.unique(dim=0)) > 1 or masks.all()
+        sizes.add(int(masks[0].sum()))
+    assert len(sizes) > 4
+    found, tokens, y = made("masked", SIX, share_per="batch"), tokens_of(SIX, 30), labels(30)
+    other = made("masked", SIX)
+    assert found.loss(tokens, y, generator()) != other.loss(tokens, y, generator())
+
+
 def test_sizes_of_the_bounds_masks_are_uniform():
     masks, count = bound_masks(5, 40, generator())
     assert torch.equal(masks.sum(2), count)

@@ -263,3 +263,15 @@ def test_identity_does_nothing():
 def test_settings_that_make_no_quantiser_are_errors(fields, message):
     with pytest.raises(TwincodeError, match=message):
         quantizer(**fields)
+
+
+def test_codes_are_drawn_by_the_softmax_of_their_distances():
+    quantizer, z = seeded_quantizer("vq", 3, codebook_size=5), torch.ones(1, 3, 1, 1)
+    many = z.expand(1, 3, 100, 200)
+    drawn = quantizer.drawn_codes(many, 0.7, torch.Generator().manual_seed(0))
+    e = quantizer.codebook.detach().double()
+    expected = (-(z.double().flatten() - e).square().sum(1) / 0.7).softmax(0)
+    shares = torch.bincount(drawn.flatten(), minlength=5) / drawn.numel()
+    assert shares.tolist() == pytest.approx(expected.tolist(), abs=0.015)
+    nearest = quantizer.drawn_codes(many, 1e-6, torch.Generator().manual_seed(0))
+    assert torch.equal(nearest, quantizer(many).codes)

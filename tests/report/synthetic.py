@@ -247,3 +247,59 @@ def exhibits(points: int, generator: np.random.Generator) -> dict[str, np.ndarra
             [series[0] * scale for scale in (1, -1, 0.9, 1.1, 1.2, 0.8)]
         ),
     }
+
+
+GENERATION_ROWS = (
+    *("train", "copies", "reconstruction", "independent"),
+    *("masked, sure", "masked, sure, no labels", "autoregressive"),
+)
+
+
+def add_generation(folder: Path, recipes: Sequence[str] = ("vqvae", "bt-vqvae")) -> Path:
+    """Give runs of these recipes priors whose samples were judged."""
+    stages = {}
+    for path in sorted(folder.glob("runs/*/result.json")):
+        record = json.loads(path.read_text())
+        if record["recipe"] not in recipes:
+            continue
+        generator = np.random.default_rng(zlib.crc32(path.parent.name.encode()))
+        stages[path.parent.name] = "abc"
+        place = path.parent / "generation" / "abc"
+        place.mkdir(parents=True)
+        metrics = [
+            ("fid", "FID", "lower"),
+            ("spread", "Spread", ""),
+            ("recall", "Recall", "higher"),
+        ]
+        scores = [
+            {"row": row, "metric": name, "value": float(number + generator.random()),
+             "deviation": 0.0}
+            for number, row in enumerate(GENERATION_ROWS)
+            for name, *_ in metrics
+            if (row, name) != ("masked, sure, no labels", "recall")
+        ]  # fmt: skip
+        (place / "result.json").write_text(json.dumps({
+            "format": 1, "name": "abc", "scores": scores, "seconds": 1.0,
+            "metrics": [{"name": n, "title": t, "better": b} for n, t, b in metrics],
+        }))  # fmt: skip
+        shown = ["test", "reconstruction", "masked, sure", "autoregressive"]
+        H, W = GRID
+        codes = generator.integers(CODEBOOK_SIZE, size=(3, H, W))
+        np.savez_compressed(
+            place / "exhibits.npz",
+            gallery_rows=np.repeat(shown, 4),
+            gallery_labels=np.tile([0, 0, 1, 1], 4),
+            gallery_series=generator.normal(size=(16, 1, 40)),
+            decoding_row=np.array("masked, sure"),
+            decoding_steps=np.array([1, 4, 10]),
+            decoding_series=generator.normal(size=(3, 1, 40)),
+            decoding_codes=codes,
+            decoding_hidden=np.arange(3)[::-1, None, None] * np.ones((H, W)) > 0,
+            decoding_widths=np.array([3, W - 3]),
+            nearest_rows=np.repeat(shown[2:], 2),
+            nearest_samples=generator.normal(size=(4, 1, 40)),
+            nearest_train=generator.normal(size=(4, 1, 40)),
+        )
+    described = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps({**described, "second_stages": stages}))
+    return folder

@@ -164,7 +164,11 @@ def surprise(
     which = {"step": np.tile(np.arange(T), n), "surprise": rows.sum(1)}
     columns = [f"row{h}" for h in range(H)]
     write_rows(out, rows, columns, _beside_each(given.beside, n, T, which))
-    typer.echo(f"written: {out} ({n} series, mean {found.sum(1).mean():.4g} bits)")
+    total = found.sum(1)
+    typer.echo(f"written: {out} ({n} series, mean {total.mean():.4g} bits)")
+    if model.prior is not None and model.prior.threshold is not None:
+        above = int((total > model.prior.threshold).sum())
+        typer.echo(f"above {model.prior.threshold:.4g} bits, 1 % of ordinary steps: {above} steps")
 
 
 def own_data(

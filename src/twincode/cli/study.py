@@ -188,7 +188,8 @@ def _plan(
     whole = Study(**{"datasets": options.get("datasets"), **in_file})
     whole.configs()
     own = {n: table for n, table in whole.overrides.items() if n in options["recipes"]}
-    plan = Study(**{**in_file, **options, **changed, "overrides": own})
+    priors = whole.priors and whole.priors.only(options["recipes"])
+    plan = Study(**{**in_file, **options, **changed, "overrides": own, "priors": priors})
     idle = {*plan.unread()} - said
     return dataclasses.replace(
         plan,

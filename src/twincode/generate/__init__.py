@@ -3,10 +3,23 @@
 Series are scaled tensors (n, C, L) here; ``Model`` takes and gives them in their units.
 """
 
+from twincode.generate.exhibits import make_exhibits
 from twincode.generate.gaps import impute
-from twincode.generate.judging import judge
+from twincode.generate.judging import Judged, Sampler, judge
 from twincode.generate.likelihood import bits
 from twincode.generate.stages import Stages, sample_tokens
-from twincode.generate.surprise import WINDOWS, surprise_along
+from twincode.generate.surprise import WINDOWS, surprise_along, surprise_threshold
 
-__all__ = ["WINDOWS", "Stages", "bits", "impute", "judge", "sample_tokens", "surprise_along"]
+__all__ = [
+    "WINDOWS",
+    "Judged",
+    "Sampler",
+    "Stages",
+    "bits",
+    "impute",
+    "judge",
+    "make_exhibits",
+    "sample_tokens",
+    "surprise_along",
+    "surprise_threshold",
+]

@@ -1,7 +1,9 @@
 """The rows that generated series are judged beside, made of a model and its data."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 from twincode.data.split import Split
 from twincode.errors import TwincodeError
 from twincode.evaluate.generation import (
+    BITS,
     PSEUDO_BITS,
     GenerationSettings,
     Row,
@@ -18,49 +21,95 @@ from twincode.evaluate.generation import (
     judge_rows,
     make_extractors,
 )
-from twincode.generate.likelihood import pseudo_bits
+from twincode.generate.likelihood import bits, pseudo_bits
 from twincode.generate.stages import Stages, sample_tokens
 from twincode.priors import NO_LABEL, PRIORS
 
 INDEPENDENT = "independent"
 # So many series of a row tell how typical its grids are.
-TYPICAL_SERIES = 200
+TYPICAL_SERIES = 100
+# So many test series tell how likely they are.
+LIKELY_SERIES = 500
+
+
+class Sampler(NamedTuple):
+    """Both stages, how series are drawn from them, and the name of the row that these make."""
+
+    name: str
+    stages: Stages
+    sampling: Mapping[str, Any]
+
+
+class Judged(NamedTuple):
+    """The scores of all rows, and the rows by name, ``test`` among them.
+
+    ``copies`` are all of train through the codes; ``control`` is the independent prior.
+    """
+
+    scores: list[Score]
+    rows: dict[str, Row]
+    copies: Row
+    control: Stages
 
 
 def judge(
-    stages: Stages, split: Split, settings: GenerationSettings, **sampling: Any
-) -> list[Score]:
-    """The scores of a prior's samples and of the controls, against test series.
+    samplers: Sequence[Sampler],
+    split: Split,
+    settings: GenerationSettings,
+    extractors: Path | None = None,
+) -> Judged:
+    """The scores of samples of priors of one tokenizer, and of the controls, against test series.
 
     The rows are train series drawn with replacement; ``copies``, the same through the codes;
     ``reconstruction``, test through the codes, which is what the tokenizer alone costs; samples of
-    the ``independent`` prior; and those of the prior, by class where it knows classes and without
-    labels too. Raises TwincodeError without a test part.
+    the ``independent`` prior; and those of each prior, by class where it knows classes and without
+    labels too. What turns series into features is kept in a folder ``extractors``, if one is given.
+    Raises TwincodeError without a test part.
     """
+    first = samplers[0].stages
     if not len(split.x_test):
         raise TwincodeError("samples are judged against a test part, and these data have none")
-    if not stages.tokenizer.has_decoder:
+    if not first.tokenizer.has_decoder:
         raise TwincodeError("this model is an encoder alone: it has no decoder, so no samples")
     n, seed = settings.number(len(split.x_test)), settings.generation_seed
     drawn = np.random.default_rng(seed).integers(len(split.x_train), size=n)
-    train = _row(stages, "train", split.x_train, split.y_train)
-    test = _row(stages, "test", split.x_test, split.y_test)
-    copies = _decoded(stages, "copies", split.x_train, split.y_train)
-    reconstruction = _decoded(stages, "reconstruction", split.x_test, split.y_test)
-    control = _independent(stages, split)
-    own = stages.fitted.settings.name
+    train = _row(first, "train", split.x_train, split.y_train)
+    test = _row(first, "test", split.x_test, split.y_test)
+    copies = _decoded(first, "copies", split.x_train, split.y_train)
+    reconstruction = _decoded(first, "reconstruction", split.x_test, split.y_test)
+    control = Sampler(INDEPENDENT, _independent(first, split), {})
     rows = [_some(train, drawn), _some(copies, drawn), reconstruction]
-    rows.append(_sampled(control, INDEPENDENT, n, seed, None))
-    if own != INDEPENDENT:
-        rows.append(_sampled(stages, own, n, seed, None, **sampling))
-    if stages.fitted.classes:
-        rows.append(_sampled(stages, f"{own}, no labels", n, seed, NO_LABEL, **sampling))
+    rows.append(_sampled(control, n, seed, None))
+    scores = [_likelihood(control, INDEPENDENT, split, seed)]
+    for sampler in samplers:
+        if sampler.name != INDEPENDENT:
+            rows.append(_sampled(sampler, n, seed, None))
+            scores.append(_likelihood(sampler, sampler.name, split, seed))
+        if sampler.stages.fitted.classes:
+            rows.append(_sampled(sampler, n, seed, NO_LABEL))
+            scores.append(_likelihood(sampler, rows[-1].name, split, seed, NO_LABEL))
     classes = split.n_classes
-    extractors = make_extractors(train, classes, settings)
-    scores = judge_rows(rows, train, test, copies, reconstruction, classes, extractors, settings)
-    if stages.fitted.prior.fills_gaps:
-        scores += [_typicality(stages, row) for row in rows]
-    return scores
+    told = make_extractors(train, classes, settings, extractors)
+    scores = [
+        *judge_rows(rows, train, test, copies, reconstruction, classes, told, settings), *scores
+    ]  # fmt: skip
+    both_sides = [each.stages for each in samplers if each.stages.fitted.prior.fills_gaps]
+    scores += [_typicality(stages, row) for stages in both_sides[:1] for row in rows]
+    return Judged(scores, {row.name: row for row in (test, *rows)}, copies, control.stages)
+
+
+def _likelihood(
+    sampler: Sampler, name: str, split: Split, seed: int, labels: str | None = None
+) -> Score:
+    """Bits a dimension of some test series, told their classes or ``labels``."""
+    stages = sampler.stages
+    n = len(split.x_test)
+    rows = np.sort(np.random.default_rng(seed).permutation(n)[:LIKELY_SERIES])
+    y = torch.full((len(rows),), stages.fitted.prior.none)
+    if labels is None and stages.fitted.classes and split.y_test is not None:
+        y = torch.as_tensor(split.y_test[rows])
+    found = bits(stages, split.x_test[rows], y.to(stages.device), seed=seed)
+    return Score(name, BITS, float(found.mean()), 0.0)
 
 
 def _typicality(stages: Stages, row: Row) -> Score:
@@ -99,9 +148,9 @@ def _some(row: Row, rows: NDArray) -> Row:
     return Row(row.name, row.series[rows], row.tokens[rows], labels)
 
 
-def _sampled(
-    stages: Stages, name: str, n: int, seed: int, labels: str | None, **sampling: Any
-) -> Row:
-    tokens, y = sample_tokens(stages, n, labels, seed, **sampling)
+def _sampled(sampler: Sampler, n: int, seed: int, labels: str | None) -> Row:
+    stages = sampler.stages
+    name = sampler.name if labels is None else f"{sampler.name}, no labels"
+    tokens, y = sample_tokens(stages, n, labels, seed, **sampler.sampling)
     told = None if bool((y == stages.fitted.prior.none).all()) else y.cpu().numpy()
     return Row(name, stages.series(tokens).cpu().numpy(), tokens.cpu().numpy(), told)

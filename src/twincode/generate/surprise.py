@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from twincode.generate.stages import Stages
 from twincode.priors.prior import chunks
 
 WINDOWS = (0.1, 0.3, 0.5)
+ORDINARY = 0.99
 
 
 def surprise(stages: Stages, x: Tensor, y: Tensor, windows: Sequence[float] = WINDOWS) -> Tensor:
@@ -23,10 +25,16 @@ def surprise(stages: Stages, x: Tensor, y: Tensor, windows: Sequence[float] = WI
     """
     if not windows or not all(0 < share <= 1 for share in windows):
         raise TwincodeError("surprise windows must be parts of a series, above 0 and at most 1")
+    return surprise_of_tokens(stages, stages.tokens(x), y, windows, x.shape[2])
+
+
+def surprise_of_tokens(
+    stages: Stages, tokens: Tensor, y: Tensor, windows: Sequence[float], L: int
+) -> Tensor:
+    """The same of series that tokens (n, N) stand for, (n, H, L)."""
     grids, places = stages.fitted.prior.grids, stages.places
-    H, W, L = grids.height, max(grids.layout.widths), x.shape[2]
-    tokens = stages.tokens(x)
-    found = torch.zeros(len(x), H, W, device=tokens.device)
+    H, W = grids.height, max(grids.layout.widths)
+    found = torch.zeros(len(tokens), H, W, device=tokens.device)
     for share in windows:
         half = odd_width(share * W) // 2
         for w in range(W):
@@ -34,6 +42,17 @@ def surprise(stages: Stages, x: Tensor, y: Tensor, windows: Sequence[float] = WI
             found[:, :, w] += _surprise_of(stages, tokens, y, inside)
     columns = ((torch.arange(L) + 0.5) * W / L).long().to(found.device)
     return found[:, :, columns]
+
+
+def surprise_threshold(stages: Stages, tokens: Tensor) -> float:
+    """The 0.99 quantile of the surprise, summed over rows, of every step of ordinary series.
+
+    ``tokens`` (n, N) are theirs; labels are not told.
+    """
+    y = torch.full((len(tokens),), stages.fitted.prior.none, device=tokens.device)
+    L = stages.tokenizer.length
+    steps = surprise_of_tokens(stages, tokens, y, WINDOWS, L).sum(1).double()
+    return float(np.quantile(steps.cpu().numpy(), ORDINARY))
 
 
 def surprise_along(

@@ -1,6 +1,7 @@
 """The autoregressive prior: each token given those before it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +62,10 @@ class AutoregressivePrior(Prior):
         del y
         frequencies = log_frequencies(tokens, self.grids, self.settings.smoothing)
         self.network.start(frequencies[self.order])
+
+    def embed_codes(self, codebooks: Sequence[Tensor]) -> None:
+        """Those of the network."""
+        self.network.embed_codes(codebooks)
 
     def loss(self, tokens: Tensor, y: Tensor, generator: Generator) -> Tensor:
         """The mean of -log p over all tokens."""

@@ -13,6 +13,8 @@ ORDERS = ("confidence", "random")
 
 # Logits (B, n, K) of a grid's tokens (B, n), of which some are hidden (B, n).
 Logits = Callable[[Tensor, Tensor], Tensor]
+# What is told after each step: the tokens as they stand, and which of them are still hidden.
+Onlooker = Callable[[Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def fill_grid(
     logits: Logits,
     sampling: IterativeSampling,
     generator: Generator,
+    onlooker: Onlooker | None = None,
 ) -> Tensor:
     """A grid's tokens (B, n) with those that are not ``known`` (B, n) drawn, in S steps.
 
@@ -61,4 +64,6 @@ def fill_grid(
         share = cosine(torch.tensor(t / S)) if t < S else 0.0
         left = torch.minimum((at_start * share).floor().long(), left - 1).clamp(min=0)
         hidden = lowest(sure.masked_fill(~hidden, torch.inf), left)
+        if onlooker is not None:
+            onlooker(tokens, hidden)
     return tokens

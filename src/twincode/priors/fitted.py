@@ -26,7 +26,8 @@ class FittedPrior:
 
     ``classes`` are those whose labels it knows, with their numbers of train series, or none.
     ``variance`` is the mean squared error of the tokenizer on train, in scaled units, or None
-    without a decoder. ``tokenizer_hash`` is that of the tokenizer's tensors.
+    without a decoder. ``tokenizer_hash`` is that of the tokenizer's tensors. ``threshold`` is the
+    surprise of a step that one in a hundred of held-out series exceeds, or None without them.
     """
 
     prior: Prior
@@ -35,6 +36,7 @@ class FittedPrior:
     counts: tuple[int, ...]
     variance: float | None
     tokenizer_hash: str
+    threshold: float | None = None
 
     def label(self, name: str) -> int:
         """The index of a class, or of no label; TwincodeError for one that is not in train."""
@@ -58,6 +60,7 @@ class FittedPrior:
                 "classes": list(self.classes),
                 "counts": list(self.counts),
                 "variance": self.variance,
+                "surprise_threshold": self.threshold,
                 "tokenizer_sha256": self.tokenizer_hash,
                 "tensors_sha256": file_hash(folder / TENSORS),
             },
@@ -103,7 +106,7 @@ def _read(description: Mapping[str, Any]) -> FittedPrior:
     settings = PRIORS.read(description["settings"])
     grids = Grids.from_dict(description["grids"])
     classes = tuple(map(str, description["classes"]))
-    variance = description["variance"]
+    variance, threshold = description["variance"], description.get("surprise_threshold")
     return FittedPrior(
         PRIORS.build(settings, grids, len(classes)).eval(),
         settings,
@@ -111,4 +114,5 @@ def _read(description: Mapping[str, Any]) -> FittedPrior:
         tuple(map(int, description["counts"])),
         None if variance is None else float(variance),
         str(description["tokenizer_sha256"]),
+        None if threshold is None else float(threshold),
     )

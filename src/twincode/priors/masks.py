@@ -38,14 +38,17 @@ def lowest(values: Tensor, count: Tensor) -> Tensor:
     return values.argsort(dim=1).argsort(dim=1) < count[:, None]
 
 
-def training_masks(B: int, n: int, schedule: Schedule, generator: Generator) -> Tensor:
+def training_masks(
+    B: int, n: int, schedule: Schedule, generator: Generator, one_share: bool = False
+) -> Tensor:
     """Masks (B, n) for training: ceil(n r(u)) places of each series, chosen uniformly.
 
-    There is one u a series, stratified over the batch: the b-th lies in [b / B, (b + 1) / B).
+    There is one u a series, stratified over the batch: the b-th lies in [b / B, (b + 1) / B). With
+    ``one_share`` there is one u for all.
     """
     device = generator.device
     drawn = torch.rand(B, generator=generator, device=device)
-    u = (torch.arange(B, device=device) + drawn) / B
+    u = drawn[:1].expand(B) if one_share else (torch.arange(B, device=device) + drawn) / B
     count = (n * schedule(u)).ceil().clamp(1, n)
     return lowest(torch.rand(B, n, generator=generator, device=device), count)
 

@@ -1,9 +1,12 @@
 """The network that the trained priors share: tokens in, log probabilities of tokens out."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from twincode.errors import TwincodeError
 from twincode.nets import Transformer, sinusoid
 from twincode.nets.transformer import Cache
 from twincode.priors.grids import Grids
@@ -57,6 +60,29 @@ class TokenNetwork(nn.Module):
         """Let the biases be log frequencies (N, K), in the network's order of places."""
         with torch.no_grad():
             self.bias.copy_(torch.where(self.impossible, 0.0, log_frequencies))
+
+    @torch.no_grad()
+    def embed_codes(self, codebooks: Sequence[Tensor]) -> None:
+        """Let the embeddings of codes begin as the vectors (K_i, D_i) that they stand for.
+
+        The vectors of a codebook are centred and scaled to the variance 1 that embeddings have
+        otherwise; of another width, they are mapped by a random orthogonal matrix. Raises
+        TwincodeError where codes have no vectors.
+        """
+        d, total = self.codes.embedding_dim, self.mask
+        if sum(map(len, codebooks)) != total:
+            raise TwincodeError(
+                "the codes of this model are no vectors; leave embedding_init at random"
+            )
+        found = []
+        for vectors in codebooks:
+            vectors = vectors.to(self.codes.weight)
+            if (D := vectors.shape[1]) != d:
+                square = torch.linalg.qr(torch.randn(max(D, d), max(D, d))).Q
+                vectors = vectors @ square[:D, :d].to(vectors)
+            vectors = vectors - vectors.mean(0)
+            found.append(vectors / vectors.std(correction=0).clamp(min=1e-12))
+        self.codes.weight[:total] = torch.cat(found)
 
     def content(self, tokens: Tensor, hidden: Tensor | None = None, first: int = 0) -> Tensor:
         """What stands at places from ``first`` on, tokens (B, n), the mask where ``hidden``."""

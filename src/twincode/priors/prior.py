@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -13,75 +13,12 @@ from twincode.errors import TwincodeError
 from twincode.precision import PRECISIONS
 from twincode.priors.grids import Grids
 from twincode.randomness import stream
-from twincode.settings import Registry, Settings
+from twincode.settings import Registry, Settings, added
 
 # Random numbers are drawn for so many series at a time, whether they are there or not: what a
 # series gets depends on its place alone, not on memory or on how many others there are.
 CHUNK = 256
-
-
-@dataclass(frozen=True)
-class PriorSettings(Settings):
-    """What every prior's settings say.
-
-    ``held_out`` is the share of train series that judge and teach nothing; ``smoothing`` is added
-    to the counts of codes. ``conditional`` says whether labels are told, where there are some.
-    """
-
-    seed: int = 0
-    conditional: bool = True
-    held_out: float = 0.1
-    smoothing: float = 0.5
-    trains: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        self.check_at_least(0, "seed")
-        self.check_above(0, "smoothing")
-        if not 0 <= self.held_out <= 0.5:
-            raise TwincodeError(f"held_out must lie between 0 and 0.5, not {self.held_out}")
-
-    def digest(self) -> str:
-        """A hash of all that decides the numbers."""
-        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class NetworkSettings(PriorSettings):
-    """Those of a transformer d ``model_width`` wide, and how it is trained.
-
-    ``feedforward`` is the perceptrons' width over d. The learning rate rises over the first
-    ``warmup_share`` of the ``steps`` and falls over the last ``decay_share``. In training a label
-    is withheld with the probability ``label_dropout``.
-    """
-
-    model_width: int = 64
-    layers: int = 3
-    heads: int = 2
-    feedforward: int = 2
-    steps: int = 2000
-    batch_size: int = 128
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
-    warmup_share: float = 0.05
-    decay_share: float = 0.2
-    label_dropout: float = 0.2
-    precision: str = "float32"
-    trains: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_at_least(
-            1, "model_width", "layers", "heads", "feedforward", "steps", "batch_size"
-        )
-        self.check_at_least(0, "weight_decay")
-        self.check_above(0, "learning_rate")
-        self.check_fraction("warmup_share", "decay_share", "label_dropout")
-        self.check_choice("precision", PRECISIONS)
-        if self.model_width % (2 * self.heads):
-            raise TwincodeError(
-                f"model_width must be a multiple of twice the heads, {2 * self.heads}, "
-                f"not {self.model_width}"
-            )
+EMBEDDINGS = ("random", "codebook")
 
 
 @dataclass(frozen=True)
@@ -100,6 +37,79 @@ class Sampling(Settings):
         self.check_above(0, "draw_temperature")
 
 
+@dataclass(frozen=True)
+class PriorSettings(Settings):
+    """What every prior's settings say.
+
+    ``held_out`` is the share of train series that judge and teach nothing; ``smoothing`` is added
+    to the counts of codes. ``conditional`` says whether labels are told, where there are some.
+    ``sampling`` are the settings that ``fill`` of such a prior takes.
+    """
+
+    seed: int = 0
+    conditional: bool = True
+    held_out: float = 0.1
+    smoothing: float = 0.5
+    trains: ClassVar[bool] = False
+    sampling: ClassVar[type[Sampling]] = Sampling
+
+    def __post_init__(self) -> None:
+        self.check_at_least(0, "seed")
+        self.check_above(0, "smoothing")
+        if not 0 <= self.held_out <= 0.5:
+            raise TwincodeError(f"held_out must lie between 0 and 0.5, not {self.held_out}")
+
+    def digest(self) -> str:
+        """A hash of all that decides the numbers."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class NetworkSettings(PriorSettings):
+    """Those of a transformer d ``model_width`` wide, and how it is trained.
+
+    ``feedforward`` is the perceptrons' width over d. The learning rate rises over the first
+    ``warmup_share`` of the ``steps`` and falls over the last ``decay_share``; after ``patience``
+    judgements without a gain of 0.5 % on held-out codes it begins early, unless that is 0. In
+    training a label is withheld with the probability ``label_dropout``. With ``code_noise`` tau
+    above 0 codes are drawn from softmax(-||z - e||^2 / tau) anew each epoch. ``embedding_init`` is
+    ``random``, or ``codebook`` where codes begin as the vectors they stand for.
+    """
+
+    model_width: int = 64
+    layers: int = 3
+    heads: int = 2
+    feedforward: int = 2
+    steps: int = 2000
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    warmup_share: float = 0.05
+    decay_share: float = 0.2
+    label_dropout: float = 0.2
+    precision: str = "float32"
+    patience: int = added(5, before=0)
+    code_noise: float = added(0.0, before=0.0)
+    embedding_init: str = added("random", before="random")
+    trains: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_at_least(
+            1, "model_width", "layers", "heads", "feedforward", "steps", "batch_size"
+        )
+        self.check_at_least(0, "weight_decay", "patience", "code_noise")
+        self.check_choice("embedding_init", EMBEDDINGS)
+        self.check_above(0, "learning_rate")
+        self.check_fraction("warmup_share", "decay_share", "label_dropout")
+        self.check_choice("precision", PRECISIONS)
+        if self.model_width % (2 * self.heads):
+            raise TwincodeError(
+                f"model_width must be a multiple of twice the heads, {2 * self.heads}, "
+                f"not {self.model_width}"
+            )
+
+
 class Bits(NamedTuple):
     """Bits (B,) of whole grids, and the standard error (B,) of an estimate; 0 where exact."""
 
@@ -116,7 +126,7 @@ class Prior(nn.Module):
     into account, the others only those before.
     """
 
-    sampling: type[Sampling] = Sampling
+    sampling: type[Sampling] = PriorSettings.sampling
     fills_gaps: bool = True
 
     def __init__(self, grids: Grids, classes: int) -> None:
@@ -127,6 +137,10 @@ class Prior(nn.Module):
     def start(self, tokens: Tensor, y: Tensor) -> None:
         """Begin at the frequencies of train tokens and their labels."""
         raise NotImplementedError
+
+    def embed_codes(self, codebooks: Sequence[Tensor]) -> None:
+        """Let embeddings begin as vectors (K_i, D_i), a codebook each; needless without any."""
+        del codebooks
 
     def loss(self, tokens: Tensor, y: Tensor, generator: Generator) -> Tensor:
         """What a batch of tokens says against the prior, in nats a token."""
@@ -148,9 +162,10 @@ class Prior(nn.Module):
         return self.fill(nothing, nothing.bool(), y, sampling, seed)
 
     def log_probabilities(self, tokens: Tensor, hidden: Tensor, y: Tensor) -> Tensor:
-        """log p (B, N) of each token given those that are not ``hidden`` (B, N) in its own grid.
+        """log p (B, N) of each hidden token given those that are not ``hidden`` (B, N) in its grid.
 
-        The grids before its own are known whole, those after it not at all.
+        The grids before its own are known whole, those after it not at all. What stands at other
+        places is not told.
         """
         raise NotImplementedError
 

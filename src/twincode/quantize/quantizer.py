@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from torch import Generator, Tensor, nn
 
+from twincode.errors import TwincodeError
 from twincode.quantize.grids import Layout
 
 
@@ -48,6 +49,16 @@ class Quantizer(nn.Module):
     def codebooks(self) -> tuple[Tensor, ...]:
         """Each learnt codebook as vectors (K_i, D_i); none where codes have no vectors to learn."""
         return ()
+
+    def drawn_codes(self, z: Tensor, temperature: float, generator: Generator) -> Tensor:
+        """Codes of z (B, D, H, W) drawn from softmax(-||z - e||^2 / temperature), not the nearest.
+
+        Raises TwincodeError where codes are not chosen by one codebook each.
+        """
+        del z, temperature, generator
+        raise TwincodeError(
+            "code_noise is for models with one codebook a token; this one has another quantiser"
+        )
 
     def use_codes(self, wanted: bool) -> None:
         """Whether latents that could have learnt codes get them, or are handed on as they are.

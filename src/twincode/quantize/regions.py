@@ -78,6 +78,16 @@ class Regions(Quantizer):
         regions = zip(self._parts, self.split(z), strict=True)
         return self.join([part(region) for part, region in regions])
 
+    def drawn_codes(self, z: Tensor, temperature: float, generator: Generator) -> Tensor:
+        """Codes in ``layout``, drawn by the part of each region."""
+        regions = zip(self._layouts, self._parts, self.split(z), strict=True)
+        grids = [
+            grid
+            for layout, part, region in regions
+            for grid in layout.split(part.drawn_codes(region, temperature, generator))
+        ]
+        return self._layout.join(grids)
+
     def use_codes(self, wanted: bool) -> None:
         """Whether the parts quantise."""
         for part in self._parts:

@@ -135,6 +135,17 @@ class VectorQuantizer(Quantizer):
         """Whether to quantise."""
         self._quantises = wanted
 
+    @torch.no_grad()
+    @in_full_precision
+    def drawn_codes(self, z: Tensor, temperature: float, generator: Generator) -> Tensor:
+        """Codes (B, H, W) of z, each drawn by its distance from there."""
+        vectors, codebook = self._scaled(z).permute(0, 2, 3, 1), self._codes()
+        # Up to a constant of each vector, -||z - e||^2 is this; Gumbel noise makes it a draw.
+        score = 2 * vectors @ codebook.T - codebook.square().sum(1)
+        u = torch.rand(score.shape, generator=generator, device=generator.device)
+        noise = -torch.log(-torch.log(u.clamp(min=1e-20)))
+        return (score / temperature + noise.to(score.device)).argmax(dim=-1)
+
     def lookup(self, codes: Tensor) -> Tensor:
         """The latents (B, D, H, W) of codes (B, H, W)."""
         return F.embedding(codes, self._codes()).permute(0, 3, 1, 2)

@@ -36,11 +36,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table; a model gives it its colour, a control stands apart."""
+    """A line of a table; a model gives it its colour.
+
+    A control stands apart: a model that was not fitted, and what is ``apart``.
+    """
 
     name: str
     cells: tuple[Cell, ...]
     model: Model | None = None
+    apart: bool = False
+
+    @property
+    def control(self) -> bool:
+        """Whether it is a control."""
+        return self.apart or (self.model is not None and not self.model.fitted)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,8 @@ def _write_tables(results: Results) -> None:
         "summary": tables.summary_table(results),
         "paired": tables.paired_frame(results),
     }
+    if results.generation:
+        frames["generation"] = tables.generation_frame(results)
     for dataset in results.datasets:
         name = file_name(dataset)
         while name.lower() in map(str.lower, frames):

@@ -77,16 +77,20 @@ class Run:
     @cached_property
     def exhibits(self) -> dict[str, NDArray[Any]]:
         """The stored example arrays, empty where none were kept; a damaged file is an error."""
-        path = self.folder / "exhibits.npz"
-        if not path.exists():
-            return {}
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-            raise TwincodeError(
-                f"{path} is not a readable set of exhibits ({error}); run that run again"
-            ) from error
+        found = _arrays(self.folder / "exhibits.npz")
+        if self.generation is not None:
+            found |= _arrays(self.folder / "generation" / self.generation["name"] / "exhibits.npz")
+        return found
+
+    @property
+    def generation(self) -> Mapping[str, Any] | None:
+        """What was drawn from priors over its codes and how it was judged, if anything."""
+        return self.record.get("generation")
+
+    def generation_scores(self) -> Iterator[tuple[str, str, float]]:
+        """The scores of series drawn, and of the controls, as (row, metric, value)."""
+        for entry in self.generation["scores"] if self.generation is not None else ():
+            yield entry["row"], entry["metric"], _value(entry["value"])
 
 
 class Summary(NamedTuple):
@@ -199,6 +203,29 @@ class Results:
         pooled = {key: [v for own in by.values() for v in own] for key, by in self.last.items()}
         return {key: summary(values) for key, values in pooled.items()}
 
+    @cached_property
+    def generation_measures(self) -> list[Measure]:
+        """The measures of series drawn, in their order."""
+        told = [each for run in self.runs if run.generation for each in run.generation["metrics"]]
+        found = {each["name"]: each for each in told}
+        present = {metric for *_, metric in self.generation}
+        return [
+            Measure(name, "", each["title"], each["better"])
+            for name, each in found.items()
+            if name in present
+        ]
+
+    @cached_property
+    def generation(self) -> dict[tuple[str, str, str, str], Summary]:
+        """Scores of series drawn, over seeds: by data set, label, row and metric."""
+        found: dict[tuple[str, str, str, str], list[float]] = {}
+        for run in self.runs:
+            label = self.model_of(run).label
+            for row, metric, value in run.generation_scores():
+                if math.isfinite(value):
+                    found.setdefault((run.dataset, label, row, metric), []).append(value)
+        return {key: summary(values) for key, values in found.items()}
+
     def mean(self, dataset: str, label: str, key: str) -> float:
         """The mean of one of them, NaN where nothing was measured."""
         found = self.final.get((dataset, label, key))
@@ -219,6 +246,9 @@ def load_results(folder: Path) -> Results:
             raise TwincodeError(f"{path}: {error}") from None
     planned, steps = study.get("runs"), study.get("steps") or 0
     read, left_out = _read_records(folder, planned)
+    for place, record, _ in read:
+        if name := study.get("second_stages", {}).get(place.name):
+            _add_generation(place / "generation" / name / "result.json", record)
     runs = [_checked(*each, steps) for each in read]
     if not runs:
         others = f" but {left_out} of other studies" if left_out else ""
@@ -285,6 +315,24 @@ def _read_records(folder: Path, planned: Any) -> tuple[list[tuple[Path, Any, str
     return found, 0
 
 
+def _add_generation(path: Path, record: Any) -> None:
+    """Put what a run's priors came to into its record, where they are done."""
+    if path.exists() and isinstance(record, dict):
+        record["generation"] = read_json(path, "result of priors")
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise TwincodeError(
+            f"{path} is not a readable set of exhibits ({error}); run that run again"
+        ) from error
+
+
 def _checked(folder: Path, record: Any, origin: str, steps: int) -> Run:
     """A run of a stored record, every field touched here rather than in the middle of a page."""
     try:
@@ -297,6 +345,10 @@ def _checked(folder: Path, record: Any, origin: str, steps: int) -> Run:
         _ = run.record["config"]["evaluation"]["readouts"]
         told = {each["name"]: (each["title"], each["better"]) for each in run.record["metrics"]}
         _ = [told[metric] for _, _, metric, _ in run.evaluations()]
+        if run.generation is not None:
+            known = {m["name"]: (m["title"], m["better"]) for m in run.generation["metrics"]}
+            _ = [known[metric] for _, metric, _ in run.generation_scores()]
+            _ = str(run.generation["name"])
     except TwincodeError as error:
         raise TwincodeError(f"{origin}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:

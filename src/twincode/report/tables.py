@@ -31,7 +31,7 @@ def written(
     for name, value in values.items():
         spread = number(value.std, decimals) if math.isfinite(value.std) else ""
         marked = name in fitted and texts[name] == best
-        found[name] = Cell(texts[name], value.mean, spread, _hint(value, decimals), marked)
+        found[name] = Cell(texts[name], value.mean, spread, hint(value, decimals), marked)
     return found
 
 
@@ -78,7 +78,14 @@ def paired_frame(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*names, "higher", "lower", "p", "p_holm"])
 
 
-def _hint(value: Summary, decimals: int) -> str:
+def generation_frame(results: Results) -> pd.DataFrame:
+    """Every score of series drawn from priors, and of the controls beside them, over seeds."""
+    rows = [(*key, *value) for key, value in results.generation.items()]
+    names = ["dataset", "model", "row", "metric", "mean", "std", "runs"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def hint(value: Summary, decimals: int) -> str:
     """The 95 % interval over seeds in words, or how many seeds there are."""
     half = half_interval(value)
     ends = (number(end, decimals) for end in (value.mean - half, value.mean + half))

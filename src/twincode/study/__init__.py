@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from twincode.study.executors.ray_cluster import RayCluster
     from twincode.study.plan import Study
     from twincode.study.runner import run_study
+    from twincode.study.second_stage import Priors
 
 _HOMES = {
     "Inline": "executors.inline",
+    "Priors": "second_stage",
     "Processes": "executors.processes",
     "RayCluster": "executors.ray_cluster",
     "Study": "plan",
@@ -26,6 +28,7 @@ _HOMES = {
 
 __all__ = [
     "Inline",
+    "Priors",
     "Processes",
     "RayCluster",
     "Study",

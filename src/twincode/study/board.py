@@ -14,6 +14,7 @@ class Row:
     """One run. ``values`` is what one epoch passes through training.
 
     ``from_epoch`` is where the present driver found it, so that a rate counts its own work alone.
+    ``result`` is the file of its folder that marks it as done.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Row:
     from_epoch: int = 0
     reason: str | None = None
     worker: str | None = None
+    result: str = "result.json"
 
     def put_back(self) -> None:
         """Its worker is gone; what it reached is kept in its folder."""

@@ -16,7 +16,6 @@ from twincode.errors import TwincodeError
 from twincode.files import cannot_write, read_json
 from twincode.study.board import DONE, RUNNING, Board, Event, Row
 from twincode.study.runs import RUNS
-from twincode.train.result import RESULT
 from twincode.train.run import LOG
 
 STUDY = "study.json"
@@ -76,7 +75,7 @@ def read_status(folder: str | Path) -> Board:
 
 def look(folder: Path, row: Row) -> None:
     """Bring a row up to date with the folder of its run."""
-    if (folder / RESULT).exists():
+    if (folder / row.result).exists():
         row.state, row.epoch = DONE, row.epochs
         return
     with suppress(FileNotFoundError):

@@ -10,6 +10,7 @@ from twincode.config import NONE, Config, TrainingSettings, unread
 from twincode.errors import TwincodeError, unknown_name
 from twincode.recipes import is_alone, is_closed_form, is_continuous, recipe
 from twincode.settings import field_types
+from twincode.study.second_stage import Priors, SecondStage
 
 # The controls of every table, and the settings that make each what it is. Of those of training an
 # untrained encoder knows only the batch that its codes are placed in, a closed form nothing.
@@ -42,7 +43,7 @@ class Study:
     is the model without its twin loss. The controls belong to every study without being asked for,
     along the axes that they have: the raw series, the closed forms ``pca-pq`` and ``patch-rvq``, an
     untrained encoder (also without a codebook, where a model has none) and, beside a twin loss,
-    augmentation alone.
+    augmentation alone. ``priors`` give every other model with codes a second stage.
     """
 
     datasets: tuple[str, ...]
@@ -51,6 +52,7 @@ class Study:
     seeds: int = 3
     settings: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    priors: Priors | None = None
     gammas: InitVar[object] = None
 
     def __post_init__(self, gammas: object) -> None:
@@ -74,6 +76,9 @@ class Study:
         for name in self.overrides:
             if name not in trained:
                 raise unknown_name("recipe with settings of its own", name, trained)
+        for name in self.priors.recipes if self.priors else ():
+            if name not in trained:
+                raise unknown_name("recipe with priors of its own", name, trained)
 
     def configs(self) -> list[Config]:
         """The distinct configurations to run on every data set, controls first, seed by seed.
@@ -93,6 +98,13 @@ class Study:
         for config in configs:
             distinct.setdefault(config.digest(), config)
         return list(distinct.values())
+
+    def second_stage(self, config: Config) -> SecondStage | None:
+        """That of a model; none without ``priors``, for controls, and where there are no codes."""
+        continuous = is_continuous(config) or is_alone(config)
+        if self.priors is None or continuous or config.recipe in _CONTROLS:
+            return None
+        return self.priors.of(config.recipe, config.training.seed)
 
     def unread(self) -> list[str]:
         """Settings and axes that no trained model has; controls count where there is no other."""

@@ -90,7 +90,7 @@ def run_study(
         rows = _rows(place, runs)
         _describe(place, study, runs, words)
         driver = f"process {os.getpid()} on {socket.gethostname()}"
-        take({"event": "began", "driver": driver, "runs": list(map(vars, rows))})
+        take({"event": "began", "driver": driver, "runs": list(map(_told, rows))})
         present = len(board.of(DONE))
         open_runs = [run for run in runs if board.rows[run.name].state != DONE]
         executor(open_runs, Work(device, words, checkpoint_seconds), take)
@@ -123,13 +123,18 @@ def _rows(place: Path, runs: Sequence[PlannedRun]) -> list[Row]:
     rows = []
     for run in runs:
         epochs = run.config.training.epochs_for(run.data.n_train)
-        row = Row(run.name, run.title, epochs, run.data.values)
+        row = Row(run.name, run.title, epochs, run.data.values, result=run.result)
         look(run.folder, row)
         if row.state == DONE and run.name not in seen:
             _check_result(run)
         row.from_epoch = row.epoch
         rows.append(row)
     return rows
+
+
+def _told(row: Row) -> Event:
+    """A row as an event tells it: what marks a run as done only where it is something else."""
+    return {name: v for name, v in vars(row).items() if (name, v) != ("result", RESULT)}
 
 
 def _check_result(run: PlannedRun) -> None:
@@ -151,4 +156,7 @@ def _describe(place: Path, study: Study, runs: Sequence[PlannedRun], command: li
         "axes": {name: list(values) for name, values in study.axes.items()},
         "runs": [run.name for run in runs],
     }
+    judged = {run.name: run.second_stage.name for run in runs if run.second_stage is not None}
+    if judged:
+        description["second_stages"] = judged
     write_json(place / STUDY, description)

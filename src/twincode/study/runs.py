@@ -13,7 +13,9 @@ from twincode.errors import TwincodeError
 from twincode.labels import labels
 from twincode.recipes import title
 from twincode.study.plan import Study
+from twincode.study.second_stage import SecondStage
 from twincode.train import run_id
+from twincode.train.result import RESULT
 
 RUNS = "runs"
 
@@ -64,11 +66,17 @@ class PlannedRun:
     config: Config
     folder: Path
     title: str
+    second_stage: SecondStage | None = None
 
     @property
     def name(self) -> str:
         """The run's name, unique within a study."""
         return self.folder.name
+
+    @property
+    def result(self) -> str:
+        """What marks it as done, seen from its folder."""
+        return RESULT if self.second_stage is None else self.second_stage.result
 
 
 def plan_runs(
@@ -86,6 +94,7 @@ def plan_runs(
             config,
             place / RUNS / run_id(config, data),
             f"{data.name}  {label}  seed {config.training.seed}",
+            study.second_stage(config),
         )
         for data in _find_data(study, data_dir, policy)
         for config, label in zip(configs, called, strict=True)

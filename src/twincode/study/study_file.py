@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twincode.errors import TwincodeError, unknown_name
+from twincode.study.second_stage import Priors
 
 
 def read_study_file(path: Path) -> dict[str, Any]:
@@ -13,9 +14,9 @@ def read_study_file(path: Path) -> dict[str, Any]:
 
     The file holds any of the lists ``datasets`` and ``recipes``, the whole number ``seeds``, the
     tables ``axes`` and ``settings``, a table ``recipe.NAME`` for each recipe with settings of its
-    own, and ``epochs`` or ``steps``, which are short for settings. Data sets given as paths are
-    found from the file's folder. Raises TwincodeError, in one line, for a file that cannot be read
-    and for what it should not hold.
+    own, ``epochs`` or ``steps``, which are short for settings, and a table ``priors`` for the
+    second stage (``Priors``). Data sets given as paths are found from the file's folder. Raises
+    TwincodeError, in one line, for a file that cannot be read and for what it should not hold.
     """
     entries = _load(path)
     if "gammas" in entries:
@@ -72,6 +73,26 @@ def _tables(path: Path, name: str, value: Any) -> Mapping[str, Mapping[str, Any]
     return {recipe: _table(path, f"{name}.{recipe}", table) for recipe, table in value.items()}
 
 
+def _priors(path: Path, name: str, value: Any) -> Priors:
+    """The second stage: kinds, and the tables that ``Priors`` names, ``recipe`` for ``recipes``."""
+    given = dict(_table(path, name, value))
+    own = {
+        each: _priors_table(path, f"{name}.recipe.{each}", table)
+        for each, table in _tables(path, f"{name}.recipe", given.pop("recipe", {})).items()
+    }
+    return Priors(**_priors_table(path, name, given, ("judging",)), recipes=own)
+
+
+def _priors_table(path: Path, name: str, value: Any, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    readers = {"kinds": _names, "settings": _table, "samplers": _tables}
+    readers |= dict.fromkeys(more, _table)
+    given = _table(path, name, value)
+    for entry in given:
+        if entry not in readers:
+            raise unknown_name(f"entry of [{name}] in {path}", entry, readers)
+    return {entry: readers[entry](path, f"{name}.{entry}", each) for entry, each in given.items()}
+
+
 def _wrong(path: Path, name: str, wanted: str, value: Any) -> TwincodeError:
     return TwincodeError(f"{path}: {name} must be {wanted}, not {value!r}")
 
@@ -85,4 +106,5 @@ _READERS: dict[str, Callable[[Path, str, Any], Any]] = {
     "axes": _table,
     "settings": _table,
     "recipe": _tables,
+    "priors": _priors,
 }

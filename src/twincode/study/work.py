@@ -34,22 +34,17 @@ class Work:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def __call__(self, run: PlannedRun, watch: Watch | None = None) -> str | None:
-        """Train and evaluate ``run``; None when that went well, else the reason in one line.
+        """Carry out ``run``, its priors too; None when that went well, else the reason in one line.
 
         What nobody foresaw is kept at full length in ``failure.txt`` in the run's folder.
         """
         try:
             _await_predecessor(run.folder)
             dataset = run.data.load()
-            fit(
-                run.config,
-                dataset,
-                run.folder,
-                self.device,
-                watch,
-                self.command,
-                self.checkpoint_seconds,
-            )
+            told = (watch, self.command, self.checkpoint_seconds)
+            model = fit(run.config, dataset, run.folder, self.device, *told)
+            if run.second_stage is not None:
+                run.second_stage.carry_out(model, dataset, run.folder, *told)
         except _EXPECTED as error:
             return _first_line(error) or type(error).__name__
         except Exception as error:

@@ -103,4 +103,4 @@ def fit_prior(
             raise TwincodeError(
                 f"{model.device} has too little memory; use a smaller batch_size or model_width"
             ) from error
-    return model.with_prior(task.fitted)
+    return model.with_prior(task.finished())

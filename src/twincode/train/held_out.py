@@ -39,6 +39,38 @@ def hold_out_by_class(
     return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
 
 
+class Plateau(nn.Module):
+    """Notices when an error on held-out series stops falling: ``patience`` judgements with no gain.
+
+    It is a part of the checkpoint. ``since`` is the epoch of the last of these, 0 before.
+    """
+
+    def __init__(self, patience: int, gain: float, error: float) -> None:
+        super().__init__()
+        self.patience, self.gain = patience, gain
+        self.best: Tensor
+        self.without: Tensor
+        self.reached: Tensor
+        self.register_buffer("best", torch.tensor(error, dtype=torch.float64))
+        self.register_buffer("without", torch.tensor(0))
+        self.register_buffer("reached", torch.tensor(0))
+
+    @property
+    def since(self) -> int:
+        """The epoch."""
+        return int(self.reached)
+
+    def judge(self, error: float, epoch: int) -> None:
+        """Take in the error after an epoch."""
+        if error < float(self.best) * (1 - self.gain):
+            self.best.fill_(error)
+            self.without.zero_()
+            return
+        self.without += 1
+        if self.patience and not self.since and int(self.without) >= self.patience:
+            self.reached.fill_(epoch)
+
+
 class BestState(nn.Module, Generic[Learner]):
     """A copy of what is trained as it was when its ``error`` on held-out series was smallest.
 

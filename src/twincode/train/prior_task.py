@@ -1,24 +1,28 @@
 """A prior as a task: what is trained on the codes of a tokenizer that does not move."""
 
+import dataclasses
 import hashlib
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from twincode import distributed
 from twincode.data import Dataset
 from twincode.data.split import prepare
 from twincode.errors import TwincodeError
 from twincode.evaluate import reconstruction_errors
-from twincode.generate import Stages
+from twincode.generate import Stages, surprise_threshold
 from twincode.model import Model
 from twincode.precision import computing_in
 from twincode.priors import PRIORS, FittedPrior, Grids, NetworkSettings, Prior, PriorSettings
 from twincode.randomness import drawing_weights, stream
 from twincode.storage import tensors_hash
-from twincode.train.held_out import BestState, hold_out_by_class
+from twincode.tokenizers.tokenizer import frozen
+from twincode.train.held_out import BestState, Plateau, hold_out_by_class
 from twincode.train.log import Record, RunLog
 from twincode.train.optimizer import build_optimizer
 from twincode.train.result import describe_data
@@ -29,6 +33,8 @@ from twincode.train.task import Schedule
 JUDGED = 20
 # With fewer train series none are held out.
 FEWEST_TRAIN = 40
+# What counts as one of fewer bits of held-out codes.
+LEAST_GAIN = 0.005
 LEAST_HELD_OUT, MOST_HELD_OUT = 2, 512
 # Masks a series in the bound that judges, and so many series times masks are enough.
 MOST_DRAWS, ENOUGH = 8, 512
@@ -69,7 +75,7 @@ class PriorTask:
             self.prior, settings, self.classes, tuple(counts), variance,
             tensors_hash(tokenizer.state_dict()),
         )  # fmt: skip
-        stages = Stages(tokenizer, self.fitted)
+        self._stages = stages = Stages(tokenizer, self.fitted)
         # Half the memory of what is computed with, and a quarter of what codes are made as.
         self.tokens = _small(stages.tokens(split.x_train))
         self.test = _small(stages.tokens(split.x_test)) if len(split.x_test) else self.tokens[:0]
@@ -82,12 +88,24 @@ class PriorTask:
             )
         self.rows, self.held = rows.to(self.device), held.to(self.device)
         self.prior.start(self.tokens[self.rows].long(), self.y[self.rows])
-        self.schedule = _schedule(settings, len(rows))
-        self._judged = evaluation_epochs(self.schedule.epochs, JUDGED)
+        self._planned = _schedule(settings, len(rows))
+        self._judged = evaluation_epochs(self._planned.epochs, JUDGED)
+        self._draw: Callable[[Generator], Tensor] | None = None
+        if noise := getattr(settings, "code_noise", 0.0):
+            with frozen(tokenizer):
+                parts = [tokenizer.latents(batch) for batch in tokenizer.batches(split.x_train)]
+            latents = torch.cat(parts)
+            self._draw = lambda g: grids.flatten(tokenizer.quantizer.drawn_codes(latents, noise, g))
+            self._draw(stream(settings.seed, "noise"))  # what cannot be drawn is told at once
+        if getattr(settings, "embedding_init", "") == "codebook":
+            with drawing_weights(settings.seed):
+                self.prior.embed_codes(tokenizer.quantizer.codebooks())
         self.best: BestState[Prior] | None = None
+        self.plateau: Plateau | None = None
         if len(held):
             self.best = BestState(self.prior, self._held_out_bits)
-            self.best.judge(self.prior)
+            error = self.best.judge(self.prior)
+            self.plateau = Plateau(getattr(settings, "patience", 0), LEAST_GAIN, error)
         rate, decay = self.schedule.learning_rate, getattr(settings, "weight_decay", 0.0)
         self.optimizer = build_optimizer(self.device, rate, decay, self.prior)
 
@@ -95,12 +113,32 @@ class PriorTask:
     def modules(self) -> dict[str, nn.Module]:
         """The parts a checkpoint holds."""
         parts: dict[str, nn.Module] = {"prior": self.prior}
-        return parts if self.best is None else {**parts, "best": self.best}
+        if self.best is not None and self.plateau is not None:
+            parts |= {"best": self.best, "plateau": self.plateau}
+        return parts
+
+    @property
+    def schedule(self) -> Schedule:
+        """What was planned, or an earlier end where held-out codes stopped gaining."""
+        planned, since = self._planned, self.plateau.since if self.plateau else 0
+        epochs = since + math.ceil(planned.decay_share * planned.epochs)
+        if not since or epochs >= planned.epochs:
+            return planned
+        longer = planned.epochs / epochs
+        return dataclasses.replace(
+            planned,
+            epochs=epochs,
+            decay_share=(epochs - since) / epochs,
+            warmup_share=planned.warmup_share * longer,
+        )
 
     def begin_epoch(self, epoch: int) -> None:
         """Masks and withheld labels are drawn from the epoch's own stream."""
         self._epoch = epoch
         self._masks = stream(self.schedule.seed, "masks", epoch, self.device)
+        if self._draw is not None:
+            drawn = self._draw(stream(self.schedule.seed, "noise", epoch))
+            self.tokens[self.rows] = drawn[self.rows].to(self.tokens)
 
     def step(self, rows: Tensor, step: int) -> dict[str, Tensor]:
         """One optimiser step on these series."""
@@ -119,10 +157,13 @@ class PriorTask:
 
     def end_epoch(self) -> Record:
         """Bits a token of held-out codes, now and then; after the last epoch the best state."""
-        if self.best is None or self._epoch not in self._judged:
+        last = self._epoch == self.schedule.epochs
+        if self.best is None or not (last or self._epoch in self._judged):
             return {}
         told = {"held_out": self.best.judge(self.prior)}
-        if self._epoch == self.schedule.epochs:
+        if self.plateau is not None:
+            self.plateau.judge(told["held_out"], self._epoch)
+        if self._epoch == self.schedule.epochs:  # which that may have changed
             self.best.give_back(self.prior)
         return told
 
@@ -150,9 +191,16 @@ class PriorTask:
         data = {**describe_data(self.dataset), "checksum": self.checksum}
         return {"dataset": data, "held_out": len(self.held), "epochs": self.schedule.epochs}
 
+    def finished(self) -> FittedPrior:
+        """The prior, with the surprise that few steps of held-out series exceed."""
+        if not len(self.held) or not self.prior.fills_gaps:
+            return self.fitted
+        threshold = surprise_threshold(self._stages, self.tokens[self.held].long())
+        return dataclasses.replace(self.fitted, threshold=threshold)
+
     def keep(self, folder: Path) -> None:
         """The prior."""
-        self.fitted.save(folder)
+        self.finished().save(folder)
 
     def result(self) -> dict[str, Any]:
         """What the prior is."""

@@ -117,14 +117,13 @@ class _Run:
 
     def train(self) -> None:
         """Epochs, evaluations and checkpoints, from wherever the run stands to its end."""
-        schedule = self.task.schedule
-        due = evaluation_epochs(schedule.epochs, schedule.evaluations)
         saved = time.monotonic()
         with PatientInterrupt(self._tell_stopping) as interrupt:
-            for epoch in range(self.epoch + 1, schedule.epochs + 1):
+            while (epoch := self.epoch + 1) <= self.task.schedule.epochs:
                 self.log.write("epoch", **train_epoch(self.task, epoch))
                 self.epoch = epoch
-                if epoch in due:
+                schedule = self.task.schedule
+                if epoch in evaluation_epochs(schedule.epochs, schedule.evaluations):
                     self._evaluate(last=epoch == schedule.epochs)
                 self._tell_notice(last=False)
                 stop = agreed(interrupt.pending, self.task.device)
@@ -133,6 +132,7 @@ class _Run:
                     saved = time.monotonic()
                 if stop:
                     raise KeyboardInterrupt
+        schedule = self.task.schedule
         if schedule.epochs == 0 and schedule.evaluations:
             self._evaluate(last=True)
 

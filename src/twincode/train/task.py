@@ -47,9 +47,13 @@ class Task(Protocol):
 
     config: dict[str, Any]
     checksum: str
-    schedule: Schedule
     device: torch.device
     optimizer: torch.optim.Optimizer
+
+    @property
+    def schedule(self) -> Schedule:
+        """How long it trains; it may become shorter while it does."""
+        ...
 
     @property
     def modules(self) -> dict[str, nn.Module]:

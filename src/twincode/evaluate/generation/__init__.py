@@ -1,6 +1,7 @@
 """Judging generated series: pure functions of two sets, and the table they make."""
 
 from twincode.evaluate.generation.harness import (
+    BITS,
     GENERATION_METRICS,
     PSEUDO_BITS,
     GenerationSettings,
@@ -11,6 +12,7 @@ from twincode.evaluate.generation.harness import (
 )
 
 __all__ = [
+    "BITS",
     "GENERATION_METRICS",
     "PSEUDO_BITS",
     "GenerationSettings",

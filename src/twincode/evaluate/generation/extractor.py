@@ -1,6 +1,8 @@
 """What turns series into features: a classifier trained on train, or random convolutions."""
 
+import hashlib
 import math
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch.nn import functional as F
 from twincode.evaluate.kernels import minirocket_features
 from twincode.nets import FullyConvolutional
 from twincode.randomness import drawing_weights, stream
+from twincode.storage import read_tensors, restore, tensors_hash, write_tensors
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -37,32 +40,10 @@ class Extractor(Protocol):
 
 
 class Classifier:
-    """A fully convolutional network trained on series x and labels y (n,), its last weights kept.
+    """A trained convolutional network, whose last layer's inputs are features."""
 
-    The published budget is 1000 epochs of 256 series; any FID is that of one set of weights, and
-    two seeds give two.
-    """
-
-    def __init__(self, x: Floats, y: Labels, classes: int, steps: int, seed: int) -> None:
-        with drawing_weights(seed):
-            self.net = FullyConvolutional(x.shape[1], classes)
-        series, labels = torch.from_numpy(np.asarray(x, np.float32)), torch.as_tensor(y)
-        optimizer = torch.optim.AdamW(
-            self.net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
-        )
-        rows = torch.empty(0, dtype=torch.long)
-        noise = stream(seed, "order")
-        for step in range(steps):
-            if len(rows) < min(BATCH, len(series)):
-                rows = torch.randperm(len(series), generator=noise)
-            batch, rows = rows[:BATCH], rows[BATCH:]
-            for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * step / steps)) / 2
-            loss = F.cross_entropy(self.net(series[batch]), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        self.net.eval()
+    def __init__(self, net: FullyConvolutional) -> None:
+        self.net = net.eval()
 
     def look(self, x: Floats) -> Seen:
         """What the last layer sees, (n, 128), and class probabilities, in one pass."""
@@ -77,6 +58,52 @@ class Classifier:
         probabilities = self.look(x).probabilities
         assert probabilities is not None
         return float((probabilities.argmax(1) == y).mean())
+
+
+def train_classifier(x: Floats, y: Labels, classes: int, steps: int, seed: int) -> Classifier:
+    """A fully convolutional network trained on series x and labels y (n,), its last weights kept.
+
+    The published budget is 1000 epochs of 256 series; any FID is that of one set of weights, and
+    two seeds give two.
+    """
+    with drawing_weights(seed):
+        net = FullyConvolutional(x.shape[1], classes)
+    series, labels = torch.from_numpy(np.asarray(x, np.float32)), torch.as_tensor(y)
+    optimizer = torch.optim.AdamW(
+        net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+    )
+    rows = torch.empty(0, dtype=torch.long)
+    noise = stream(seed, "order")
+    for step in range(steps):
+        if len(rows) < min(BATCH, len(series)):
+            rows = torch.randperm(len(series), generator=noise)
+        batch, rows = rows[:BATCH], rows[BATCH:]
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * step / steps)) / 2
+        loss = F.cross_entropy(net(series[batch]), labels[batch])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return Classifier(net)
+
+
+def kept_classifier(
+    folder: Path, x: Floats, y: Labels, classes: int, steps: int, seed: int
+) -> Classifier:
+    """The same as it was found in ``folder``, or trained and put there.
+
+    Its file is named after all that decides its weights.
+    """
+    told = tensors_hash({"x": torch.from_numpy(np.asarray(x)), "y": torch.as_tensor(y)})
+    name = hashlib.sha256(f"{told} {classes} {steps} {seed}".encode()).hexdigest()
+    path = folder / f"fcn-{name[:16]}.safetensors"
+    if path.exists():
+        net = FullyConvolutional(x.shape[1], classes)
+        restore(net, read_tensors(path), path)
+        return Classifier(net)
+    found = train_classifier(x, y, classes, steps, seed)
+    write_tensors(path, found.net.state_dict())
+    return found
 
 
 class RandomConvolutions:

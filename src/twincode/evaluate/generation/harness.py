@@ -2,13 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twincode.evaluate.generation.classes import agreement, inception_score
-from twincode.evaluate.generation.extractor import Classifier, Extractor, RandomConvolutions
+from twincode.evaluate.generation.extractor import (
+    Extractor,
+    RandomConvolutions,
+    kept_classifier,
+    train_classifier,
+)
 from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
 from twincode.evaluate.generation.memory import memorised, repeated_share
 from twincode.evaluate.generation.neighbours import neighbour_scores
@@ -34,7 +40,7 @@ FEWEST_SAMPLES = 256
 MOST_NEIGHBOURS = 2000  # what is compared with all others
 CAS_SAMPLES = 1000
 
-PSEUDO_BITS = "pseudo_bits"
+BITS, PSEUDO_BITS = "bits_per_dimension", "pseudo_bits"
 
 GENERATION_METRICS = (
     Metric("fid", "FID", better="lower"),
@@ -43,6 +49,7 @@ GENERATION_METRICS = (
     Metric("memorised_distance", "Distance to train, over test's"),
     Metric("memorised_share", "Share nearer to train than test is", better="lower"),
     Metric("repeated_share", "Share of grids that are in train"),
+    Metric(BITS, "Bits a dimension of test", better="lower"),
     Metric(PSEUDO_BITS, "Bits a token, given all others"),
     Metric("precision", "Precision", better="higher"),
     Metric("density", "Density", better="higher"),
@@ -130,7 +137,7 @@ def judge_rows(
             n = max(len(train.series), CAS_SAMPLES)
             seeds = range(settings.generation_seed, settings.generation_seed + len(each))
             for seed, own in zip(seeds, each, strict=True):
-                net = Classifier(
+                net = train_classifier(
                     row.series[:n], row.labels[:n], classes, settings.extractor_steps, seed
                 )
                 own["cas"] = net.accuracy(test.series, test.labels)
@@ -175,14 +182,22 @@ class _Features(NamedTuple):
         return found
 
 
-def make_extractors(train: Row, classes: int, settings: GenerationSettings) -> Sequence[Extractor]:
-    """What the settings ask for, trained on ``train``; they depend on the data alone."""
+def make_extractors(
+    train: Row, classes: int, settings: GenerationSettings, folder: Path | None = None
+) -> Sequence[Extractor]:
+    """What the settings ask for, trained on ``train``; they depend on the data alone.
+
+    Trained ones are kept in ``folder``, if one is given, and are not trained there again.
+    """
     first = settings.generation_seed
     seeds = range(first, first + settings.extractor_seeds)
     if settings.extractor == "random" or train.labels is None or classes < 2:
         return [RandomConvolutions(train.series, seed) for seed in seeds]
     steps = settings.extractor_steps
-    return [Classifier(train.series, train.labels, classes, steps, seed) for seed in seeds]
+    arguments = (train.series, train.labels, classes, steps)
+    if folder is None:
+        return [train_classifier(*arguments, seed) for seed in seeds]
+    return [kept_classifier(folder, *arguments, seed) for seed in seeds]
 
 
 def _of_series(

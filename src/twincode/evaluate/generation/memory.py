@@ -9,11 +9,12 @@ Tokens = NDArray[np.integer]
 
 def nearest_distances(x: Floats, train: Floats) -> Floats:
     """The distance (n,) of each series of x (n, C, L) to the nearest of train."""
-    from sklearn.neighbors import NearestNeighbors
+    return _neighbours(x, train)[0][:, 0]
 
-    index = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(train.reshape(len(train), -1))
-    distances: Floats = index.kneighbors(x.reshape(len(x), -1))[0][:, 0]
-    return distances
+
+def nearest_rows(x: Floats, train: Floats) -> NDArray[np.integer]:
+    """Which series (n,) of train is the nearest to each of x (n, C, L)."""
+    return _neighbours(x, train)[1][:, 0]
 
 
 def memorised(samples: Floats, test: Floats, train: Floats) -> dict[str, float]:
@@ -34,3 +35,11 @@ def repeated_share(tokens: Tokens, train: Tokens) -> float:
     known = {row.tobytes() for row in np.ascontiguousarray(train, np.int64)}
     rows = np.ascontiguousarray(tokens, np.int64)
     return float(np.mean([row.tobytes() in known for row in rows]))
+
+
+def _neighbours(x: Floats, train: Floats) -> tuple[Floats, NDArray[np.integer]]:
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(train.reshape(len(train), -1))
+    distances, rows = index.kneighbors(x.reshape(len(x), -1))
+    return distances, rows

@@ -3,6 +3,7 @@
 from twincode.report.blocks import Block, Cell, Choice, Row, Section, Table, Text
 from twincode.report.figures.codes import codebook_use, tokens
 from twincode.report.figures.latents import latent_plane
+from twincode.report.figures.samples import decoding, gallery, nearest
 from twincode.report.figures.series import augmentations, reconstructions
 from twincode.report.figures.trade_off import trade_off
 from twincode.report.figures.training import training
@@ -12,6 +13,7 @@ from twincode.report.tables import cells
 
 FIGURES = (
     *(trade_off, training, reconstructions, augmentations, tokens, codebook_use, latent_plane),
+    *(gallery, decoding, nearest),
 )
 
 

@@ -1,0 +1,85 @@
+"""Series drawn from priors over codes: every score beside every control, and FID against spread."""
+
+from twincode.report.blocks import Block, Cell, Choice, Row, Section, Table, Text
+from twincode.report.figures.samples import fid_against_spread
+from twincode.report.metrics import MISSING, Measure, decimals_for, number
+from twincode.report.runs import Results
+from twincode.report.tables import hint
+
+# What is no prior that was trained; train series are the same for every tokenizer.
+TRAIN = "train"
+CONTROLS = (TRAIN, "copies", "reconstruction", "independent", "independent, no labels")
+
+_NOTE = (
+    "Every row is compared with test series: train series drawn again, the same through the codes "
+    "(copies), test through the codes (reconstruction, the ceiling of any prior), codes drawn "
+    "independently, and each prior, with labels drawn as in train and without. FID alone can be "
+    "low while samples have lost their variety: read it beside spread, recall and what is nearer "
+    "to train than test is. Features are those of networks trained on the train part here, so no "
+    "FID compares with one of another page or paper."
+)
+
+
+def sections(results: Results) -> list[Section]:
+    """One section where priors were trained, none otherwise."""
+    if not results.generation:
+        return []
+    present = dict.fromkeys(dataset for dataset, *_ in results.generation)
+    tables = {name: _table(results, name) for name in results.datasets if name in present}
+    blocks: list[Block] = [Text(_NOTE), Choice("Data set", tables)]
+    blocks += [figure] if (figure := fid_against_spread(results)) else []
+    return [Section("Samples", "samples", tuple(blocks))]
+
+
+def _table(results: Results, dataset: str) -> Table:
+    """Rows of every tokenizer against all measures."""
+    own = {key[1:3]: None for key in results.generation if key[0] == dataset}
+    models = {model.label: model for model in results.models}
+    ordered = [key for label in models for key in own if key[0] == label]
+    first = next(key for key in ordered if key[1] == TRAIN)
+    keys = [first, *(key for key in ordered if key[1] != TRAIN)]
+    columns = [
+        column
+        for measure in results.generation_measures
+        if (column := _column(results, dataset, measure, keys))
+    ]
+    rows = tuple(
+        Row(
+            "Train series" if key == first else f"{key[0]}: {key[1]}",
+            tuple(column.get(key, Cell(MISSING)) for column in columns),
+            None if key == first else models[key[0]],
+            key[1] in CONTROLS,
+        )
+        for key in keys
+    )
+    heads = ("Drawn from", *(m.short for m in results.generation_measures
+                             if _column(results, dataset, m, keys)))  # fmt: skip
+    return Table(f"Series drawn, judged against the test part of {dataset}", heads, rows)
+
+
+def _column(
+    results: Results, dataset: str, measure: Measure, keys: list[tuple[str, str]]
+) -> dict[tuple[str, str], Cell]:
+    """One measure by row, the best trained prior marked."""
+    found = {
+        key: value
+        for key in keys
+        if (value := results.generation.get((dataset, *key, measure.metric)))
+    }
+    decimals = decimals_for(value.mean for value in found.values())
+    texts = {key: number(value.mean, decimals) for key, value in found.items()}
+    trained = [key for key in found if key[1] not in CONTROLS]
+    best = ""
+    if measure.better and len(trained) > 1:
+        choose = max if measure.better == "higher" else min
+        best = texts[choose(trained, key=lambda key: found[key].mean)]
+    return {
+        key: Cell(
+            texts[key],
+            value.mean,
+            number(value.std, decimals) if value.n > 1 else "",
+            hint(value, decimals),
+            key in trained and texts[key] == best,
+        )
+        for key, value in found.items()
+    }

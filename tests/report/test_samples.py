@@ -1,0 +1,106 @@
+"""What the page says of series drawn from priors."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+
+from twincode.errors import TwincodeError
+from twincode.report import load_results, write_report
+from twincode.report.pages import samples
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = synthetic.write_study(tmp_path_factory.mktemp("drawn") / "drawn")
+    write_report(synthetic.add_generation(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(study):
+    return (study / "report.html").read_text(encoding="utf-8")
+
+
+def tables_of(folder):
+    (section,) = samples.sections(load_results(folder))
+    return section.blocks[1].options
+
+
+def test_every_row_stands_beside_all_controls(study):
+    table = tables_of(study)["GunPoint"]
+    assert table.columns == ("Drawn from", "FID ↓", "Spread", "Recall ↑")
+    names = [row.name for row in table.rows]
+    own = synthetic.GENERATION_ROWS[1:]
+    assert names == [
+        "Train series", *(f"{model}: {row}" for model in ("VQ-VAE", "BT-VQVAE") for row in own)
+    ]  # fmt: skip
+    apart = [row.name.split(": ")[-1] for row in table.rows if row.control]
+    assert set(apart) == {"Train series", "copies", "reconstruction", "independent"}
+    assert table.rows[5].cells[2].text == "–"
+
+
+def test_numbers_are_means_over_seeds_and_the_best_prior_is_marked(study):
+    scores = {}
+    for path in study.glob("runs/*/generation/abc/result.json"):
+        run = json.loads((path.parents[2] / "result.json").read_text())
+        if run["dataset"]["name"] == "ECG200":
+            for each in json.loads(path.read_text())["scores"]:
+                key = (run["title"], each["row"], each["metric"])
+                scores.setdefault(key, []).append(each["value"])
+    rows = {row.name: row for row in tables_of(study)["ECG200"].rows}
+    found = {key: np.mean(values) for key, values in scores.items()}
+    for (model, row, metric), value in found.items():
+        if row != "train":
+            cell = rows[f"{model}: {row}"].cells[["fid", "spread", "recall"].index(metric)]
+            assert cell.value == pytest.approx(value)
+    trained = {k: v for k, v in found.items() if k[1].startswith(("masked", "auto"))}
+    best = min((v, k) for k, v in trained.items() if k[2] == "fid")[1]
+    assert [name for name, row in rows.items() if row.cells[0].best] == [f"{best[0]}: {best[1]}"]
+
+
+def test_the_page_shows_series_grids_and_what_is_nearest(page):
+    stored = json.loads(re.search(r'id="stored">(.*?)</script>', page)[1])
+    own = [name for name in stored["figures"] if name.startswith("GunPoint-")][-3:]
+    assert own == ["GunPoint-gallery", "GunPoint-decoding", "GunPoint-nearest"]
+    assert "fid-spread" in stored["figures"]
+    gallery = stored["tables"]["GunPoint-gallery"]
+    assert gallery["panel"]["texts"] == ["test", "reconstruction", "masked, sure", "autoregressive"]
+    assert set(stored["figures"]["GunPoint-gallery"]["controls"]["model"]) == {
+        *("VQ-VAE", "BT-VQVAE")
+    }
+    steps = stored["tables"]["GunPoint-decoding"]
+    assert steps["panel"]["texts"] == ["step 1", "step 4", "step 10"]
+    assert set(steps["hidden"]) == {0, 1, None}
+
+
+def test_a_study_without_priors_has_no_such_section(tmp_path):
+    folder = synthetic.write_study(tmp_path / "plain", points=0, seeds=(0,))
+    assert samples.sections(load_results(folder)) == []
+    write_report(folder)
+    assert not (folder / "tables" / "generation.csv").exists()
+
+
+def test_kept_records_keep_the_scores(study, tmp_path):
+    before = (study / "tables" / "generation.csv").read_bytes()
+    for name in ("runs.jsonl", "study.json"):
+        shutil.copy(study / name, tmp_path)
+    write_report(tmp_path)
+    assert (tmp_path / "tables" / "generation.csv").read_bytes() == before
+    frame = pd.read_csv(tmp_path / "tables" / "generation.csv")
+    assert set(frame.runs) == {2}
+    assert tables_of(tmp_path).keys() == tables_of(study).keys()
+
+
+def test_unfinished_and_damaged_priors(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "copy")
+    first, second, *_ = sorted(folder.glob("runs/*/generation/abc/result.json"))
+    first.unlink()
+    assert load_results(folder).runs[0].generation is None
+    second.write_text(json.dumps({"format": 1, "name": "abc", "scores": [{"row": "x"}]}))
+    with pytest.raises(TwincodeError, match="is not the result of a finished run"):
+        load_results(folder)
