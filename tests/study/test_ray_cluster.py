@@ -16,7 +16,7 @@ from test_killed import table, undisturbed  # noqa: F401 - a fixture
 
 from twincode.bulk import Encode, convert_folder
 from twincode.cluster import OWN, QUIET, check_answer, connected, variables
-from twincode.data import Policy
+from twincode.data import Columns, Policy
 from twincode.errors import TwincodeError
 from twincode.study import RayCluster
 from twincode.study.executors.executor import ATTEMPTS
@@ -118,7 +118,7 @@ def test_ctrl_c_lets_runs_that_share_a_gpu_save(cluster, runs):
 
 
 def test_a_study_survives_the_death_of_a_node(cluster, executor, undisturbed, tmp_path):  # noqa: F811
-    runs = plan_runs(STUDY, tmp_path, None, Policy())
+    runs = plan_runs(STUDY, tmp_path, None, Policy(), Columns())
     events, reached, gone = [], {}, []
 
     def report(event):

@@ -4,14 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import write_waves
 
-from twincode.data import load_dataset
+from twincode.data import Columns, load_dataset
 from twincode.errors import TwincodeError
-from twincode.files import cannot_write
+from twincode.files import cannot_write, read_json
 from twincode.recipes import recipe
-from twincode.study import Study, read_status, run_study
+from twincode.study import Processes, Study, read_status, run_study
 from twincode.study import runner as runner_module
 from twincode.study import work as work_module
 from twincode.study.board import DONE, FAILED, PLANNED, RUNNING
@@ -364,3 +366,21 @@ def test_a_budget_in_steps_is_resolved_for_each_data_set(study, tmp_path):
         ("Waves  VQ-VAE  seed 0", 3),
         ("Large  VQ-VAE  seed 0", 2),
     }
+
+
+def test_columns_are_told_of_files_and_reach_the_workers(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(20, 12))
+    frame = pd.DataFrame(rows).add_prefix("t")
+    frame.insert(0, "pump", [f"p{i}" for i in range(20)])
+    frame.insert(1, "state", ["idle", "leak"] * 10)
+    frame.to_csv(tmp_path / "pumps.csv", index=False)
+    columns = Columns(id_column="pump", label_column="state")
+    settings = {"bits": 10, "metrics": ("reconstruction",)}
+    study = Study((str(tmp_path / "pumps.csv"),), ("pca-pq",), seeds=1, settings=settings)
+    outcome = run_study(study, tmp_path / "out", executor=Processes(1), columns=columns)
+    assert not outcome.failed
+    results = [read_json(path, "") for path in (tmp_path / "out").glob("runs/*/result.json")]
+    assert {tuple(result["dataset"]["classes"]) for result in results} == {("idle", "leak")}
+    assert {result["dataset"]["length"] for result in results} == {12}
+    with pytest.raises(TwincodeError, match="--id-column"):
+        run_study(study, tmp_path / "other")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import tiny
 
-from twincode.data import Policy
+from twincode.data import Columns, Policy
 from twincode.errors import TwincodeError
 from twincode.model import load_model
 from twincode.study import Priors, Study, read_status, run_study
@@ -49,7 +49,7 @@ def study(waves_file):
 
 
 def planned(study, place):
-    return plan_runs(study, place, None, Policy())
+    return plan_runs(study, place, None, Policy(), Columns())
 
 
 def only(study, place):

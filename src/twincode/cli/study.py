@@ -15,6 +15,7 @@ from twincode.cli.health import tell_health
 from twincode.cli.options import (
     Device,
     FigureFormats,
+    Form,
     ResultsFolder,
     Source,
     typed_command,
@@ -67,6 +68,7 @@ def run(
     context: typer.Context,
     workers: Workers,
     source: Source,
+    form: Form,
     datasets: Annotated[
         str | None, typer.Option(help="Names or paths, separated by commas.")
     ] = None,
@@ -114,6 +116,7 @@ def run(
             workers.executor(),
             progress.watch,
             typed_command(),
+            columns=form.columns,
         )
     _conclude(place, outcome, progress.done(place))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from twincode.data import Policy
+from twincode.data import Columns, Policy
 from twincode.devices import choose_device
 from twincode.distributed import expected
 from twincode.errors import TwincodeError
@@ -59,9 +59,11 @@ def run_study(
     watch: Callable[[Event, Board], None] | None = None,
     command: Sequence[str] | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    columns: Columns | None = None,
 ) -> Outcome:
     """Train and evaluate every run of ``study`` under ``folder``; one that fails stops no other.
 
+    ``columns`` says what the columns of tables among its data sets hold.
     ``executor`` says who carries the runs out, by default this process, one after another.
     ``watch`` is given every event, the first before any run starts, and the board, which keeps
     itself up to date. Raises TwincodeError for a data set that cannot be loaded, two different ones
@@ -75,7 +77,7 @@ def run_study(
     if not executor.elsewhere:
         choose_device(device)
     place, words = Path(folder).absolute(), list(command or sys.argv)
-    runs = plan_runs(study, place, data_dir, policy or Policy())
+    runs = plan_runs(study, place, data_dir, policy or Policy(), columns or Columns())
     board = Board()
 
     def take(event: Event) -> None:

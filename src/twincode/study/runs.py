@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from twincode.config import Config
-from twincode.data import Dataset, Policy, load_dataset
+from twincode.data import Columns, Dataset, Policy, load_dataset
 from twincode.data.archive import is_path
 from twincode.data.sources import DATA_VARIABLE
 from twincode.errors import TwincodeError
@@ -30,20 +30,28 @@ class DataReference:
     where: str
     data_dir: str | None
     policy: Policy
+    columns: Columns
     name: str
     checksum: str
     n_train: int
     values: int
 
     @classmethod
-    def find(cls, where: str, data_dir: str | Path | None, policy: Policy) -> "DataReference":
-        """Load a data set once to know it. Raises TwincodeError where that is impossible."""
-        dataset = load_dataset(where, data_dir, policy)
+    def find(
+        cls, where: str, data_dir: str | Path | None, policy: Policy, columns: Columns
+    ) -> "DataReference":
+        """Load a data set once to know it; only files have columns to be told of.
+
+        Raises TwincodeError where that is impossible.
+        """
+        columns = columns if is_path(where) else Columns()
+        dataset = load_dataset(where, data_dir, policy, columns=columns)
         folder = str(data_dir or "") or os.environ.get(DATA_VARIABLE, "")
         return cls(
             where=_absolute(where) if is_path(where) else where,
             data_dir=_absolute(folder) if folder else None,
             policy=policy,
+            columns=columns,
             name=dataset.name,
             checksum=dataset.checksum,
             n_train=len(dataset.X_train),
@@ -52,7 +60,7 @@ class DataReference:
 
     def load(self) -> Dataset:
         """The data set itself. Raises TwincodeError if it has changed or gone."""
-        dataset = _load(self.where, self.data_dir, self.policy)
+        dataset = _load(self.where, self.data_dir, self.policy, self.columns)
         if dataset.checksum != self.checksum:
             raise TwincodeError(f"{self.name} has changed since the study began; start it again")
         return dataset
@@ -80,7 +88,7 @@ class PlannedRun:
 
 
 def plan_runs(
-    study: Study, place: Path, data_dir: str | Path | None, policy: Policy
+    study: Study, place: Path, data_dir: str | Path | None, policy: Policy, columns: Columns
 ) -> list[PlannedRun]:
     """Every run of ``study``, data set by data set.
 
@@ -96,16 +104,18 @@ def plan_runs(
             f"{data.name}  {label}  seed {config.training.seed}",
             study.second_stage(config),
         )
-        for data in _find_data(study, data_dir, policy)
+        for data in _find_data(study, data_dir, policy, columns)
         for config, label in zip(configs, called, strict=True)
     ]
 
 
-def _find_data(study: Study, data_dir: str | Path | None, policy: Policy) -> list[DataReference]:
+def _find_data(
+    study: Study, data_dir: str | Path | None, policy: Policy, columns: Columns
+) -> list[DataReference]:
     """The data sets, each once; results are told apart by their names."""
     found: dict[str, DataReference] = {}
     for name in study.datasets:
-        data = DataReference.find(name, data_dir, policy)
+        data = DataReference.find(name, data_dir, policy, columns)
         if found.setdefault(data.name, data).checksum != data.checksum:
             raise TwincodeError(f"two different data sets are called {data.name}; rename one")
     return list(found.values())
@@ -113,8 +123,8 @@ def _find_data(study: Study, data_dir: str | Path | None, policy: Policy) -> lis
 
 # The runs of a data set follow one another, so one set at a time is enough.
 @lru_cache(maxsize=1)
-def _load(where: str, data_dir: str | None, policy: Policy) -> Dataset:
-    return load_dataset(where, data_dir, policy)
+def _load(where: str, data_dir: str | None, policy: Policy, columns: Columns) -> Dataset:
+    return load_dataset(where, data_dir, policy, columns=columns)
 
 
 def _absolute(path: str) -> str:
