@@ -102,16 +102,18 @@ def filled(data: Dataset, models: dict[str, Model], budget: Budget) -> Iterator[
     """Gaps, then forecasts. Errors are in standard deviations of the test series shown."""
     x = data.X_test[np.random.default_rng(budget.seed).permutation(len(data.X_test))]
     x = x[: budget.series]
-    L, how = data.length, {"draws": budget.draws, "seed": budget.seed}
+    L, draws, seed = data.length, budget.draws, budget.seed
     middle = slice(*(round(part * L) for part in GAP))
     end = slice(L - round(HORIZON * L), L)
     for task, where in (("impute", middle), ("forecast", end)):
         gappy = x.copy()
         gappy[:, :, where] = np.nan
         gaps = np.isnan(gappy)
-        guesses = {MASKED: models[MASKED].impute(gappy, **how)}
+        guesses = {MASKED: models[MASKED].impute(gappy, draws, seed)}
         if task == "forecast":
-            guesses[AUTOREGRESSIVE] = models[AUTOREGRESSIVE].impute(gappy, refinements=1, **how)
+            guesses[AUTOREGRESSIVE] = models[AUTOREGRESSIVE].impute(
+                gappy, draws, seed, refinements=1
+            )
             guesses["last value"] = last_value(gappy)[None]
         else:
             guesses["linear"] = interpolated(torch.from_numpy(gappy)).numpy()[None]

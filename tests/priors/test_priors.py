@@ -294,6 +294,21 @@ def test_a_series_does_not_depend_on_those_beside_it(kind):
     )
 
 
+@pytest.mark.parametrize("grids", [TWO, ROW])
+def test_decoding_step_by_step_ends_in_the_sample(grids):
+    """Tokens that are kept stay, and what is still hidden becomes less."""
+    found, y = made("masked", grids), labels(3)
+    how = IterativeSampling(decoding_steps=4)
+    told = found.decoding(y, how, 5)
+    assert torch.equal(told[-1].tokens, found.sample(y, how, 5))
+    assert not told[-1].hidden.any()
+    assert [m.begun for m in told] == sorted(m.begun for m in told)
+    for before, after in itertools.pairwise(told):
+        assert (after.hidden <= before.hidden).all()
+        assert after.hidden.sum() < before.hidden.sum()
+        assert torch.equal(after.tokens[~before.hidden], before.tokens[~before.hidden])
+
+
 def test_many_series_are_drawn_in_chunks_that_do_not_show():
     found = made("independent", TWO)
     y = labels(CHUNK + 3)
