@@ -130,7 +130,7 @@ def bands() -> Config:
 def timevqvae() -> Config:
     """The tokenizer of TimeVQVAE (Lee et al., 2023): two bands, 32 codes each, grids 8 and 32 wide.
 
-    As published, codes are drawn from the first step, the codebook begins at latents and the rate
+    As published, codes are used from the first step, the codebook begins at latents and the rate
     falls over all steps. It differs in the loss of the high band (see ``Bands``) and in the budget.
     The prior that belongs to it is ``masked`` with ``mask_schedule`` kept_cosine, ``loss_on`` all
     and ``share_per`` batch, drawn from with ``choice_temperature`` 4; see results/generation.toml.

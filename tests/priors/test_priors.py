@@ -65,8 +65,8 @@ def test_the_uniform_prior_costs_log2_of_every_codebook(kind, grids):
     )  # fmt: skip
     exact = grids.places().size.double().log2().sum().item()
     estimated = kind == "masked" and grids is ROW  # codebooks of several sizes in one mask
-    bits = found.bits(tokens_of(grids, 5), labels(5), draws=800 if estimated else 8)
-    assert bits.total.tolist() == pytest.approx([exact] * 5, rel=0.05 if estimated else 1e-5)
+    bits = found.bits(tokens_of(grids, 5), labels(5), draws=300 if estimated else 8)
+    assert bits.total.tolist() == pytest.approx([exact] * 5, rel=0.06 if estimated else 1e-5)
     assert (bits.error > 0.01).all() == estimated
 
 
@@ -95,9 +95,9 @@ def test_the_bound_of_a_masked_prior_is_what_it_says():
                 hidden[list(mask)] = True
                 log_p = found.log_probabilities(tokens, hidden.expand(3, 4), labels(3))
                 expected -= 2 * (log_p * hidden).sum(1) / m / len(masks) / 2
-    bits = found.bits(tokens, labels(3), draws=400)
+    bits = found.bits(tokens, labels(3), draws=200)
     assert bits.total.tolist() == pytest.approx((expected / math.log(2)).tolist(), rel=0.06)
-    assert (bits.error < 0.05 * bits.total).all()
+    assert (bits.error < 0.06 * bits.total).all()
     assert (bits.error > 0).all()
 
 
@@ -127,7 +127,8 @@ def test_a_chain_is_learnt_to_its_entropy(kind):
     tokens, fresh = chain(2000, 0), chain(1000, 1)
     y = torch.zeros(len(tokens), dtype=torch.long)
     grids = Grids.of(Layout((Grid("", 3, 2),)), 1)
-    found = trained(kind, grids, tokens, y, steps=250, rate=2e-2, model_width=16)
+    steps = 250 if kind == "masked" else 120
+    found = trained(kind, grids, tokens, y, steps, rate=2e-2, model_width=16)
     bits = found.bits(fresh, y[: len(fresh)], draws=16).total.mean()
     # What these very draws cost under the chain: a bit, then one for each step.
     stays = (fresh[:, 1:] == fresh[:, :-1]).double()
@@ -291,6 +292,21 @@ def test_a_series_does_not_depend_on_those_beside_it(kind):
     assert torch.equal(
         found.fill(tokens[order], known[order], y[order], found.sampling(), 0)[:1], alone
     )
+
+
+@pytest.mark.parametrize("grids", [TWO, ROW])
+def test_decoding_step_by_step_ends_in_the_sample(grids):
+    """Tokens that are kept stay, and what is still hidden becomes less."""
+    found, y = made("masked", grids), labels(3)
+    how = IterativeSampling(decoding_steps=4)
+    told = found.decoding(y, how, 5)
+    assert torch.equal(told[-1].tokens, found.sample(y, how, 5))
+    assert not told[-1].hidden.any()
+    assert [m.begun for m in told] == sorted(m.begun for m in told)
+    for before, after in itertools.pairwise(told):
+        assert (after.hidden <= before.hidden).all()
+        assert after.hidden.sum() < before.hidden.sum()
+        assert torch.equal(after.tokens[~before.hidden], before.tokens[~before.hidden])
 
 
 def test_many_series_are_drawn_in_chunks_that_do_not_show():

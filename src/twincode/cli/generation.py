@@ -218,7 +218,7 @@ def _with_gaps(file: Path, form: Form, model: "Model") -> "tuple[NDArray[np.floa
             )
     series = np.stack(
         [np.pad(s, ((0, 0), (0, L - s.shape[1])), constant_values=np.nan) for s in rows.series]
-    )
+    ).astype(np.float64)
     return series, rows.beside
 
 
