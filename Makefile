@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check docs wheel format lint types bench bench-gpu bench-memory bench-systems results clean
+.PHONY: demo test check docs wheel wheel-check format lint types bench bench-gpu bench-memory bench-systems results clean
 
 demo: $(READY)
 	$(BIN)/twincode study run --datasets GunPoint,ItalyPowerDemand \
@@ -20,7 +20,11 @@ docs: $(VENV)/.docs
 	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/build
 
 wheel: $(READY)
+	rm -rf build
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+wheel-check: wheel
+	$(BIN)/python -m benchmarks.wheel
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -21,6 +21,10 @@ def test_every_file_tells_the_same_version(file):
     assert re.search(rf"^(version:|##) {re.escape(version('twincode'))}\b", text_of(file), re.M)
 
 
+def test_the_package_tells_its_version():
+    assert twincode.__version__ == version("twincode")
+
+
 def test_the_reference_shows_every_public_name():
     shown = re.findall(r"^\.\. auto\w+:: twincode\.(\w+)$", text_of("docs/api.md"), re.M)
     assert set(shown) >= set(twincode.__all__)

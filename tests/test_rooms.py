@@ -7,11 +7,11 @@ import twincode
 
 ROOMS = [
     *("errors", "files", "upgrade", "labels", "memory", "settings", "precision"),
-    *("randomness", "distributed", "storage", "devices", "cluster"),
+    *("randomness", "distributed", "storage", "devices", "cluster", "hub"),
     "closed_form",
     *("data", "spectral", "augment", "nets", "quantize", "tokenizers", "losses", "priors"),
-    *("evaluate", "generate"),
-    *("config", "recipes", "model", "train", "estimators", "bulk", "export", "study", "report"),
+    *("evaluate", "generate", "config", "recipes", "card"),
+    *("model", "train", "estimators", "bulk", "export", "study", "report"),
     *("explorer", "cli"),
 ]
 # What alone a room may know, although more lies above it: a page is made from stored results, the

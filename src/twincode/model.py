@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from twincode.card import CARD, OURS, model_card
 from twincode.config import Config
 from twincode.data import Dataset, Scaling
 from twincode.data.split import prepare
@@ -24,7 +25,7 @@ from twincode.evaluate import (
     readout_features,
 )
 from twincode.evaluate.generation import GenerationSettings, Score
-from twincode.files import read_json, write_json
+from twincode.files import read_json, write_json, write_text
 from twincode.generate import (
     WINDOWS,
     Sampler,
@@ -35,9 +36,11 @@ from twincode.generate import (
     sample_tokens,
     surprise_along,
 )
+from twincode.hub import download, is_hub_name
 from twincode.precision import computing_in
 from twincode.priors import NO_LABEL, FittedPrior, load_prior
 from twincode.priors.fitted import DESCRIPTION as PRIOR_DESCRIPTION
+from twincode.priors.fitted import TENSORS as PRIOR_TENSORS
 from twincode.storage import (
     file_hash,
     pack_tensors,
@@ -340,11 +343,20 @@ class Model:
         return self
 
     def save(self, folder: str | Path) -> None:
-        """Write ``model.safetensors`` and ``model.json`` into ``folder``, each whole."""
+        """Write ``model.safetensors``, ``model.json`` and a model card into ``folder``, each whole.
+
+        A ``README.md`` that is there and is no card of ours stays as it is.
+        """
         folder = Path(folder)
         write_tensors(folder / TENSORS, self.tokenizer.state_dict())
         checksum = file_hash(folder / TENSORS)
         write_json(folder / DESCRIPTION, {**self._describe(), "tensors_sha256": checksum})
+        if _is_ours(folder / CARD):
+            source = self.source
+            write_text(
+                folder / CARD,
+                model_card(self.tokenizer, self.config, source.name, source.origin, source.classes),
+            )
 
     @property
     def checksum(self) -> str:
@@ -418,13 +430,26 @@ def as_series(X: ArrayLike) -> NDArray[np.float32]:
     return array[:, None] if array.ndim == 2 else array
 
 
-def load_model(folder: str | Path, device: str | torch.device = "cpu", prior: str = PRIOR) -> Model:
+def load_model(
+    folder: str | Path,
+    device: str | torch.device = "cpu",
+    prior: str = PRIOR,
+    revision: str | None = None,
+) -> Model:
     """The model saved in ``folder``. Only tensors and JSON are read: no code can run.
 
-    The prior in its subfolder ``prior``, or of that name, comes with it where there is one. Raises
-    TwincodeError for a folder without a model, for files that are corrupt, foreign or do not belong
-    together, for a model of a newer version, and for a device that is not there.
+    Text such as ``"user/name"`` that is no folder here names a model on the Hugging Face hub, of
+    which ``revision`` may be a branch, a tag or a commit; it needs the extra ``hub``. The prior in
+    its subfolder ``prior``, or of that name, comes with it where there is one. Raises TwincodeError
+    for a folder without a model, for files that are corrupt, foreign or do not belong together, for
+    a model of a newer version, for a device that is not there, and for a model that cannot be had
+    from the hub.
     """
+    if isinstance(folder, str) and is_hub_name(folder):
+        priors = (f"{prior}/{name}" for name in (PRIOR_DESCRIPTION, PRIOR_TENSORS))
+        folder = download(folder, revision, (DESCRIPTION, TENSORS, CARD, *priors))
+    elif revision is not None:
+        raise TwincodeError(f"{folder} is a folder; only models on the hub have revisions")
     folder = Path(folder)
     model = load_bare_model(folder, device)
     if (folder / prior / PRIOR_DESCRIPTION).exists():
@@ -488,6 +513,16 @@ def _read_scaling(stored: dict[str, Any], channels: int) -> Scaling:
     if not (fits and np.isfinite([mean, std]).all() and (std > 0).all()):
         raise ValueError(f"{scaling} cannot be undone")
     return scaling
+
+
+def _is_ours(card: Path) -> bool:
+    """Whether a card may be written there: none is yet, or one that nobody has made their own."""
+    try:
+        return OURS in card.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _whole_array(codes: ArrayLike) -> NDArray:

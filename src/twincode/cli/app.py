@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import twincode
 from twincode.cli import generation, study
 from twincode.cli.command import command
 from twincode.cli.errors import USAGE, complain, tell_warnings, tolerate_any_encoding, usage_message
@@ -56,7 +56,7 @@ def _program(
     version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
 ) -> None:
     if version:
-        typer.echo(f"twincode {distribution_version('twincode')}")
+        typer.echo(f"twincode {twincode.__version__}")
 
 
 @command(app)
