@@ -77,14 +77,14 @@ class Study:
             if name not in trained:
                 raise unknown_name("recipe with settings of its own", name, trained)
         for name in self.priors.recipes if self.priors else ():
-            if name not in trained:
-                raise unknown_name("recipe with priors of its own", name, trained)
+            if name not in self.recipes:
+                raise unknown_name("recipe with priors of its own", name, self.recipes)
 
     def configs(self) -> list[Config]:
         """The distinct configurations to run on every data set, controls first, seed by seed.
 
         Raises TwincodeError for settings and recipes that do not exist, and for settings and axes
-        that no trained model has, or not the recipe they were given for.
+        that no recipe asked for has, or not the one they were given for.
         """
         configs, read = self._plan(self.seeds)
         for name in self.unread():
@@ -100,17 +100,18 @@ class Study:
         return list(distinct.values())
 
     def second_stage(self, config: Config) -> SecondStage | None:
-        """That of a model; none without ``priors``, for controls, and where there are no codes."""
+        """That of a model; none without ``priors``, without codes, and for controls that nobody
+        asked for."""
         continuous = is_continuous(config) or is_alone(config)
-        if self.priors is None or continuous or config.recipe in _CONTROLS:
+        unasked = config.recipe in _CONTROLS and config.recipe not in self.recipes
+        if self.priors is None or continuous or unasked:
             return None
         return self.priors.of(config.recipe, config.training.seed)
 
     def unread(self) -> list[str]:
-        """Settings and axes that no trained model has; controls count where there is no other."""
+        """Settings and axes that no recipe asked for has; controls do not count unless they are."""
         _, read = self._plan(seeds=1)
-        by_trained = [names for recipe_name, names in read.items() if recipe_name not in _CONTROLS]
-        known = set().union(*(by_trained or read.values()))
+        known = set().union(*(read[name] for name in self.recipes))
         return [name for name in (*self.settings, *self.axes) if name not in known]
 
     def _plan(self, seeds: int) -> tuple[list[Config], dict[str, set[str]]]:
