@@ -84,7 +84,7 @@ def nearest_series(x: Floats, train: Floats) -> Floats:
 
 def last_value(x: Floats) -> Floats:
     """Series x (n, C, L) that lack their end, continued by the last value observed."""
-    last = int(np.flatnonzero(~np.isnan(x).all(axis=(0, 1)))[-1])
+    last = np.flatnonzero((~np.isnan(x)).any((0, 1)))[-1]
     return np.where(np.isnan(x), x[:, :, last : last + 1], x)
 
 
