@@ -52,8 +52,8 @@ def _environment(folder: Path, wheel: Path) -> Path:
     """The Python of a new environment with this wheel and, behind it, our own packages."""
     venv.create(folder)
     python = folder / "bin" / "python"
-    ours = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python)]
-    _run(folder, *ours, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    ours = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python))
+    _run(folder.parent, *ours, "install", "--quiet", "--no-deps", "--no-index", wheel)
     # Folders named here are searched, but what is installed editable in them is not followed.
     paths = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
     (_packages(python) / "behind.pth").write_text("\n".join(paths) + "\n")
