@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from conftest import make_waves, tiny
+from test_readme import run_python_of
 
 from twincode.errors import TwincodeError
 from twincode.export import export_onnx
@@ -46,6 +47,16 @@ def test_the_graphs_give_what_the_model_gives(name, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         "encoder.onnx", "decoder.onnx", "onnx.json",
     }  # fmt: skip
+
+
+def test_the_python_of_the_page_runs(tmp_path, monkeypatch):
+    model, X = fitted("pca-pq")
+    monkeypatch.chdir(tmp_path)
+    export_onnx(model, "graphs")
+    np.save("my_series.npy", X[:, 0])
+    names = run_python_of("docs/export.md")
+    assert (names["codes"] == model.encode(X)).all()
+    assert names["series"].shape == X.shape
 
 
 def test_every_recipe_is_one_of_these_or_is_refused_in_words(tmp_path):

@@ -54,6 +54,17 @@ def test_a_card_tells_what_a_model_is(saved, model):
         assert line in card.content.splitlines()
 
 
+def test_the_card_of_a_run_tells_its_scores(tmp_path):
+    data = make_waves(20)
+    model = twincode.fit(tiny("pca-pq", bits=20), data, tmp_path / "run")
+    lines = lines_of(tmp_path / "run")
+    for score in model.evaluate(data):
+        what = f"{score.metric} {score.readout}".rstrip()
+        assert f"| {what} | {score.value:.4g} |" in lines
+    model.save(tmp_path / "alone")
+    assert "Measured" not in (tmp_path / "alone" / "README.md").read_text()
+
+
 def test_a_card_names_the_settings_that_are_not_the_recipes(saved):
     (line,) = [line for line in lines_of(saved) if "settings" in line]
     assert "bits=20" in line

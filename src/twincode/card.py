@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 from twincode.config import Config
+from twincode.evaluate import Measurement
 from twincode.labels import flat, text_of
 from twincode.recipes import RECIPES, recipe, title
 from twincode.tokenizers import Tokenizer
@@ -14,9 +15,14 @@ OURS = "<!-- Written by twincode. Delete this line, and saving again leaves the 
 
 
 def model_card(
-    tokenizer: Tokenizer, config: Config, name: str, origin: str, classes: Sequence[str]
+    tokenizer: Tokenizer,
+    config: Config,
+    name: str,
+    origin: str,
+    classes: Sequence[str],
+    scores: Sequence[Measurement],
 ) -> str:
-    """Markdown with a YAML head: the data ``name`` and ``origin``, recipe, sizes, how to load."""
+    """Markdown with a YAML head: data ``name`` and ``origin``, recipe, sizes, scores, loading."""
     C, L = tokenizer.channels, tokenizer.length
     layout = tokenizer.layout
     rows = [
@@ -55,6 +61,9 @@ def model_card(
         "| | |", "|---|---|", *(f"| {what} | {_plain(value)} |" for what, value in rows), "",
         *load,
     ]  # fmt: skip
+    if scores:
+        lines += ["", "Measured on the test part of its data:", "", "| | |", "|---|---|"]
+        lines += [f"| {s.metric} {s.readout}".rstrip() + f" | {s.value:.4g} |" for s in scores]
     return "\n".join(lines) + "\n"
 
 

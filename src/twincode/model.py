@@ -342,10 +342,11 @@ class Model:
             self.prior.prior.to(device)
         return self
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, scores: Sequence[Measurement] = ()) -> None:
         """Write ``model.safetensors``, ``model.json`` and a model card into ``folder``, each whole.
 
-        A ``README.md`` that is there and is no card of ours stays as it is.
+        The card also tells ``scores``, such as those of ``evaluate``. A ``README.md`` that is there
+        and is no card of ours stays as it is.
         """
         folder = Path(folder)
         write_tensors(folder / TENSORS, self.tokenizer.state_dict())
@@ -353,10 +354,8 @@ class Model:
         write_json(folder / DESCRIPTION, {**self._describe(), "tensors_sha256": checksum})
         if _is_ours(folder / CARD):
             source = self.source
-            write_text(
-                folder / CARD,
-                model_card(self.tokenizer, self.config, source.name, source.origin, source.classes),
-            )
+            told = source.name, source.origin, source.classes
+            write_text(folder / CARD, model_card(self.tokenizer, self.config, *told, scores))
 
     @property
     def checksum(self) -> str:

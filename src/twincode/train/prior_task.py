@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +198,9 @@ class PriorTask:
         threshold = surprise_threshold(self._stages, self.tokens[self.held].long())
         return dataclasses.replace(self.fitted, threshold=threshold)
 
-    def keep(self, folder: Path) -> None:
+    def keep(self, folder: Path, scores: Sequence[Record]) -> None:
         """The prior."""
+        del scores
         self.finished().save(folder)
 
     def result(self) -> dict[str, Any]:

@@ -141,7 +141,8 @@ class _Run:
         self._tell_notice(last=True)
         self.log.write("end")
         if self.folder is not None and self.keeps:
-            self.task.keep(self.folder)
+            *_, scores = [], *(record["measurements"] for record in self.log.of("evaluation"))
+            self.task.keep(self.folder, scores)
             result = compose_result(run, self.log, self.task.result())
             write_json(self.folder / RESULT, result)
             (self.folder / CHECKPOINT).unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """What the training loop trains: a task."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,8 +90,8 @@ class Task(Protocol):
         """What the first line of the log says of it."""
         ...
 
-    def keep(self, folder: Path) -> None:
-        """Write what was learnt into ``folder``."""
+    def keep(self, folder: Path, scores: Sequence[Record]) -> None:
+        """Write what was learnt into ``folder``; ``scores`` are those of the last evaluation."""
 
     def result(self) -> dict[str, Any]:
         """What the stored result says beside what is in the log."""

@@ -1,5 +1,6 @@
 """A tokenizer as a task of the training loop."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from twincode.data import Dataset, Scaling
 from twincode.data.split import prepare
 from twincode.errors import TwincodeError
 from twincode.evaluate import (
+    Measurement,
     augmentation_exhibit,
     declared_metrics,
     evaluate_tokenizer,
@@ -187,9 +189,9 @@ class TokenizerTask:
         """The data."""
         return {"dataset": describe_data(self.dataset)}
 
-    def keep(self, folder: Path) -> None:
-        """The model, and what a page shows of it."""
-        self.model.save(folder)
+    def keep(self, folder: Path, scores: Sequence[Record]) -> None:
+        """The model with its scores, and what a page shows of it."""
+        self.model.save(folder, [Measurement(**score) for score in scores])
         generator = stream(self.schedule.seed, "exhibit", device=self.device)
         arrays = make_exhibits(self.tokenizer, self.split)
         arrays |= augmentation_exhibit(self.augmenter, self.split.x_train[:1], generator)
