@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from collections import Counter
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from twincode.errors import TwincodeError
 from twincode.labels import labels
 from twincode.recipes import recipe, title
-from twincode.study import Study
+from twincode.study import Priors, Study
 
 NETWORKS = ("vqvae", "vqvae-augmented", "bt-vqvae")
 CLOSED_FORMS = ("pca-pq", "patch-rvq")
@@ -268,3 +269,20 @@ def test_plans_that_make_no_sense_are_errors(changes, message):
 )
 def test_a_setting_is_for_the_models_that_have_it(recipes, settings):
     assert planned(recipes=recipes, settings=settings)
+
+
+def test_a_control_that_is_asked_for_has_settings_and_priors():
+    asked = Study(
+        ("GunPoint",),
+        ("pca-pq", "vqvae"),
+        seeds=1,
+        settings={"bits": 60},
+        priors=Priors(("masked",)),
+    )
+    (coder,) = [config for config in asked.configs() if config.recipe == "pca-pq"]
+    assert coder.tokenizer.bits == 60
+    assert asked.second_stage(coder) is not None
+    unasked = dataclasses.replace(asked, recipes=("vqvae",), settings={})
+    assert unasked.second_stage(coder) is None
+    with pytest.raises(TwincodeError, match="bits is a setting"):
+        dataclasses.replace(asked, recipes=("vqvae",)).configs()
