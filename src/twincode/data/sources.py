@@ -58,7 +58,9 @@ def archive_names() -> dict[str, str]:
     there is none.
     """
     folder = _aeon_folder()
-    path = folder / "tsc_datasets.py" if folder else BUNDLED_FOLDER
+    if folder is None:
+        return {}
+    path = folder / "tsc_datasets.py"
     spec = importlib.util.spec_from_file_location("aeon_archive_names", path)
     if spec is None or spec.loader is None or not path.is_file():
         return {}
