@@ -5,7 +5,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save, save_file
 
@@ -61,6 +63,11 @@ def restore(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], origin
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise TwincodeError(f"{origin} does not fit its configuration: {reason}") from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray]) -> None:
+    """Write arrays as a compressed ``.npz``, whole or not at all."""
+    write_whole(path, lambda temporary: np.savez_compressed(temporary, **arrays))  # type: ignore[arg-type]
 
 
 def file_hash(path: Path) -> str:

@@ -6,21 +6,19 @@ import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from twincode.data import Dataset
 from twincode.data.split import prepare
 from twincode.errors import TwincodeError, unknown_name
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
-from twincode.files import write_json, write_whole
+from twincode.files import write_json
 from twincode.generate import Sampler, Stages, judge, make_exhibits
 from twincode.model import Model
 from twincode.priors import PRIORS, PriorSettings, prior
 from twincode.settings import field_types
+from twincode.storage import write_arrays
 from twincode.train import fit_prior
 from twincode.train.log import Watch
 from twincode.train.result import EXHIBITS, RESULT
@@ -87,7 +85,7 @@ class SecondStage:
         judged = judge(samplers, split, self.judging, extractors)
         exhibits = make_exhibits(samplers, judged, self.judging.generation_seed)
         place = (folder / self.result).parent
-        write_whole(place / EXHIBITS, partial(_save, exhibits))
+        write_arrays(place / EXHIBITS, exhibits)
         write_json(
             place / RESULT,
             {
@@ -180,8 +178,3 @@ def _check(what: str, given: Mapping[str, Any], known: set[str]) -> None:
     for name in given:
         if name not in known:
             raise unknown_name(what, name, known)
-
-
-def _save(arrays: Mapping[str, Any], path: Path) -> None:
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +23,6 @@ from twincode.evaluate import (
 )
 from twincode.evaluate.codebook import code_counts, measure_codes, perplexity, used_codes
 from twincode.evaluate.posterior import latent_values
-from twincode.files import write_whole
 from twincode.losses import Projections, TeacherSettings
 from twincode.model import Model, Source
 from twincode.precision import computing_in
@@ -32,6 +30,7 @@ from twincode.quantize import CodebookSettings, Layout
 from twincode.randomness import drawing_weights, noise_stream, stream
 from twincode.recipes import title
 from twincode.spectral import STFT
+from twincode.storage import write_arrays
 from twincode.tokenizers import Tokenizer, build_tokenizer, settle
 from twincode.tokenizers.contrastive import ContrastiveSettings
 from twincode.train.background import background_rows
@@ -195,7 +194,7 @@ class TokenizerTask:
         generator = stream(self.schedule.seed, "exhibit", device=self.device)
         arrays = make_exhibits(self.tokenizer, self.split)
         arrays |= augmentation_exhibit(self.augmenter, self.split.x_train[:1], generator)
-        write_whole(folder / EXHIBITS, lambda path: np.savez_compressed(path, **arrays))  # type: ignore[arg-type]
+        write_arrays(folder / EXHIBITS, arrays)
 
     def result(self) -> dict[str, Any]:
         """What the model is, and what its metrics are called."""
