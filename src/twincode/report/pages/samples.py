@@ -39,22 +39,21 @@ def _table(results: Results, dataset: str) -> Table:
     first = next(key for key in ordered if key[1] == TRAIN)
     keys = [first, *(key for key in ordered if key[1] != TRAIN)]
     columns = [
-        column
+        (measure.short, column)
         for measure in results.generation_measures
         if (column := _column(results, dataset, measure, keys))
     ]
     rows = tuple(
         Row(
             "Train series" if key == first else f"{key[0]}: {key[1]}",
-            tuple(column.get(key, Cell(MISSING)) for column in columns),
+            tuple(column.get(key, Cell(MISSING)) for _, column in columns),
             None if key == first else models[key[0]],
             key[1] in CONTROLS,
         )
         for key in keys
     )
-    heads = ("Drawn from", *(m.short for m in results.generation_measures
-                             if _column(results, dataset, m, keys)))  # fmt: skip
-    return Table(f"Series drawn, judged against the test part of {dataset}", heads, rows)
+    title = f"Series drawn, judged against the test part of {dataset}"
+    return Table(title, ("Drawn from", *(head for head, _ in columns)), rows)
 
 
 def _column(
