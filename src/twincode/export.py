@@ -83,13 +83,13 @@ def export_onnx(model: Model, folder: str | Path) -> None:
     model without codes, for a closed form, and without the packages of the extra ``onnx``.
     """
     tokenizer, folder = model.tokenizer, Path(folder)
-    name = model.config.recipe or "this model"
     if not tokenizer.layout.grids:
-        raise TwincodeError(f"{name} is continuous: it has no codes to export")
+        raise TwincodeError(f"{model.name} is continuous: it has no codes to export")
     network = _network(tokenizer)
     if network is None:
         raise TwincodeError(
-            f"how {name} finds its codes is no ONNX graph; pca-pq and networks can be exported"
+            f"how {model.name} finds its codes is no ONNX graph; "
+            "pca-pq and networks can be exported"
         )
     C, L, H, W = tokenizer.channels, tokenizer.length, tokenizer.grid[0], tokenizer.layout.width
     # Two examples: one alone would make the exporter take the number of series for a constant.

@@ -104,6 +104,11 @@ class Model:
         self.prior = prior
 
     @property
+    def name(self) -> str:
+        """What messages call it: its recipe, where it has one."""
+        return self.config.recipe or "this model"
+
+    @property
     def device(self) -> torch.device:
         """Where the model computes."""
         tensors = chain(self.tokenizer.parameters(), self.tokenizer.buffers())
@@ -127,7 +132,7 @@ class Model:
         tokenizer = self.tokenizer
         x = self._tensor(X, tokenizer.takes_any_length)
         if not tokenizer.layout.grids:
-            raise TwincodeError(f"{self._name} is continuous: it has features but no codes")
+            raise TwincodeError(f"{self.name} is continuous: it has features but no codes")
         with computing_in(precision, self.device):
             return torch.cat(
                 [tokenizer.encode(part).cpu() for part in tokenizer.batches(x)]
@@ -144,7 +149,7 @@ class Model:
         layout, expected = tokenizer.layout_of(length or tokenizer.length), tokenizer.grid
         expected = (expected[0], layout.width)
         if not layout.grids:
-            raise TwincodeError(f"{self._name} is continuous: there are no codes to decode")
+            raise TwincodeError(f"{self.name} is continuous: there are no codes to decode")
         if grid.ndim != 3 or grid.shape[1:] != expected or grid.dtype.kind not in "iu":
             raise TwincodeError(
                 f"codes must be whole numbers of shape (n, {expected[0]}, {expected[1]}), "
@@ -389,13 +394,9 @@ class Model:
         }
 
     @property
-    def _name(self) -> str:
-        return self.config.recipe or "this model"
-
-    @property
     def _stages(self) -> Stages:
         if self.prior is None:
-            raise TwincodeError(f"{self._name} has no prior yet; fit one with twincode prior")
+            raise TwincodeError(f"{self.name} has no prior yet; fit one with twincode prior")
         return Stages(self.tokenizer, self.prior)
 
     def _tensor(self, X: ArrayLike, any_length: bool = False, gaps: bool = False) -> torch.Tensor:

@@ -36,8 +36,7 @@ def explore(model: Model, data: Dataset | ArrayLike, path: str | Path) -> Path:
     """
     dataset = data if isinstance(data, Dataset) else Dataset.from_arrays(data)
     if not model.tokenizer.layout.grids:
-        name = model.config.recipe or "this model"
-        raise TwincodeError(f"{name} is continuous: it has features but no codes to explore")
+        raise TwincodeError(f"{model.name} is continuous: it has features but no codes to explore")
     path = Path(path)
     write_text(path, render(model, dataset, look_into(model, dataset)))
     return path
