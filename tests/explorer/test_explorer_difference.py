@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twincode.explorer.difference import aligned, evenly, mean_of_known, nearest, replacements
+from twincode.evaluate.exhibits import evenly
+from twincode.explorer.difference import aligned, mean_of_known, nearest, replacements
 from twincode.explorer.rows import rows_of
 from twincode.quantize import Grid, Layout
 from twincode.spectral import STFT

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from twincode.augment import Augmenter
@@ -31,6 +32,11 @@ def make_exhibits(tokenizer: Tokenizer, split: Split) -> Exhibits:
     if codes is not None:
         exhibits |= _code_use(codes, tokenizer.layout) | _token_grids(split, codes)
     return exhibits
+
+
+def evenly(n: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` of the numbers 0 .. n - 1, evenly spaced."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def augmentation_exhibit(augmenter: Augmenter, x: Tensor, generator: torch.Generator) -> Exhibits:

@@ -18,11 +18,6 @@ def replacements(counts: Counts) -> Codes:
     return chosen
 
 
-def evenly(n: int, most: int) -> NDArray[np.int64]:
-    """At most ``most`` of the numbers 0 .. n - 1, evenly spaced."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
-
-
 def aligned(difference: NDArray[np.float32], starts: Counts, before: int, steps: int) -> Floats:
     """Differences (m, C, L) around places (m, C, steps), NaN beyond the series.
 

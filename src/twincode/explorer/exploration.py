@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twincode.data import Dataset
+from twincode.evaluate.exhibits import evenly
 from twincode.explorer.counts import (
     along_time,
     chi2,
@@ -19,7 +20,6 @@ from twincode.explorer.counts import (
 )
 from twincode.explorer.difference import (
     aligned,
-    evenly,
     mean_of_known,
     nearest,
     replacements,

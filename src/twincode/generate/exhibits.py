@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from twincode.evaluate.exhibits import evenly
 from twincode.evaluate.generation import Row
 from twincode.evaluate.generation.memory import nearest_rows
 from twincode.generate.judging import Judged, Sampler
@@ -64,7 +65,7 @@ def _followed(sampler: Sampler, prior: MaskedPrior, judged: Judged, seed: int) -
     stages = sampler.stages
     y = stages.labels(1, None, seed)
     told = prior.decoding(y, stages.sampling(dict(sampler.sampling)), seed)
-    kept = np.unique(np.linspace(0, len(told) - 1, STEPS_SHOWN).round().astype(int))
+    kept = evenly(len(told), STEPS_SHOWN)
     shown = [told[step] for step in kept]
     usual = _usual(judged.control)
     tokens = torch.cat([torch.cat([m.tokens[0, : m.begun], usual[m.begun :]])[None] for m in shown])
