@@ -56,7 +56,8 @@ class Line:
     def describe(self):
         return {"dataset": {"name": "points", "checksum": self.checksum}}
 
-    def keep(self, folder):
+    def keep(self, folder, scores):
+        self.kept_with = scores
         write_tensors(folder / "line.safetensors", self.model.state_dict())
 
     def result(self):
@@ -83,6 +84,7 @@ def test_another_task_learns_logs_and_is_kept(tmp_path):
     assert losses[-1] < 0.1 * losses[0]
     kept = read_tensors(tmp_path / "line.safetensors")
     assert torch.equal(kept["weight"], task.model.weight)
+    assert [record["metric"] for record in task.kept_with] == ["slope"]
 
 
 def test_another_task_resumes_to_the_same_numbers(tmp_path):
