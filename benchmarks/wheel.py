@@ -1,4 +1,4 @@
-"""The built wheel does what the front page says, with aeon and without: ``make wheel-check``.
+"""The built wheel does what the docs say, with aeon and without: ``make wheel-check``.
 
 It is installed alone into a fresh environment, which takes other packages from the one that runs
 this, and is used from outside the checkout.
@@ -19,6 +19,8 @@ NO_AEON = "import sys; sys.modules['aeon'] = None\n"
 HINT = "pip install 'twincode[aeon]'"
 PROGRAM = """
 import sys
+from pathlib import Path
+
 import numpy as np
 import twincode
 
@@ -30,6 +32,34 @@ codes = model.encode(data.X_test)
 assert model.decode(codes).shape == data.X_test.shape
 model.save("saved")
 assert np.array_equal(twincode.load_model("saved").encode(data.X_test), codes)
+estimator = twincode.TwinCode("mixture", bits=50).fit(data.X_train)
+assert len(estimator.transform(data.X_test)) == len(data.X_test)
+series = data.X_test[:5, 0]
+np.savetxt("series.csv", series, delimiter=",")
+np.savetxt("gaps.csv", np.where(np.arange(150) // 20 == 3, np.nan, series), delimiter=",")
+Path("series").mkdir()
+"""
+# What else each room offers, with little to compute: a command a line.
+COMMANDS = """
+reconstruct run series.csv -o series/again.parquet
+encode run series.csv -o codes.parquet
+decode run codes.parquet -o decoded.csv
+encode run series -o codes --workers 2
+decode run codes -o decoded
+prior run --steps 5
+sample run -n 3 -o samples.csv
+impute run gaps.csv -o filled.csv
+surprise run series.csv -o surprise.csv
+evaluate run --generation --samples 20 --extractor-seeds 1 --extractor-steps 5
+train GunPoint --recipe vqvae --steps 2 --evaluations 1 --metrics reconstruction --out network
+export network -o graphs
+study run --datasets GunPoint --recipes vqvae --steps 2 --seeds 1 --metrics reconstruction --out study
+study status study
+study report study
+"""
+OUTPUTS = """
+codes.parquet decoded.csv codes/again.parquet decoded/again.parquet samples.csv filled.csv
+surprise.csv run/generation.csv graphs/encoder.onnx graphs/decoder.onnx study/report.html
 """
 
 
@@ -78,6 +108,11 @@ def _use(folder: Path, python: Path, aeon: bool) -> None:
     _run(folder, command, "explore", "run", "--out", "codes.html")
     for page in ("run/report.html", "codes.html", "run/README.md"):
         assert (folder / page).stat().st_size > 0
+    if aeon:
+        for line in COMMANDS.strip().splitlines():
+            _run(folder, command, *line.split())
+        for output in OUTPUTS.split():
+            assert (folder / output).stat().st_size > 0, output
 
 
 def _run(folder: Path, *words: str | Path) -> str:

@@ -40,7 +40,7 @@ def lines_of(folder):
 
 def test_a_card_tells_what_a_model_is(saved, model):
     card = ModelCard.load(saved / "README.md")
-    assert card.data.library_name == "twincode"
+    assert (card.data.library_name, card.data.license) == ("twincode", "unknown")
     assert card.data.tags == ["time-series", "vector-quantization", "mixture"]
     assert card.data.datasets == ["Waves"]
     H, W = model.encode(make_waves(4).X_test).shape[1:]

@@ -44,6 +44,7 @@ def model_card(
     head = [
         "---",
         "library_name: twincode",
+        "license: unknown  # say under which others may use the model",
         "tags:",
         *(f"- {json.dumps(tag)}" for tag in tags if tag),
         "datasets:",
