@@ -4,12 +4,14 @@
 
 Codes are found without labels (``mixture``), decoded, and classified in two ways: MiniROCKET with a
 ridge, and a support vector machine on the values. Which of the two, and the machine's settings, is
-decided by cross-validation on at most ``CHOSEN_ON`` series of train; test is looked at once.
+decided by cross-validation on at most ``CHOSEN_ON`` series of train; test is looked at once. Rows
+that are there already are not measured again.
 """
 
 import argparse
 import time
-from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +23,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from benchmarks.tables import RESULTS, write_table
+from benchmarks.tables import RESULTS, read_rows, write_rows
 from twincode.data import load_dataset
 from twincode.evaluate.rate import nmse
 from twincode.recipes import DEFAULT, recipe
 from twincode.train import fit
+from twincode.train.result import commit
 
 SETS = "ECG5000,TwoPatterns,ChlorineConcentration,Wafer,ElectricDevices,FordA,FordB"
 CHOSEN_ON, FOLDS = 2000, 3
@@ -45,6 +48,7 @@ class Row(NamedTuple):
     chosen: str
     accuracy: float
     cpu_seconds: float
+    commit: str | None
 
 
 def measure(name: str, bits_per_step: float, seed: int) -> Row:
@@ -77,28 +81,26 @@ def measure(name: str, bits_per_step: float, seed: int) -> Row:
     return Row(
         name, seed, spent, spent / (data.length * data.channels), nmse(data.X_test, test),
         on_train["kernels"], on_train["machine"], chosen, accuracy, time.process_time() - began,
+        commit(),
     )  # fmt: skip
 
 
-def measured(names: str, seeds: int, bits_per_step: float) -> Iterator[Row]:
-    """A row after another, printed as it is found."""
-    for name in names.split(","):
-        for seed in range(seeds):
-            row = measure(name, bits_per_step, seed)
-            print(*row)
-            yield row
-
-
 def main() -> None:
-    """Measure all sets and keep the table."""
+    """One row after another, kept as it is found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("datasets", nargs="?", default=SETS)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--bits-per-step", type=float, default=6.0)
+    parser.add_argument("--out", type=Path, default=RESULTS / "accuracy.csv")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    rows = list(measured(asked.datasets, asked.seeds, asked.bits_per_step))
-    write_table(RESULTS / "accuracy.csv", rows)
+    found = read_rows(asked.out, Row)
+    done = {(row.dataset, row.seed) for row in found}
+    for name, seed in product(asked.datasets.split(","), range(asked.seeds)):
+        if (name, seed) not in done:
+            found.append(measure(name, asked.bits_per_step, seed))
+            write_rows(asked.out, found)
+            print(*found[-1])
 
 
 if __name__ == "__main__":

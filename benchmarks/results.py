@@ -14,7 +14,8 @@ from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks.training import Row, read
+from benchmarks.tables import read_rows
+from benchmarks.training import Row
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_text, write_whole
 from twincode.recipes import DEFAULT
@@ -105,7 +106,7 @@ def frontier_page(text: str, stored: Path) -> str:
 
 def training_page(text: str, stored: Path) -> str:
     """The page ``text`` with its tables as the times to quality in ``stored`` have them."""
-    rows = read(stored / "benchmarks" / "training.csv")
+    rows = read_rows(stored / "benchmarks" / "training.csv", Row)
     tables = {"minute": lambda: _minute(rows)}
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
 

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.tables import RESULTS
+from benchmarks.tables import RESULTS, read_rows, write_rows
 from twincode.config import Config
 from twincode.data import Dataset, load_dataset
 from twincode.evaluate.rate import nmse
-from twincode.files import write_text
 from twincode.recipes import is_closed_form, recipe
 from twincode.train import fit
 from twincode.train.loop import train_epoch
@@ -102,14 +100,6 @@ def rows(
         )
 
 
-def read(path: Path) -> list[Row]:
-    """The rows measured so far."""
-    if not path.exists():
-        return []
-    frame = pd.read_csv(path, dtype={"minutes": str, "commit": str}, keep_default_na=False)
-    return [Row(*values) for values in frame.itertuples(index=False)]
-
-
 def main() -> None:
     """One row after another, kept as it is found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -121,7 +111,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "training.csv")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    found = read(asked.out)
+    found = read_rows(asked.out, Row)
     for name in asked.datasets.split(","):
         for recipe_name in asked.recipes.split(","):
             for seed in map(int, asked.seeds.split(",")):
@@ -133,8 +123,7 @@ def main() -> None:
                     continue
                 for row in rows(name, recipe_name, left, seed, asked.held_out):
                     found.append(row)
-                    text = pd.DataFrame(found).to_csv(index=False, float_format="%.6g")
-                    write_text(asked.out, text)
+                    write_rows(asked.out, found)
                     print(*row)
 
 

@@ -53,7 +53,7 @@ surprise run series.csv -o surprise.csv
 evaluate run --generation --samples 20 --extractor-seeds 1 --extractor-steps 5
 train GunPoint --recipe vqvae --steps 2 --evaluations 1 --metrics reconstruction --out network
 export network -o graphs
-study run --datasets GunPoint --recipes vqvae --steps 2 --seeds 1 --metrics reconstruction --out study
+study run --datasets GunPoint --recipes vqvae --steps 2 --seeds 1 --out study
 study status study
 study report study
 """

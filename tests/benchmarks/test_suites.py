@@ -15,6 +15,7 @@ from benchmarks.encoding import agreements
 from benchmarks.floor import Machine
 from benchmarks.memory import Sizes, peaks
 from benchmarks.systems import SYSTEMS, costs, footprint, study_settings
+from benchmarks.tables import read_rows
 from benchmarks.timing import Comparison, clock_name
 
 ROOT = Path(__file__).parents[2]
@@ -118,12 +119,12 @@ def test_time_to_quality_is_measured_once(monkeypatch, tmp_path):
     asked = ["training", "ItalyPowerDemand", "--recipes", "vqvae,pca-pq", "--minutes", "0.001"]
     monkeypatch.setattr(sys, "argv", [*asked, "--out", str(out)])
     training.main()
-    first = training.read(out)
+    first = read_rows(out, training.Row)
     assert [(row.recipe, row.minutes) for row in first] == [("vqvae", "0.001"), ("pca-pq", "")]
     assert first[0].steps >= 1
     assert 0 < first[1].nmse < first[0].nmse
     training.main()
-    assert training.read(out) == first
+    assert read_rows(out, training.Row) == first
 
 
 def test_accuracy_from_codes_is_that_of_what_was_chosen_on_train():
