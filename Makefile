@@ -12,7 +12,7 @@ demo: $(READY)
 		--steps 150 --batch-size 64 --projector-width 512 --evaluations 1 --workers 2 --out demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: lint types test
 

@@ -14,8 +14,8 @@ from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
 
+from benchmarks import accuracy, training
 from benchmarks.tables import read_rows
-from benchmarks.training import Row
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_text, write_whole
 from twincode.recipes import DEFAULT
@@ -87,11 +87,9 @@ class Study:
 def page(text: str, stored: Path) -> str:
     """The page ``text`` with every table and quoted number as the studies in ``stored`` have it."""
     study, frontier = Study(stored / STUDY), load_results(stored / FRONTIER)
-    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
-        anchors = list(csv.DictReader(file))
     tables = {
         "models": lambda: _models(study),
-        "published": lambda: _published(study, frontier, anchors),
+        "published": lambda: _published(study, frontier, _anchors(stored)),
     }
     text = _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
     return _QUOTED.sub(lambda found: f"{study.quote(found[2])}<!--: {found[2]}-->", text)
@@ -100,14 +98,19 @@ def page(text: str, stored: Path) -> str:
 def frontier_page(text: str, stored: Path) -> str:
     """The page ``text`` with its tables as the study of the frontier in ``stored`` has them."""
     results = load_results(stored / FRONTIER)
-    tables = {"plane": lambda: _plane(results), "sets": lambda: _sets(results)}
+    unlimited = read_rows(stored / "benchmarks" / "accuracy.csv", accuracy.Row)
+    tables = {
+        "plane": lambda: _plane(results),
+        "sets": lambda: _sets(results),
+        "accuracy": lambda: _accuracy(unlimited, _anchors(stored)),
+    }
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
 
 
 def training_page(text: str, stored: Path) -> str:
     """The page ``text`` with its tables as the times to quality in ``stored`` have them."""
-    rows = read_rows(stored / "benchmarks" / "training.csv", Row)
-    tables = {"minute": lambda: _minute(rows)}
+    rows = read_rows(stored / "benchmarks" / "training.csv", training.Row)
+    tables = {"minute": lambda: _minute(rows), "reached": lambda: _reached(rows)}
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
 
 
@@ -202,13 +205,36 @@ def _models(study: Study) -> str:
     return _markdown(["Model", *names], rows)
 
 
-def _published(study: Study, frontier: Results, anchors: list[dict[str, str]]) -> str:
+def _anchors(stored: Path) -> Mapping[tuple[str, str, str], float]:
+    """Published accuracies by data set, source and model."""
+    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
+        return {
+            (row["dataset"], row["source"], row["model"].split(",")[0]): float(row["value"])
+            for row in csv.DictReader(file)
+            if row["metric"] in ("svm_accuracy", "accuracy")
+        }
+
+
+def _accuracy(rows: list[accuracy.Row], found: Mapping[tuple[str, str, str], float]) -> str:
+    """Classes from codes of any size beside classifiers of the series, and the mean of both."""
+    sets = list(dict.fromkeys(row.dataset for row in rows))
+    sources = [("bake-off", "MiniROCKET"), ("bake-off", "MR-Hydra"), ("bake-off", "HC2")]
+    table = []
+    for dataset in sets:
+        own = [row for row in rows if row.dataset == dataset]
+        chosen = "/".join(sorted({row.chosen for row in own}))
+        values = [fmean(row.accuracy for row in own), *(found[dataset, *s] for s in sources)]
+        table.append((dataset, f"{fmean(row.bits for row in own):.0f}", chosen, values))
+    means = [fmean(column) for column in zip(*(row[-1] for row in table), strict=True)]
+    lines = [
+        [*words, *(number(value, 3) for value in values)]
+        for *words, values in [*table, ("mean", "", "", means)]
+    ]
+    return _markdown(["", "Bits", "Read by", "Codes", "MiniROCKET", "MR-Hydra", "HC2"], lines)
+
+
+def _published(study: Study, frontier: Results, found: Mapping[tuple[str, str, str], float]) -> str:
     """MiniROCKET on decoded series beside published numbers, data set by data set."""
-    found = {
-        (row["dataset"], row["source"], row["model"].split(",")[0]): float(row["value"])
-        for row in anchors
-        if row["metric"] in ("svm_accuracy", "accuracy")
-    }
     sources = [
         ("follow-up", "VQ-VAE"), ("follow-up", "BT-VQVAE"), ("bake-off", "MiniROCKET"),
         ("unsupervised", "TS2Vec"), ("bake-off", "HC2"),
@@ -225,7 +251,28 @@ def _published(study: Study, frontier: Results, anchors: list[dict[str, str]]) -
     return _markdown(["", *ours, *theirs], rows)
 
 
-def _minute(rows: list[Row]) -> str:
+def _reached(rows: list[training.Row]) -> str:
+    """CPU seconds that each recipe takes to the error of the thesis's form after its minutes."""
+    thesis = "thesis-vqvae"
+    others = list(dict.fromkeys(row.recipe for row in rows if row.recipe != thesis))
+    lines = []
+    for aim in rows:
+        if aim.recipe != thesis:
+            continue
+        own = [row for row in rows if row.dataset == aim.dataset]
+        cells = []
+        for name in others:
+            runs = [row for row in own if row.recipe == name]
+            there = [row.cpu_seconds for row in runs if row.nmse <= aim.nmse]
+            longest = max((row.cpu_seconds for row in runs), default=math.nan)
+            late = f"> {longest:.0f}" if runs else "–"
+            cells.append(f"{min(there):.0f}" if there else late)
+        lines.append([aim.dataset, aim.minutes, number(aim.nmse, 4), *cells])
+    names = [f"`{name}`" for name in others]
+    return _markdown(["", "Minutes", f"`{thesis}`, NMSE", *names], lines)
+
+
+def _minute(rows: list[training.Row]) -> str:
     """Networks after a CPU minute; what brings its own time, with its seconds."""
     cells: dict[str, dict[str, str]] = {}
     for row in rows:

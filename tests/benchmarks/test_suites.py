@@ -76,7 +76,7 @@ def test_memory_is_measured_stage_by_stage_and_does_not_grow_with_steps():
 
 
 def test_what_a_system_costs_is_measured_in_time_memory_and_parameters():
-    settings = {**SETTINGS, "batch_size": 8, "precision": "bfloat16"}
+    settings = {**SETTINGS, "batch_size": 8}
     (found,) = costs(settings, recipes=["contrastive-vae"], lengths=[24], rounds=2)
     assert found[:2] == ("contrastive-vae", 24)
     assert 0 < found.lowest <= found.ratio <= found.highest
