@@ -160,7 +160,7 @@ def measure(data: Dataset, budget: Budget) -> Iterator[Row]:
 
 
 def main() -> None:
-    """Measure all sets and keep the table."""
+    """Measure all sets; the table is kept after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("datasets")
     for name, default in Budget(300, 300, 50, 20, 0)._asdict().items():
@@ -173,7 +173,7 @@ def main() -> None:
         for row in measure(load_dataset(name), budget):
             print(*row)
             rows.append({**row._asdict(), **budget._asdict()})
-    write_table(RESULTS / "uses.csv", rows)
+        write_table(RESULTS / "uses.csv", rows)
 
 
 if __name__ == "__main__":
