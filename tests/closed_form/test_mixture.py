@@ -59,6 +59,44 @@ def test_the_decoder_follows_the_encoders_states() -> None:
     assert torch.equal(follow(path.levels), path.quantisers)
 
 
+@given(S=st.integers(1, 12), n=st.integers(1, 3), seed=st.integers(0, 50))
+def test_the_trellis_finds_the_cheapest_path_of_a_plain_search(S: int, n: int, seed: int) -> None:
+    """State by state in float64, among zero, the nearest even and the nearest odd level."""
+    y = 1.5 * torch.randn(S, n, generator=seeded(seed)).round(decimals=2)
+    price = some_price(S, n, 0.5)
+    path = quantise(y, price, torch.full((S, n), 31), torch.full((n,), 0.5))
+    for i in range(n):
+        least = {0: 0.0}
+        for s in range(S):
+            a, reached = abs(float(y[s, i])), {}
+            for state, total in least.items():
+                quantiser = state >> 1
+                exact = (a + quantiser) / 2
+                even, odd = 2 * round(exact / 2), 2 * max(0, round((exact - 1) / 2)) + 1
+                for level in (0, even, odd):
+                    point = 2 * level - quantiser * (level > 0)
+                    bits = float(price.bits[quantiser, int(price.context[s, i]), level])
+                    after = int(NEXT_STATE[state, level & 1])
+                    cost = total + (a - point) ** 2 + 0.5 * bits
+                    reached[after] = min(reached.get(after, math.inf), cost)
+            least = reached
+        own = Price(price.bits, price.context[:, i : i + 1], price.shift[:, i : i + 1])
+        found = cost_of(path.levels[:, i].tolist(), y[:, i : i + 1], own, 0.5)
+        assert found == pytest.approx(min(least.values()), rel=1e-5)
+
+
+@given(S=st.integers(0, 9), n=st.integers(0, 3), seed=st.integers(0, 50))
+def test_quantisers_are_found_without_a_walk_along_the_states(S: int, n: int, seed: int) -> None:
+    levels = torch.randint(-4, 5, (S, n), generator=seeded(seed))
+    walked = torch.zeros_like(levels)
+    for i in range(n):
+        state = 0
+        for s in range(S):
+            walked[s, i] = state >> 1
+            state = int(NEXT_STATE[state, int(levels[s, i]) & 1])
+    assert torch.equal(follow(levels), walked)
+
+
 def test_fine_steps_leave_errors_within_a_step() -> None:
     y = 3 * torch.randn(50, 20, generator=seeded())
     path = quantise(y, some_price(50, 20, 1.0), torch.full((50, 20), 31), torch.full((20,), 1e-6))

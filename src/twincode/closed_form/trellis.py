@@ -84,13 +84,14 @@ def points(levels: torch.Tensor, quantisers: torch.Tensor) -> torch.Tensor:
 
 
 def follow(levels: torch.Tensor) -> torch.Tensor:
-    """The quantiser (S, n) of each of ``levels`` (S, n), found by following the states."""
-    state = torch.zeros(levels.shape[1], dtype=torch.long)
-    quantisers = torch.empty_like(levels)
-    for quantiser, level in zip(quantisers, levels, strict=True):
-        quantiser.copy_(state >> 1)
-        state = NEXT_STATE[state, level & 1]
-    return quantisers
+    """The quantiser (S, n) of each of ``levels`` (S, n), found by following the states.
+
+    A parity p leads from the state 2 a + b to 2 (b xor p) + a, so the quantiser a is whether the
+    parities one, three, five, ... places before it are odd together.
+    """
+    parity = torch.nn.functional.pad(levels & 1, (0, 0, 0, len(levels) % 2))
+    quantisers = parity.unflatten(0, (-1, 2)).cumsum(0).flatten(0, 1) & 1
+    return torch.nn.functional.pad(quantisers, (0, 0, 1, 0))[: len(levels)]
 
 
 def quantise(y: torch.Tensor, price: Price, largest: torch.Tensor, weight: torch.Tensor) -> Path:
@@ -119,22 +120,25 @@ def quantise(y: torch.Tensor, price: Price, largest: torch.Tensor, weight: torch
             torch.addcmul((a - point).square(), weight, price.of(near.int(), quantiser))
         )
     # A new state 2 h + l is reached from state 2 l by the first branch, from 2 l + 1 by the second.
-    first = [even_price[0], even_price[1], odd_price[0], odd_price[1]]
-    second = [odd_price[0], odd_price[1], even_price[0], even_price[1]]
+    # The axes of what a state costs are (l, h): so it stands as the next branches read it.
+    first = [even_price[0], odd_price[0], even_price[1], odd_price[1]]
+    second = [odd_price[0], even_price[0], odd_price[1], even_price[1]]
     branches = torch.stack(first + second, 1).view(S, 2, 2, 2, n)
     total = torch.full((2, 2, n), torch.inf)
     total[0, 0] = 0
-    is_second = torch.empty(S, 2, 2, n, dtype=torch.bool)
-    for branch, mark in zip(branches, is_second, strict=True):
-        reached = branch + total.transpose(0, 1)[:, None]
-        torch.lt(reached[1], reached[0], out=mark)
-        total = torch.minimum(reached[0], reached[1])
-    states = torch.empty(S + 1, n, dtype=torch.long)
-    states[S] = total.view(4, n).argmin(0)
-    marks = is_second.view(S, 4, n)
-    for s in range(S - 1, -1, -1):
-        branch = marks[s].gather(0, states[s + 1 : s + 2])[0]
-        torch.add((states[s + 1] & 1) << 1, branch, out=states[s])
+    marks = []
+    for branch in branches.unbind():
+        by_first, by_second = (branch + total[:, :, None]).unbind()
+        marks.append(by_second < by_first)
+        total = torch.minimum(by_first, by_second)
+    # The state before each place for every state after it, both as 2 l + h, in little memory.
+    is_second = torch.stack(marks).view(S, 4, n)
+    before = torch.add(torch.tensor([[0], [0], [1], [1]], dtype=torch.int32), is_second, alpha=2)
+    last = total.transpose(0, 1).reshape(4, n).argmin(0, keepdim=True)
+    path = [_swap_bits(last)]
+    for origin in reversed(before.unbind()):
+        path.append(origin.gather(0, path[-1]).long())
+    states = _swap_bits(torch.cat(path[::-1]))
     # The parity of a level is what led from its state to the next.
     is_odd = (states[1:] >> 1) != (states[:-1] & 1)
     states = states[:-1]
@@ -142,6 +146,10 @@ def quantise(y: torch.Tensor, price: Price, largest: torch.Tensor, weight: torch
         states < 2, torch.where(is_odd, odd[0], even[0]), torch.where(is_odd, odd[1], even[1])
     )
     return Path(size.copysign(y).long(), states)
+
+
+def _swap_bits(states: torch.Tensor) -> torch.Tensor:
+    return ((states & 1) << 1) | (states >> 1)
 
 
 def zero_tail(price: Price) -> torch.Tensor:
