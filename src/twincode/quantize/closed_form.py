@@ -61,7 +61,7 @@ class ClosedFormQuantizer(Quantizer):
 
     def tokens(self, codes: Tensor, length: int) -> Tensor:
         """Codes (B, 1, tokens) of the layout as the coder counts them, (B, tokens)."""
-        return torch.cat(self.layout(length).split(codes.cpu()), dim=2)[:, 0]
+        return codes[:, 0].cpu() - self.layout(length).offsets
 
     def bits_of(self, codes: Tensor, width: int) -> Tensor:
         """What the coder says that each series takes, (B,)."""
@@ -78,8 +78,7 @@ class ClosedFormQuantizer(Quantizer):
 
     def _join(self, codes: Tensor, length: int) -> Tensor:
         """The coder's codes (B, tokens) as the layout counts them."""
-        layout = self.layout(length)
-        return layout.join(codes[:, None].split(list(layout.widths), dim=2))
+        return (codes + self.layout(length).offsets)[:, None]
 
     # The coder's tensors have shapes that only fitting finds, so they are no buffers.
 

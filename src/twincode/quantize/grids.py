@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 
 import torch
@@ -71,18 +72,35 @@ class Layout:
         """Raise TwincodeError where a grid is not as wide, or holds a code of another codebook."""
         if codes.shape[2] != self.width:
             raise TwincodeError(f"codes must be {self.width} wide, not {codes.shape[2]}")
-        for grid, part in zip(self.grids, self.split(codes), strict=True):
-            if part.numel() and not 0 <= int(part.min()) <= int(part.max()) < grid.codebook_size:
-                raise TwincodeError(
-                    f"the grid {grid.name!r} of the codes holds a code of another codebook; grids "
-                    "that stand side by side cannot change places"
-                    if grid.name
-                    else f"codes must lie between 0 and {grid.codebook_size - 1}"
-                )
+        if not codes.numel():
+            return
+        first = self.offsets.to(codes.device)
+        beyond = first + self._each_column(self.codebook_sizes).to(codes.device)
+        strange = (codes.amin((0, 1)) < first) | (codes.amax((0, 1)) >= beyond)
+        if bool(strange.any()):
+            columns = [grid for grid in self.grids for _ in range(grid.width)]
+            grid = columns[int(strange.nonzero()[0])]
+            raise TwincodeError(
+                f"the grid {grid.name!r} of the codes holds a code of another codebook; grids "
+                "that stand side by side cannot change places"
+                if grid.name
+                else f"codes must lie between 0 and {grid.codebook_size - 1}"
+            )
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """What is added to the codes of each column, (W,): there may be a hundred grids."""
+        return self._each_column(self._offsets)
 
     @property
     def _offsets(self) -> list[int]:
         return list(accumulate(self.codebook_sizes[:-1], initial=0)) if self.grids else []
+
+    def _each_column(self, values: Iterable[int]) -> Tensor:
+        """One value a grid as one a column, (W,)."""
+        each = zip(values, self.widths, strict=True)
+        column = [value for value, width in each for _ in range(width)]
+        return torch.tensor(column, dtype=torch.long)
 
 
 def side_by_side(layouts: Sequence[Layout]) -> Layout:
