@@ -17,7 +17,7 @@ from twincode.train import fit
 # One for each way to codes and back; others differ in what trains them.
 EXPORTED = [
     "vqvae", "cosine-vqvae", "fsq-vqvae", "residual-vqvae", "product-vqvae", "vqvae2", "bands",
-    "pca-pq", "warm-vqvae",
+    "pca-pq", "warm-vqvae", "mixture", "patch-rvq",
 ]  # fmt: skip
 
 

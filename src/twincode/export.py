@@ -5,16 +5,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from twincode.closed_form import ComponentCoder
+from twincode.closed_form import Coder, MixtureCoder
 from twincode.errors import TwincodeError
 from twincode.files import write_json, write_whole
 from twincode.model import Model
-from twincode.quantize import ClosedFormQuantizer, Quantized
-from twincode.quantize.successive import SuccessiveQuantizer
+from twincode.quantize import ClosedFormQuantizer, Layout
 from twincode.tokenizers import Tokenizer
 
 ENCODER, DECODER, DESCRIPTION = "encoder.onnx", "decoder.onnx", "onnx.json"
@@ -22,34 +22,25 @@ EXTRA = "exporting needs more packages; pip install 'twincode[onnx]'"
 FORMAT = 1
 
 
-class _Components(nn.Module):
-    """A ``ComponentCoder`` with the interface of a network: its codes, found by the same search."""
+class _Coder(nn.Module):
+    """A closed form as a fixed sequence of operations, with the two methods of a tokenizer."""
 
-    def __init__(self, coder: ComponentCoder) -> None:
+    def __init__(self, coder: Coder, layout: Layout) -> None:
         super().__init__()
-        widest = max(map(len, coder.groups))
-        sizes = tuple(map(len, coder.codebooks))
-        self.quantizer = SuccessiveQuantizer(sizes, len(coder.components), widest, coder.beam)
-        self.quantizer.start_at(coder)
-        self.shape = coder.shape
-        self.mean: Tensor
-        self.components: Tensor
-        self.register_buffer("mean", coder.mean)
-        self.register_buffer("components", coder.components)
+        self.coder = coder
+        self.offsets = layout.offsets
 
-    def embed(self, x: Tensor) -> Quantized:
-        z = (x.flatten(1) - self.mean) @ self.components.T
-        found: Quantized = self.quantizer(z[:, :, None, None])
-        return found
+    def encode(self, x: Tensor) -> Tensor:
+        return (self.coder.search(x) + self.offsets)[:, None]
 
-    def series(self, latents: Tensor) -> Tensor:
-        return (self.mean + latents.flatten(1) @ self.components).unflatten(1, self.shape)
+    def decode(self, codes: Tensor) -> Tensor:
+        return self.coder.restore(codes[:, 0] - self.offsets)
 
 
 class _Part(nn.Module):
     """A tokenizer between series in their own units and codes; what it maps is up to a subclass."""
 
-    def __init__(self, tokenizer: Tokenizer | _Components, model: Model) -> None:
+    def __init__(self, tokenizer: Tokenizer | _Coder, model: Model) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.mean: Tensor
@@ -62,16 +53,13 @@ class _Part(nn.Module):
 class _Encoder(_Part):
     def forward(self, series: Tensor) -> Tensor:
         """Codes (n, H, W) of series (n, C, L)."""
-        codes = self.tokenizer.embed((series - self.mean) / self.std).codes
-        assert codes is not None
-        return codes
+        return self.tokenizer.encode((series - self.mean) / self.std)
 
 
 class _Decoder(_Part):
     def forward(self, codes: Tensor) -> Tensor:
         """Series (n, C, L) of codes (n, H, W)."""
-        latents = self.tokenizer.quantizer.lookup(codes)
-        return self.tokenizer.series(latents) * self.std + self.mean
+        return self.tokenizer.decode(codes) * self.std + self.mean
 
 
 def export_onnx(model: Model, folder: str | Path) -> None:
@@ -80,17 +68,13 @@ def export_onnx(model: Model, folder: str | Path) -> None:
     The encoder maps ``series`` (n, C, L), float32 and in their own units, to ``codes`` (n, H, W),
     int64, and the decoder back; n may be any number, the length is the model's. The graphs check
     nothing: series must be finite, and codes below ``codebook_sizes``. Raises TwincodeError for a
-    model without codes, for a closed form, and without the packages of the extra ``onnx``.
+    model without codes, for ``mixture`` at a capped rate, and without the packages of the extra
+    ``onnx``.
     """
     tokenizer, folder = model.tokenizer, Path(folder)
     if not tokenizer.layout.grids:
         raise TwincodeError(f"{model.name} is continuous: it has no codes to export")
     network = _network(tokenizer)
-    if network is None:
-        raise TwincodeError(
-            f"how {model.name} finds its codes is no ONNX graph; "
-            "pca-pq and networks can be exported"
-        )
     C, L, H, W = tokenizer.channels, tokenizer.length, tokenizer.grid[0], tokenizer.layout.width
     # Two examples: one alone would make the exporter take the number of series for a constant.
     series = torch.zeros(2, C, L, device=model.device)
@@ -110,28 +94,52 @@ def export_onnx(model: Model, folder: str | Path) -> None:
     write_json(folder / DESCRIPTION, description)
 
 
-def _network(tokenizer: Tokenizer) -> Tokenizer | _Components | None:
-    """The same tokenizer as nothing but tensor operations, where there is one."""
+def _network(tokenizer: Tokenizer) -> Tokenizer | _Coder:
+    """The same tokenizer as nothing but tensor operations; TwincodeError where there is none."""
     if not isinstance(tokenizer.quantizer, ClosedFormQuantizer):
         return tokenizer
     coder = tokenizer.quantizer.coder
-    return _Components(coder) if isinstance(coder, ComponentCoder) else None
+    if isinstance(coder, MixtureCoder) and coder.capped:
+        raise TwincodeError(
+            "mixture with rate=capped is no ONNX graph: it looks for the step of a series until "
+            "its bits fit; rate=average can be exported"
+        )
+    return _Coder(coder, tokenizer.layout)
 
 
 def _write(part: nn.Module, given: dict[str, Tensor], gives: str, path: Path) -> None:
     try:
-        import onnxscript  # noqa: F401  # torch asks for it too late, and in many words
+        from onnxscript import opset18  # torch asks for it too late, and in many words
     except ImportError:
         raise TwincodeError(EXTRA) from None
+
+    # What torch has no translation of, in values of a graph, which have no type here.
+    op: Any = opset18
+
+    def distances(a: Any, b: Any, p: float = 2.0, compute_mode: int | None = None) -> Any:
+        del p, compute_mode
+        first, second, third = (op.Constant(value_ints=[axis]) for axis in range(3))
+        apart = op.Sub(op.Unsqueeze(a, second), op.Unsqueeze(b, first))
+        return op.ReduceL2(apart, third, keepdims=0)
+
+    def with_sign(size: Any, signed: Any) -> Any:
+        negative = op.Less(signed, op.Constant(value_float=0.0))
+        return op.Where(negative, op.Neg(op.Abs(size)), op.Abs(size))
+
+    part.eval()(*given.values())  # what is kept for later is kept now, not as a place in a graph
     with _quiet():
         program = torch.onnx.export(
-            part.eval(),
+            part,
             tuple(given.values()),
             dynamo=True,
             external_data=False,
             input_names=list(given),
             output_names=[gives],
             dynamic_shapes=[{0: torch.export.Dim("n")}],
+            custom_translation_table={
+                torch.ops.aten._cdist_forward.default: distances,
+                torch.ops.aten.copysign.Tensor: with_sign,
+            },
             verbose=False,
         )
     assert program is not None

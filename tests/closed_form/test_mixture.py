@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from twincode.closed_form import levels as tables
 from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
-from twincode.closed_form.calibration import cut_windows, join_windows
+from twincode.closed_form.calibration import WEIGHT, cut_windows, join_windows
 from twincode.closed_form.mixture import MixtureCoder
 from twincode.closed_form.modes import water_level
 from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, quantise, zero_tail
@@ -151,6 +151,24 @@ def test_an_average_rate_packs_into_the_bits_it_says() -> None:
     stored = torch.tensor([8.0 * len(one) for one in packed])
     assert bool((stored >= coder.bits_of(codes) - 0.01).all())
     assert bool((stored <= coder.bits_of(codes) + 9.2).all())
+
+
+@pytest.mark.parametrize(("bits", "window", "modes"), [(40, 24, 1), (90, 7, 3), (300, 12, 2)])
+def test_a_fixed_sequence_of_operations_does_the_same(bits: int, window: int, modes: int) -> None:
+    """Sums in another order decide otherwise where two codes are as good, and then to no harm."""
+    x = torch.randn(400, 2, 24, generator=seeded()).cumsum(2)
+    coder = MixtureCoder.fit(x[:200], bits, seeded(), "average", window, modes)
+    codes, again = coder.encode(x), coder.search(x)
+    assert float((codes == again).all(1).float().mean()) >= 0.99
+    cost, other = _cost(coder, x, codes), _cost(coder, x, again)
+    torch.testing.assert_close(other, cost, rtol=1e-4, atol=0)
+    torch.testing.assert_close(coder.restore(codes), coder.decode(codes), rtol=1e-5, atol=1e-5)
+
+
+def _cost(coder: MixtureCoder, x: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """What coding minimises once modes are chosen, (n,)."""
+    error = (cut_windows(coder.decode(codes) - x, coder.window)).square().sum((1, 2))
+    return error + WEIGHT * 4**coder.log2_step * coder.bits_of(codes)
 
 
 def test_too_few_bits_are_refused() -> None:

@@ -75,7 +75,7 @@ def naming_bits(labels: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
 
 def rank_major(z: torch.Tensor) -> torch.Tensor:
     """Coding order (d t, n) of (n, t, d): the leading component of every window comes first."""
-    return z.permute(2, 1, 0).reshape(-1, len(z)).contiguous()
+    return z.permute(2, 1, 0).flatten(0, 1).contiguous()
 
 
 @dataclass(frozen=True)

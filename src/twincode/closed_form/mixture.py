@@ -32,7 +32,7 @@ from twincode.closed_form.calibration import (
 )
 from twincode.closed_form.modes import Modes
 from twincode.closed_form.sample import check_series, reservoir
-from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, zero_tail
+from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, quantise, zero_tail
 from twincode.errors import TwincodeError
 
 RATES = ("average", "capped")
@@ -228,7 +228,7 @@ class MixtureCoder:
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
         windows = cut_windows(x, self.window)
         step = 2.0**self.log2_step
-        modes, z = self._modes.assign(windows, 0.3 * step * step)
+        modes, z = self._modes.assign(windows, self._coding_error)
         ratio = self.ratio[modes]
         n, t, _ = z.shape
         if not self.capped:
@@ -241,6 +241,26 @@ class MixtureCoder:
             modes[~fits] = self._cheapest_modes(t)
             offset[~fits] = SILENT
         return self._join(offset, modes, levels)
+
+    def search(self, x: torch.Tensor) -> torch.Tensor:
+        """The same of finite series, by operations that no series changes: slower for many.
+
+        Only at the rate ``average``: searching steps goes on for as long as a series needs.
+        """
+        windows = cut_windows(x, self.window)
+        modes = self._modes.choose(windows, self._coding_error)
+        z = torch.einsum("ntk,ntkd->ntd", windows - self.mean[modes], self.basis[modes])
+        y, ratio = rank_major(z) / 2.0**self.log2_step, rank_major(self.ratio[modes]).int()
+        price = Price(self._cost, *tables.contexts(ratio), of_any=True)
+        weight = torch.full(x.shape[:1], WEIGHT)
+        path = quantise(y, price, tables.largest_level(ratio), weight)
+        return self._join(modes.new_zeros(x.shape[:1]), modes, path.levels)
+
+    @property
+    def _coding_error(self) -> float:
+        """About what a component is off by."""
+        step = 2.0**self.log2_step
+        return 0.3 * step * step
 
     def _naming(self, modes: torch.Tensor) -> torch.Tensor:
         return naming_bits(modes, tables.bits_of(self.mode_frequencies))
@@ -350,7 +370,7 @@ class MixtureCoder:
 
     def _split(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Step offset (n,), modes (n, t) and levels (n, t, d) of ``codes``."""
-        n, d = len(codes), self.ratio.shape[1]
+        n, d = codes.shape[0], self.ratio.shape[1]
         first = int(self.capped)
         t, odd = divmod(codes.shape[1] - first, 1 + d)
         if odd or t < 1:
@@ -363,18 +383,29 @@ class MixtureCoder:
     def decode(self, codes: torch.Tensor, length: int | None = None) -> torch.Tensor:
         """Series (n, C, T) of ``codes`` (n, tokens); T is ``length``, else the fitted length where
         the number of windows agrees with it, else that of all windows."""
-        offset, modes, levels = self._split(codes)
-        n, t, d = levels.shape
-        quantisers = follow(rank_major(levels)).view(d, t, n).permute(2, 1, 0)
-        step = 2.0 ** (self.log2_step + offset / tables.UNITS)
-        z = points(levels, quantisers) * step[:, None, None]
+        modes, z = self._components(codes)
         windows = self.mean[modes]
         for mode in modes.unique():
             here = modes == mode
             windows[here] += z[here] @ self.basis[mode].T
+        t = modes.shape[1]
         if length is None:
             length = self.length if t == self.windows_of(self.length) else t * self.window
         return join_windows(windows, self.channels)[:, :, :length]
+
+    def restore(self, codes: torch.Tensor) -> torch.Tensor:
+        """The same of the fitted length, by operations that no codes change: slower for many."""
+        modes, z = self._components(codes)
+        windows = self.mean[modes] + torch.einsum("ntd,ntkd->ntk", z, self.basis[modes])
+        return join_windows(windows, self.channels)[:, :, : self.length]
+
+    def _components(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Modes (n, t) and components (n, t, d) of ``codes``."""
+        offset, modes, levels = self._split(codes)
+        n, t, d = levels.shape
+        quantisers = follow(rank_major(levels)).view(d, t, n).permute(2, 1, 0)
+        step = 2.0 ** (self.log2_step + offset / tables.UNITS)
+        return modes, points(levels, quantisers) * step[:, None, None]
 
     # -- packing ------------------------------------------------------------------------------
 

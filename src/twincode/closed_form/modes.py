@@ -127,6 +127,18 @@ class Modes:
         if n > chunk:
             parts = [self.assign(part, level) for part in windows.split(chunk)]
             return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+        modes = self.choose(windows, level)
+        rows, labels = windows.reshape(n * t, D), modes.flatten()
+        z = torch.empty(n * t, d)
+        for mode in labels.unique():
+            here = labels == mode
+            z[here] = (rows[here] - self.mean[mode]) @ self.basis[mode]
+        return modes, z.view(n, t, d)
+
+    def choose(self, windows: torch.Tensor, level: float) -> torch.Tensor:
+        """The mode (n, t) of each window alone, of all windows at once; see ``assign``."""
+        n, t, D = windows.shape
+        M, d = self.variance.shape
         rows = windows.reshape(n * t, D)
         noisy = (self.variance + level).float()
         # Of the squared distance over level, a component takes back what its spread explains.
@@ -143,9 +155,4 @@ class Modes:
         for place in range(t):
             previous = (price[:, place] + naming[previous]).argmin(1)
             chosen.append(previous)
-        modes = torch.stack(chosen, 1)
-        z = torch.empty(n * t, d)
-        for mode in modes.unique():
-            here = modes.flatten() == mode
-            z[here] = (rows[here] - self.mean[mode]) @ self.basis[mode]
-        return modes, z.view(n, t, d)
+        return torch.stack(chosen, 1)

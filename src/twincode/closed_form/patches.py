@@ -77,7 +77,7 @@ class PatchLevel:
 
     def decode(self, codes: torch.Tensor, channels: int) -> torch.Tensor:
         """Series (n, C, t patch) of ``codes`` (n, stages, t)."""
-        windows = torch.zeros(len(codes), codes.shape[2], self.codebooks[0].shape[1])
+        windows = torch.zeros(codes.shape[0], codes.shape[2], self.codebooks[0].shape[1])
         for book, stage in zip(self.codebooks, codes.unbind(1), strict=True):
             windows += book[stage]
         return join_windows(windows, channels)
@@ -170,7 +170,10 @@ class PatchCoder:
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Codes (n, tokens) of series ``x`` (n, C, T), of any length T."""
-        x = check_series(x, (self.channels, x.shape[-1]))
+        return self.search(check_series(x, (self.channels, x.shape[-1])))
+
+    def search(self, x: torch.Tensor) -> torch.Tensor:
+        """The same of finite series."""
         codes = []
         for level in self.levels:
             own = level.encode(x, self.beam)
@@ -186,11 +189,15 @@ class PatchCoder:
             raise TwincodeError(
                 f"series of {length} steps have {sum(sizes)} tokens, not {codes.shape[1]}"
             )
-        x = torch.zeros(len(codes), self.channels, length)
+        x = torch.zeros(codes.shape[0], self.channels, length)
         for level, own in zip(self.levels, codes.split(sizes, 1), strict=True):
             stages = own.unflatten(1, (len(level.codebooks), -1))
             x += level.decode(stages, self.channels)[:, :, :length]
         return x
+
+    def restore(self, codes: torch.Tensor) -> torch.Tensor:
+        """The same of the fitted length."""
+        return self.decode(codes)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything as tensors, for safetensors."""

@@ -26,12 +26,14 @@ class Price:
     ``[quantiser, context, size >> shift]``, plus ``shift`` low bits stored as they are. The table
     prices the sign of a symbol above zero; where there are low bits, a zero symbol has a sign too.
 
-    ``context`` and ``shift`` are (S, n).
+    ``context`` and ``shift`` are (S, n). With ``of_any``, it is not asked whether there are low
+    bits at all, which would take values to tell.
     """
 
     bits: torch.Tensor
     context: torch.Tensor
     shift: torch.Tensor
+    of_any: bool = False
 
     @cached_property
     def _rows(self) -> torch.Tensor:
@@ -39,11 +41,11 @@ class Price:
 
     @cached_property
     def _shifted(self) -> bool:
-        return bool(self.shift.any())
+        return self.of_any or bool(self.shift.any())
 
     def of(self, size: torch.Tensor, quantiser: torch.Tensor | int) -> torch.Tensor:
         """Bits of levels of absolute value ``size`` (S, n), whole numbers."""
-        symbol = size >> self.shift if self._shifted else size
+        symbol = torch.bitwise_right_shift(size, self.shift) if self._shifted else size
         place = self._rows + symbol
         _, contexts, width = self.bits.shape
         if isinstance(quantiser, torch.Tensor):

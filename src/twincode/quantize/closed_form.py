@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Generator, Tensor
 
 from twincode.closed_form import Coder
