@@ -4,11 +4,13 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 
 from twincode.closed_form import Coder, MixtureCoder
 from twincode.errors import TwincodeError
@@ -29,9 +31,13 @@ class _Coder(nn.Module):
         super().__init__()
         self.coder = coder
         self.offsets = layout.offsets
+        # Thousands of operations in a row would be a graph that takes minutes to write.
+        self.search = coder.search
+        if isinstance(coder, MixtureCoder):
+            self.search = partial(coder.search, scan=scan)
 
     def encode(self, x: Tensor) -> Tensor:
-        return (self.coder.search(x) + self.offsets)[:, None]
+        return (self.search(x) + self.offsets)[:, None]
 
     def decode(self, codes: Tensor) -> Tensor:
         return self.coder.restore(codes[:, 0] - self.offsets)
@@ -75,10 +81,11 @@ def export_onnx(model: Model, folder: str | Path) -> None:
     if not tokenizer.layout.grids:
         raise TwincodeError(f"{model.name} is continuous: it has no codes to export")
     network = _network(tokenizer)
-    C, L, H, W = tokenizer.channels, tokenizer.length, tokenizer.grid[0], tokenizer.layout.width
+    C, L = tokenizer.channels, tokenizer.length
     # Two examples: one alone would make the exporter take the number of series for a constant.
     series = torch.zeros(2, C, L, device=model.device)
-    codes = torch.zeros(2, H, W, dtype=torch.long, device=model.device)
+    codes = tokenizer.encode(series)
+    tokenizer.decode(codes)  # what is kept for later is kept now, not as a place in a graph
     _write(_Encoder(network, model), {"series": series}, "codes", folder / ENCODER)
     _write(_Decoder(network, model), {"codes": codes}, "series", folder / DECODER)
     description = {
@@ -86,7 +93,7 @@ def export_onnx(model: Model, folder: str | Path) -> None:
         "recipe": model.config.recipe,
         "data": model.source.name,
         "series": ["n", C, L],
-        "codes": ["n", H, W],
+        "codes": ["n", *codes.shape[1:]],
         "codebook_sizes": tokenizer.layout.codebook_sizes,
         "columns": list(tokenizer.layout.widths),
         "bits_per_series": tokenizer.bits_per_series,
@@ -126,10 +133,9 @@ def _write(part: nn.Module, given: dict[str, Tensor], gives: str, path: Path) ->
         negative = op.Less(signed, op.Constant(value_float=0.0))
         return op.Where(negative, op.Neg(op.Abs(size)), op.Abs(size))
 
-    part.eval()(*given.values())  # what is kept for later is kept now, not as a place in a graph
     with _quiet():
         program = torch.onnx.export(
-            part,
+            part.eval(),
             tuple(given.values()),
             dynamo=True,
             external_data=False,

@@ -32,7 +32,16 @@ from twincode.closed_form.calibration import (
 )
 from twincode.closed_form.modes import Modes
 from twincode.closed_form.sample import check_series, reservoir
-from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, quantise, zero_tail
+from twincode.closed_form.trellis import (
+    NEXT_STATE,
+    Price,
+    Scan,
+    follow,
+    in_turn,
+    points,
+    quantise,
+    zero_tail,
+)
 from twincode.errors import TwincodeError
 
 RATES = ("average", "capped")
@@ -242,7 +251,7 @@ class MixtureCoder:
             offset[~fits] = SILENT
         return self._join(offset, modes, levels)
 
-    def search(self, x: torch.Tensor) -> torch.Tensor:
+    def search(self, x: torch.Tensor, scan: Scan = in_turn) -> torch.Tensor:
         """The same of finite series, by operations that no series changes: slower for many.
 
         Only at the rate ``average``: searching steps goes on for as long as a series needs.
@@ -253,7 +262,7 @@ class MixtureCoder:
         y, ratio = rank_major(z) / 2.0**self.log2_step, rank_major(self.ratio[modes]).int()
         price = Price(self._cost, *tables.contexts(ratio), of_any=True)
         weight = torch.full(x.shape[:1], WEIGHT)
-        path = quantise(y, price, tables.largest_level(ratio), weight)
+        path = quantise(y, price, tables.largest_level(ratio), weight, scan)
         return self._join(modes.new_zeros(x.shape[:1]), modes, path.levels)
 
     @property

@@ -11,10 +11,24 @@ quantisation is from Marcellin and Fischer (1990).
 Arrays are (S, n): S levels in coding order of n series, so that each step reads one row.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import torch
+
+Step = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+class Scan(Protocol):
+    """A way through levels one after another; see ``in_turn``."""
+
+    def __call__(
+        self, step: Step, state: torch.Tensor, rows: torch.Tensor, /, *, reverse: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The last state, and what is given in turn."""
+
 
 # The state after a level: NEXT_STATE[state, parity]. States 0 and 1 read quantiser 0.
 NEXT_STATE = torch.tensor([[0, 2], [2, 0], [1, 3], [3, 1]])
@@ -96,11 +110,31 @@ def follow(levels: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.pad(quantisers, (0, 0, 1, 0))[: len(levels)]
 
 
-def quantise(y: torch.Tensor, price: Price, largest: torch.Tensor, weight: torch.Tensor) -> Path:
+def in_turn(
+    step: Step, state: torch.Tensor, rows: torch.Tensor, *, reverse: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The last state, and what each of ``rows`` (S, ...) gives in turn, (S, ...), or in reverse.
+
+    ``step`` makes of a state and a row the next state and what is given.
+    """
+    given = []
+    for row in reversed(rows.unbind()) if reverse else rows.unbind():
+        state, one = step(state, row)
+        given.append(one)
+    return state, torch.stack(given[::-1] if reverse else given)
+
+
+def quantise(
+    y: torch.Tensor,
+    price: Price,
+    largest: torch.Tensor,
+    weight: torch.Tensor,
+    scan: Scan = in_turn,
+) -> Path:
     """The best levels for ``y`` (S, n), values in steps.
 
     ``largest`` (S, n) is the largest absolute level allowed, odd; ``weight`` (n,) is the squared
-    error that a bit is worth, in steps squared.
+    error that a bit is worth, in steps squared. ``scan`` goes through the levels.
     """
     S, n = y.shape
     a = y.abs()
@@ -128,19 +162,13 @@ def quantise(y: torch.Tensor, price: Price, largest: torch.Tensor, weight: torch
     branches = torch.stack(first + second, 1).view(S, 2, 2, 2, n)
     total = torch.full((2, 2, n), torch.inf)
     total[0, 0] = 0
-    marks = []
-    for branch in branches.unbind():
-        by_first, by_second = (branch + total[:, :, None]).unbind()
-        marks.append(by_second < by_first)
-        total = torch.minimum(by_first, by_second)
+    total, is_second = scan(_reach, total, branches)
     # The state before each place for every state after it, both as 2 l + h, in little memory.
-    is_second = torch.stack(marks).view(S, 4, n)
-    before = torch.add(torch.tensor([[0], [0], [1], [1]], dtype=torch.int32), is_second, alpha=2)
+    before = torch.tensor([[0], [0], [1], [1]], dtype=torch.int32)
+    before = torch.add(before, is_second.view(S, 4, n), alpha=2)
     last = total.transpose(0, 1).reshape(4, n).argmin(0, keepdim=True)
-    path = [_swap_bits(last)]
-    for origin in reversed(before.unbind()):
-        path.append(origin.gather(0, path[-1]).long())
-    states = _swap_bits(torch.cat(path[::-1]))
+    _, path = scan(_go_back, _swap_bits(last), before, reverse=True)
+    states = torch.cat([_swap_bits(path[:, 0]).long(), last])
     # The parity of a level is what led from its state to the next.
     is_odd = (states[1:] >> 1) != (states[:-1] & 1)
     states = states[:-1]
@@ -148,6 +176,17 @@ def quantise(y: torch.Tensor, price: Price, largest: torch.Tensor, weight: torch
         states < 2, torch.where(is_odd, odd[0], even[0]), torch.where(is_odd, odd[1], even[1])
     )
     return Path(size.copysign(y).long(), states)
+
+
+def _reach(total: torch.Tensor, branches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What states cost after a level, and to which the second branch is the cheaper one."""
+    by_first, by_second = (branches + total[:, :, None]).unbind()
+    return torch.minimum(by_first, by_second), by_second < by_first
+
+
+def _go_back(state: torch.Tensor, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    found = before.gather(0, state)
+    return found.long(), found
 
 
 def _swap_bits(states: torch.Tensor) -> torch.Tensor:
