@@ -133,7 +133,7 @@ class Model:
         x = self._tensor(X, tokenizer.takes_any_length)
         if not tokenizer.layout.grids:
             raise TwincodeError(f"{self.name} is continuous: it has features but no codes")
-        with computing_in(precision, self.device):
+        with torch.inference_mode(), computing_in(precision, self.device):
             return torch.cat(
                 [tokenizer.encode(part).cpu() for part in tokenizer.batches(x)]
             ).numpy()
@@ -158,7 +158,8 @@ class Model:
         tensor = torch.from_numpy(grid.astype(np.int64))
         layout.check(tensor)
         tensor = tensor.to(self.device)
-        parts = [tokenizer.decode(part, length).cpu() for part in tokenizer.batches(tensor)]
+        with torch.inference_mode():
+            parts = [tokenizer.decode(part, length).cpu() for part in tokenizer.batches(tensor)]
         return self.scaling.invert(torch.cat(parts).numpy())
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
@@ -402,7 +403,7 @@ class Model:
     def _tensor(self, X: ArrayLike, any_length: bool = False, gaps: bool = False) -> torch.Tensor:
         array = as_series(X)
         self.check_shape(array, any_length)
-        if np.isinf(array).any() or (not gaps and np.isnan(array).any()):
+        if np.isinf(array).any() if gaps else not np.isfinite(array).all():
             raise TwincodeError("series hold missing or infinite values; fill them in first")
         return torch.from_numpy(self.scaling.apply(array)).to(self.device)
 

@@ -45,6 +45,8 @@ def in_full_precision(function: Callable[P, R]) -> Callable[P, R]:
         device = next(value.device for value in values if isinstance(value, Tensor))
         widened: Any = [widen(argument) for argument in arguments]
         named: Any = {name: widen(value) for name, value in keywords.items()}
+        if not torch.is_autocast_enabled(device.type):
+            return function(*widened, **named)
         with full_precision(device):
             return function(*widened, **named)
 

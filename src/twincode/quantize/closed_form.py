@@ -26,6 +26,7 @@ class ClosedFormQuantizer(Quantizer):
         super().__init__()
         self._fit, self._read = fit, read
         self._coder: Coder | None = None
+        self._layouts: dict[int, Layout] = {}
 
     @property
     def coder(self) -> Coder:
@@ -38,7 +39,10 @@ class ClosedFormQuantizer(Quantizer):
         """A grid for each codebook of series of ``width`` steps; none before it is fitted."""
         if self._coder is None:
             return Layout()
-        return Layout(tuple(Grid(*book) for book in self._coder.books_of(width)))
+        if width not in self._layouts:
+            books = self._coder.books_of(width)
+            self._layouts[width] = Layout(tuple(Grid(*book) for book in books))
+        return self._layouts[width]
 
     def forward(self, z: Tensor) -> Quantized:
         """Series there and back."""
@@ -73,7 +77,10 @@ class ClosedFormQuantizer(Quantizer):
 
     def initialise(self, z: Tensor, generator: Generator) -> None:
         """Fit the coder to series z (n, C, 1, L)."""
-        self._coder = self._fit(z[:, :, 0].cpu(), generator)
+        self._take(self._fit(z[:, :, 0].cpu(), generator))
+
+    def _take(self, coder: Coder) -> None:
+        self._coder, self._layouts = coder, {}
 
     def _join(self, codes: Tensor, length: int) -> Tensor:
         """The coder's codes (B, tokens) as the layout counts them."""
@@ -92,7 +99,7 @@ class ClosedFormQuantizer(Quantizer):
     ) -> None:
         own = {name.removeprefix(prefix): value.cpu() for name, value in state_dict.items()}
         try:
-            self._coder = self._read(own)
+            self._take(self._read(own))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             errors: list[str] = rest[-1]
             errors.append(f"these are not the tensors of a fitted coder ({error!r})")

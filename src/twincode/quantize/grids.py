@@ -74,8 +74,7 @@ class Layout:
             raise TwincodeError(f"codes must be {self.width} wide, not {codes.shape[2]}")
         if not codes.numel():
             return
-        first = self.offsets.to(codes.device)
-        beyond = first + self._each_column(self.codebook_sizes).to(codes.device)
+        first, beyond = self.offsets.to(codes.device), self._ends.to(codes.device)
         strange = (codes.amin((0, 1)) < first) | (codes.amax((0, 1)) >= beyond)
         if bool(strange.any()):
             columns = [grid for grid in self.grids for _ in range(grid.width)]
@@ -91,6 +90,11 @@ class Layout:
     def offsets(self) -> Tensor:
         """What is added to the codes of each column, (W,): there may be a hundred grids."""
         return self._each_column(self._offsets)
+
+    @cached_property
+    def _ends(self) -> Tensor:
+        """The first code beyond those of each column, (W,)."""
+        return self._each_column(accumulate(self.codebook_sizes))
 
     @property
     def _offsets(self) -> list[int]:

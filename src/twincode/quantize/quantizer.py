@@ -42,6 +42,10 @@ class Quantizer(nn.Module):
         """Quantise a grid of latents."""
         raise NotImplementedError
 
+    def encode(self, z: Tensor) -> Tensor | None:
+        """The codes of latents alone."""
+        return self(z).codes
+
     def lookup(self, codes: Tensor) -> Tensor:
         """The latents (B, D, H, W) that codes in the quantiser's layout stand for."""
         raise NotImplementedError

@@ -123,13 +123,18 @@ class VectorQuantizer(Quantizer):
         z = self._scaled(z)
         if not self._quantises:
             return Quantized(z, None, z.new_zeros(()))
-        codes = nearest_codes(z.detach().permute(0, 2, 3, 1), self._codes())
+        codes = self._nearest(z)
         z_q = self.lookup(codes)
         loss = self.settings.commitment_weight * commitment_loss(z, z_q)
         if self.settings.codebook_update == "gradient":
             loss = loss + codebook_loss(z, z_q)
         # z - sg[z] is exactly zero, so the value is exactly the code and the gradient is z's.
         return Quantized(z_q.detach() + (z - z.detach()), codes, loss)
+
+    @in_full_precision
+    def encode(self, z: Tensor) -> Tensor | None:
+        """The codes of latents alone."""
+        return self._nearest(self._scaled(z)) if self._quantises else None
 
     def use_codes(self, wanted: bool) -> None:
         """Whether to quantise."""
@@ -216,6 +221,9 @@ class VectorQuantizer(Quantizer):
     def _rows(self, z: Tensor) -> Tensor:
         """z (B, D, H, W) as vectors (B * H * W, D), at the length that codes have."""
         return self._scaled(z.permute(0, 2, 3, 1).flatten(0, 2))
+
+    def _nearest(self, z: Tensor) -> Tensor:
+        return nearest_codes(z.detach().permute(0, 2, 3, 1), self._codes())
 
     def _codes(self) -> Tensor:
         return self._scaled(self.codebook)

@@ -86,10 +86,6 @@ class ClosedFormTokenizer(SeriesTokenizer):
         """Bits (B,) that the codes (B, 1, W) of each series take, arithmetically coded or fixed."""
         return self.quantizer.bits_of(codes, self.length)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Codes (B, 1, W) of x, without decoding them."""
-        return self.quantizer.encode(self.latents(x))
-
     def decode(self, codes: Tensor, length: int | None = None) -> Tensor:
         """The series (B, C, L) that codes (B, 1, W) stand for, of train's length by default."""
         if not self.takes_any_length:

