@@ -74,6 +74,13 @@ def test_every_recipe_is_one_of_these_or_is_refused_in_words(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_capped_rate_is_refused_in_words(tmp_path):
+    model = fit(tiny("mixture", rate="capped"), make_waves(20))
+    with pytest.raises(TwincodeError, match=r"rate=capped is no ONNX graph.*rate=average can"):
+        export_onnx(model, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_the_extra_one_line_says_what_to_install(tmp_path, monkeypatch):
     model, _ = fitted("vqvae")
     monkeypatch.setitem(sys.modules, "onnxscript", None)
