@@ -256,9 +256,8 @@ def _reached(rows: list[training.Row]) -> str:
     thesis = "thesis-vqvae"
     others = list(dict.fromkeys(row.recipe for row in rows if row.recipe != thesis))
     lines = []
-    for aim in rows:
-        if aim.recipe != thesis:
-            continue
+    aims = [row for row in rows if row.recipe == thesis]
+    for aim in sorted(aims, key=lambda row: (row.dataset, float(row.minutes))):
         own = [row for row in rows if row.dataset == aim.dataset]
         cells = []
         for name in others:

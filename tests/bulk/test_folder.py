@@ -306,7 +306,7 @@ def test_the_command_line_goes_there_and_back(twincode, models, source, tmp_path
     model = models / "vqvae"
     answer = twincode("encode", model, source, "-o", tmp_path / "codes")
     assert answer.status == 0, answer.err
-    assert "(2 files; 0 were there already)" in answer.out
+    assert "(files: 2 new, 0 there already)" in answer.out
     assert "(0 files; 2 were" in twincode("encode", model, source, "-o", tmp_path / "codes").out
     answer = twincode("decode", model, tmp_path / "codes", "-o", tmp_path / "series")
     assert answer.status == 0, answer.err

@@ -391,7 +391,7 @@ def _convert(
         converted, left = convert_folder(
             model, job, source, out, workers, device, progress.watch, ray
         )
-    typer.echo(f"written: {out} ({converted} files; {left} were there already)")
+    typer.echo(f"written: {out} (files: {converted} new, {left} there already)")
 
 
 def _is_old_study(words: Sequence[str]) -> bool:
