@@ -1,4 +1,4 @@
-"""Brings the results, frontier and training pages of ``docs/`` up to date with what is kept.
+"""Brings the pages of ``docs/`` that quote results up to date with what is kept.
 
 ``python -m benchmarks.results`` rewrites what stands between ``<!-- table NAME -->`` and
 ``<!-- end -->``, every number that a comment such as ``<!--: mean | nmse | VAE-->`` follows, and
@@ -114,6 +114,14 @@ def training_page(text: str, stored: Path) -> str:
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
 
 
+def generation_page(text: str, stored: Path) -> str:
+    """The page ``text`` with the table of what priors are used for as it is in ``stored``."""
+    with (stored / "benchmarks" / "uses.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    tables = {"uses": lambda: _uses(rows)}
+    return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
+
+
 def unquoted(text: str) -> list[str]:
     """The numbers in the prose of a page that no comment says the source of."""
     prose = _QUOTED.sub("", _TABLE.sub("", text))
@@ -134,6 +142,8 @@ def write_results(stored: Path, docs: Path) -> None:
         write_text(stored / STUDY / f"{kind}.csv", text)
     path = docs / "training.md"
     write_text(path, training_page(path.read_text(encoding="utf-8"), stored))
+    path = docs / "generation.md"
+    write_text(path, generation_page(path.read_text(encoding="utf-8"), stored))
     path = docs / "frontier.md"
     write_text(path, frontier_page(path.read_text(encoding="utf-8"), stored))
     results = load_results(stored / FRONTIER)
@@ -281,6 +291,15 @@ def _minute(rows: list[training.Row]) -> str:
     names = list(dict.fromkeys(row.recipe for row in rows if row.minutes in ("1", "")))
     lines = [[name, *(own.get(each, "–") for each in names)] for name, own in cells.items()]
     return _markdown(["", *(f"`{name}`" for name in names)], lines)
+
+
+def _uses(rows: list[dict[str, str]]) -> str:
+    """Every way of every task, a column a data set: error, or how well classes are told apart."""
+    sets = list(dict.fromkeys(row["dataset"] for row in rows))
+    cells = {(row["task"], row["way"], row["dataset"]): row["mae"] or row["auroc"] for row in rows}
+    ways = dict.fromkeys((task, way) for task, way, _ in cells)
+    lines = [[*way, *(number(float(cells[*way, name]), 3) for name in sets)] for way in ways]
+    return _markdown(["Task", "Way", *sets], lines)
 
 
 def _markdown(columns: list[str], rows: list[list[str]]) -> str:

@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 from test_readme import run_python_of
 
+from benchmarks.results import generation_page
 from twincode.cli import main
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
 from twincode.priors import PRIORS, IterativeSampling, NetworkSettings, PriorSettings, Sampling
 from twincode.settings import field_types
 
-PAGE = (Path(__file__).parents[1] / "docs" / "generation.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "generation.md").read_text(encoding="utf-8")
 TABLES = [
     [
         [cell.strip() for cell in line.strip("|").split("|")]
@@ -111,3 +113,10 @@ def test_every_metric_has_its_place():
     named = [name for row in TABLES[2] for name in names_in(row[0])]
     assert sorted(named) == sorted(metric.name for metric in GENERATION_METRICS)
     assert set(field_types(GenerationSettings)) - {"cas"} <= set(names_in(PAGE))
+
+
+def test_its_numbers_are_the_stored_ones():
+    assert generation_page(PAGE, ROOT / "results") == PAGE
+    wrong = re.sub(r"\| impute \| linear \| [\d.]+", "| impute | linear | 7", PAGE)
+    assert wrong != PAGE
+    assert generation_page(wrong, ROOT / "results") == PAGE

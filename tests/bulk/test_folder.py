@@ -307,7 +307,7 @@ def test_the_command_line_goes_there_and_back(twincode, models, source, tmp_path
     answer = twincode("encode", model, source, "-o", tmp_path / "codes")
     assert answer.status == 0, answer.err
     assert "(files: 2 new, 0 there already)" in answer.out
-    assert "(0 files; 2 were" in twincode("encode", model, source, "-o", tmp_path / "codes").out
+    assert "(files: 0 new, 2" in twincode("encode", model, source, "-o", tmp_path / "codes").out
     answer = twincode("decode", model, tmp_path / "codes", "-o", tmp_path / "series")
     assert answer.status == 0, answer.err
     assert files(tmp_path / "series") == ["a.parquet", "deep/b.parquet"]
