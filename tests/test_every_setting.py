@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 # placed or used: these have tests of their own.
 READ_ELSEWHERE = {
     "background_classes", "continuous_share", "gamma", "teacher_momentum", "teacher_span",
-    "beam", "refinements", "patience",
+    "beam", "refinements", "patience", "prior_per_grid",
 }  # fmt: skip
 SMALL_LOSS = {"projector_width": 8, "predictor_width": 5, "queue_size": 6, "whitening_width": 4}
 
@@ -36,6 +36,8 @@ def other(value):
     """Another value of a setting; text is none of its choices."""
     if isinstance(value, str):
         return "nonsense"
+    if isinstance(value, bool):
+        return not value
     if isinstance(value, tuple):
         return tuple(2 * item for item in value)
     return value // 2 if isinstance(value, int) else 2 * value or 0.02

@@ -83,6 +83,25 @@ def test_samples_depend_on_the_seed_alone(kind, models):
     assert not np.array_equal(few.series, model.sample(4, seed=4).series)
 
 
+@pytest.mark.parametrize(("name", "quantizer"), COMBINATIONS)
+def test_the_enhanced_scheme_draws_from_every_tokenizer(name, quantizer):
+    """By the vectors of its codes where it has them; by probabilities everywhere."""
+    data = make_waves(16, 3, length=37)
+    changes = {"quantizer": quantizer} if quantizer else {}
+    if name == "contrastive":
+        changes["background_classes"] = "a"
+    config = tiny("vqvae", tokenizer=name, epochs=0, evaluations=0, **changes)
+    model = fit_prior(quick("masked"), fit(config, data), data)
+    few = {"decoding_steps": 3, "sampling_scheme": "ess"}
+    found = model.sample(2, **few, ess_distance="log_probability").series
+    assert np.isfinite(found).all()
+    if quantizer == "fsq" or name == "mixture":
+        with pytest.raises(TwincodeError, match="use ess_distance log_probability"):
+            model.sample(2, **few)
+    else:
+        assert np.isfinite(model.sample(2, **few).series).all()
+
+
 def test_samples_have_the_units_of_the_data(waves):
     far = 100 * waves.X_train + 1000
     model = fit(tiny("pca-pq"), far)

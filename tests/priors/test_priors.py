@@ -9,7 +9,7 @@ from toys import CLASSES, ROW, TWO, generator, labels, made, tokens_of, trained
 
 from twincode.errors import TwincodeError
 from twincode.priors import PRIORS, Grids, IterativeSampling, Sampling, prior
-from twincode.priors.decoding import fill_grid
+from twincode.priors.decoding import decoding_steps
 from twincode.priors.masks import SCHEDULES, bound_masks, training_masks
 from twincode.priors.prior import CHUNK, draw
 from twincode.quantize import Grid, Layout
@@ -18,6 +18,13 @@ KINDS = tuple(PRIORS)
 NETWORKS = ("masked", "autoregressive")
 TINY = Grids.of(Layout((Grid("a", 1, 2), Grid("b", 1, 3))), 2)  # 2 * 2 * 3 * 3 grids in all
 SIX = Grids.of(Layout((Grid("", 3, 3),)), 2)
+
+
+def filled_grid(tokens, known, logits, how, noise):
+    """The tokens after the last step of decoding."""
+    *_, (drawn, hidden) = decoding_steps(tokens, known, logits, how, noise)
+    assert not hidden.any()
+    return drawn
 
 
 def every(grids):
@@ -368,7 +375,7 @@ def equal_pair(tokens, hidden):
 def test_parallel_decoding_is_not_exact_and_one_place_a_step_is(steps, share):
     tokens = torch.zeros(CHUNK, 2, dtype=torch.long)
     how = IterativeSampling(decoding_steps=steps, sampling_order="random")
-    drawn = fill_grid(tokens, tokens.bool(), equal_pair, how, generator())
+    drawn = filled_grid(tokens, tokens.bool(), equal_pair, how, generator())
     assert (drawn[:, 0] != drawn[:, 1]).float().mean().item() == pytest.approx(share, abs=0.1)
     assert drawn.float().mean().item() == pytest.approx(0.5, abs=0.1)
 
@@ -383,7 +390,7 @@ def test_each_step_hides_fewer_and_the_last_none():
     tokens = torch.zeros(2, 10, dtype=torch.long)
     known = torch.zeros(2, 10, dtype=torch.bool)
     known[1, :7] = True
-    fill_grid(tokens, known, flat, IterativeSampling(decoding_steps=5), generator())
+    filled_grid(tokens, known, flat, IterativeSampling(decoding_steps=5), generator())
     first = [10, *(math.floor(10 * math.cos(math.pi * t / 10)) for t in range(1, 5))]
     assert [each[0] for each in left] == first
     assert [each[1] for each in left] == [3, 2, 1, 0, 0][: len(left)]
@@ -401,10 +408,34 @@ def test_sure_tokens_are_kept_first():
 
     tokens = torch.zeros(8, 5, dtype=torch.long)
     how = IterativeSampling(decoding_steps=5, choice_temperature=0.0)
-    drawn = fill_grid(tokens, tokens.bool(), logits, how, generator())
+    drawn = filled_grid(tokens, tokens.bool(), logits, how, generator())
     assert (drawn[:, 3] == 1).all()
     assert kept[1][:, 3].all()
     assert not kept[1][:, 0].all()
+
+
+def test_each_grid_has_a_network_of_its_own():
+    found, tokens, y = made("masked", TWO, prior_per_grid=True), tokens_of(TWO, 20), labels(20)
+    networks = [found.network, *found.further]
+    assert len(networks) == len(TWO.sizes) == 2
+    taught = set()
+    for seed in range(8):
+        found.zero_grad()
+        found.loss(tokens, y, generator(seed)).backward()
+        (own,) = [i for i, each in enumerate(networks) if each.bias.grad is not None]
+        taught.add(own)
+    assert taught == {0, 1}
+    everything = torch.ones_like(tokens).bool()
+    before = found.log_probabilities(tokens, everything, y)
+    with torch.no_grad():
+        networks[1].bias += torch.randn(networks[1].bias.shape, generator=generator())
+    after = found.log_probabilities(tokens, everything, y)
+    n = TWO.sizes[0]
+    assert torch.equal(before[:, :n], after[:, :n])
+    assert not torch.equal(before[:, n:], after[:, n:])
+    again = made("masked", TWO, seed=1, prior_per_grid=True)
+    again.load_state_dict(found.state_dict())
+    assert torch.equal(again.log_probabilities(tokens, everything, y), after)
 
 
 def test_a_cache_changes_nothing():

@@ -24,6 +24,9 @@ class Stages:
     tokenizer: Tokenizer
     fitted: FittedPrior
 
+    def __post_init__(self) -> None:
+        self.fitted.prior.stand_for(self.tokenizer.quantizer.codebooks())
+
     @property
     def device(self) -> torch.device:
         """Where they compute."""

@@ -1,20 +1,20 @@
 """Iterative decoding: many tokens at a time, the surest first (Chang et al., 2022, algorithm 1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
-from twincode.priors.masks import cosine, lowest
+from twincode.priors.masks import left_hidden, lowest
 from twincode.priors.prior import Sampling, draw, gumbel, uniform
 
 ORDERS = ("confidence", "random")
+SCHEMES = ("plain", "ess")
+DISTANCES = ("code", "log_probability")
 
 # Logits (B, n, K) of a grid's tokens (B, n), of which some are hidden (B, n).
 Logits = Callable[[Tensor, Tensor], Tensor]
-# What is told after each step: the tokens as they stand, and which of them are still hidden.
-Onlooker = Callable[[Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -23,34 +23,43 @@ class IterativeSampling(Sampling):
 
     ``sampling_order`` is ``confidence``, by log p plus noise that fades from ``choice_temperature``
     to none, or ``random``. In random order and with as many steps as places, samples are exact.
+    ``sampling_scheme`` is ``plain``, or ``ess``, the enhanced scheme (Lee, Malacarne and Aune,
+    2023b), which draws doubtful tokens again. What is doubtful a critic says: by the distance of
+    the vectors of a ``code`` and of the likeliest one, or by its ``log_probability``
+    (``ess_distance``). With ``ess_redraws_known`` tokens that are kept are drawn again too.
     """
 
     decoding_steps: int = 10
     choice_temperature: float = 10.0
     sampling_order: str = "confidence"
+    sampling_scheme: str = "plain"
+    ess_distance: str = "code"
+    ess_redraws_known: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_at_least(1, "decoding_steps")
         self.check_at_least(0, "choice_temperature")
         self.check_choice("sampling_order", ORDERS)
+        self.check_choice("sampling_scheme", SCHEMES)
+        self.check_choice("ess_distance", DISTANCES)
 
 
-def fill_grid(
+def decoding_steps(
     tokens: Tensor,
     known: Tensor,
     logits: Logits,
     sampling: IterativeSampling,
     generator: Generator,
-    onlooker: Onlooker | None = None,
-) -> Tensor:
-    """A grid's tokens (B, n) with those that are not ``known`` (B, n) drawn, in S steps.
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """A grid's tokens (B, n), those that are not ``known`` (B, n) drawn, after each of S steps.
 
     Step t draws all unknown places and hides again the floor(u cos(pi t / 2 S)) least sure of
-    them, u the number unknown at the start, and always fewer than the step before.
+    them, u the number unknown at the start, and always fewer than the step before. With the tokens
+    comes which are still hidden (B, n): none after the last step.
     """
     S, hidden = sampling.decoding_steps, ~known
-    at_start = left = hidden.sum(1)
+    left = left_hidden(hidden.sum(1), S)
     for t in range(1, S + 1):
         u, noise = uniform(generator, tokens), gumbel(generator, tokens)
         if not bool(hidden.any()):
@@ -61,9 +70,5 @@ def fill_grid(
             sure = noise
         else:
             sure = log_p + sampling.choice_temperature * (1 - t / S) * noise
-        share = cosine(torch.tensor(t / S)) if t < S else 0.0
-        left = torch.minimum((at_start * share).floor().long(), left - 1).clamp(min=0)
-        hidden = lowest(sure.masked_fill(~hidden, torch.inf), left)
-        if onlooker is not None:
-            onlooker(tokens, hidden)
-    return tokens
+        hidden = lowest(sure.masked_fill(~hidden, torch.inf), left[t])
+        yield tokens, hidden

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from twincode.priors.decoding import IterativeSampling, Logits, Onlooker, fill_grid
+from twincode.priors.critic import distance_of, enhanced_steps
+from twincode.priors.decoding import IterativeSampling, Logits, decoding_steps
 from twincode.priors.frequencies import log_frequencies
 from twincode.priors.grids import Grids
 from twincode.priors.masks import SCHEDULES, bound_masks, training_masks
@@ -27,11 +28,13 @@ class MaskedSettings(NetworkSettings):
 
     ``mask_schedule`` is ``cosine``, ``kept_cosine`` or ``uniform``; the share is drawn once a
     ``series`` or once a ``batch`` (``share_per``); the loss is on ``masked`` tokens or on ``all``.
+    With ``prior_per_grid`` each grid has a network of its own.
     """
 
     mask_schedule: str = "cosine"
     loss_on: str = "masked"
     share_per: str = added("series", before="series")
+    prior_per_grid: bool = added(False, before=False)
     sampling: ClassVar[type[Sampling]] = IterativeSampling
 
     def __post_init__(self) -> None:
@@ -66,16 +69,37 @@ class MaskedPrior(Prior):
         super().__init__(grids, classes)
         self.settings = settings
         order = torch.arange(grids.tokens_a_series)
-        self.network = TokenNetwork(settings, grids, classes, order)
+        count = len(grids.sizes) if settings.prior_per_grid else 1
+        networks = [TokenNetwork(settings, grids, classes, order) for _ in range(count)]
+        self.network = networks[0]
+        self.further = nn.ModuleList(networks[1:])  # of the grids after the first
+        self.vectors: Tensor | None  # not saved: the tokenizer has them
+        self.register_buffer("vectors", None, persistent=False)
 
     def start(self, tokens: Tensor, y: Tensor) -> None:
         """Begin as the independent prior."""
         del y
-        self.network.start(log_frequencies(tokens, self.grids, self.settings.smoothing))
+        frequencies = log_frequencies(tokens, self.grids, self.settings.smoothing)
+        for network in self._networks:
+            network.start(frequencies)
 
     def embed_codes(self, codebooks: Sequence[Tensor]) -> None:
-        """Those of the network."""
-        self.network.embed_codes(codebooks)
+        """Those of the networks."""
+        for network in self._networks:
+            network.embed_codes(codebooks)
+
+    @property
+    def _networks(self) -> list[TokenNetwork]:
+        """That of every grid, or of all."""
+        return [self.network, *cast(list[TokenNetwork], list(self.further))]
+
+    def stand_for(self, codebooks: Sequence[Tensor]) -> None:
+        """Keep the vectors of all codes, for the critic of the enhanced sampling scheme."""
+        if sum(map(len, codebooks)) != self.network.mask:
+            return  # codes without vectors
+        D = max(book.shape[1] for book in codebooks)
+        padded = [F.pad(book.detach(), (0, D - book.shape[1])) for book in codebooks]
+        self.vectors = torch.cat(padded).to(self.network.offset.device)
 
     def loss(self, tokens: Tensor, y: Tensor, generator: Generator) -> Tensor:
         """The mean of -log p over the masked tokens of one grid."""
@@ -107,32 +131,40 @@ class MaskedPrior(Prior):
         self, tokens: Tensor, known: Tensor, y: Tensor, sampling: Sampling, seed: int
     ) -> Tensor:
         """Grid after grid by iterative decoding."""
-        return self._fill(tokens, known, y, sampling, seed)
+        filled = tokens.clone()
+        for rows, generator in chunks(len(tokens), seed):
+            for moment in self._fill(tokens[rows], known[rows], y[rows], sampling, generator):
+                filled[rows] = moment.tokens
+        return filled
 
     def decoding(self, y: Tensor, sampling: Sampling, seed: int) -> list[Moment]:
-        """How that comes about, step by step, what ``sample`` gives for a few labels."""
-        found: list[Moment] = []
+        """How that comes about, step by step: what ``sample`` gives for a chunk of labels."""
         nothing = torch.zeros(len(y), self.grids.tokens_a_series, dtype=torch.long, device=y.device)
-        self._fill(nothing, nothing.bool(), y, sampling, seed, found)
-        return found
+        ((_, generator),) = chunks(len(y), seed)
+        return list(self._fill(nothing, nothing.bool(), y, sampling, generator))
 
+    @torch.no_grad()
     def _fill(
-        self, tokens: Tensor, known: Tensor, y: Tensor, sampling: Sampling, seed: int,
-        told: list[Moment] | None = None,
-    ) -> Tensor:  # fmt: skip
+        self, tokens: Tensor, known: Tensor, y: Tensor, sampling: Sampling, generator: Generator
+    ) -> Iterator[Moment]:
+        """A chunk of series after each step of each grid."""
         assert isinstance(sampling, IterativeSampling)
-        filled = tokens.clone()
-        with torch.no_grad():
-            for rows, generator in chunks(len(tokens), seed):
-                part = filled[rows]
-                for first, after in self._spans():
-                    logits = self._guided(part[:, :first], y[rows], sampling.guidance)
-                    part[:, first:after] = fill_grid(
-                        part[:, first:after], known[rows, first:after], logits, sampling, generator,
-                        None if told is None else _teller(told, part, first, after),
-                    )  # fmt: skip
-                filled[rows] = part
-        return filled
+        for first, after in self._spans():
+            own, logits = (
+                known[:, first:after],
+                self._guided(tokens[:, :first], y, sampling.guidance),
+            )
+            steps = decoding_steps(tokens[:, first:after], own, logits, sampling, generator)
+            if sampling.sampling_scheme == "ess":
+                offset = self.network.offset[first:after]
+                distance = distance_of(sampling.ess_distance, self.vectors, offset)
+                part = tokens[:, first:after]
+                steps = enhanced_steps(part, steps, own, logits, distance, sampling, generator)
+            for part, still in steps:
+                tokens = torch.cat([tokens[:, :first], part, tokens[:, after:]], dim=1)
+                hidden = torch.zeros_like(known)
+                hidden[:, first:after], hidden[:, after:] = still, True
+                yield Moment(tokens, hidden, after)
 
     def log_probabilities(self, tokens: Tensor, hidden: Tensor, y: Tensor) -> Tensor:
         """Exact, of each hidden token by itself."""
@@ -156,11 +188,13 @@ class MaskedPrior(Prior):
 
     def _logits(self, tokens: Tensor, hidden: Tensor, y: Tensor, first: int) -> Tensor:
         """Logits of the grid that begins at ``first``, of tokens (B, n) up to its end."""
-        content = self.network.content(tokens)
+        content = self.network.content(tokens)  # codes as numbers, the same for every network
         content = torch.cat(
             [content[:, :first], content[:, first:].masked_fill(hidden, self.network.mask)], dim=1
         )
-        logits: Tensor = self.network(content, y, first)
+        spans = [start for start, _ in self._spans()]
+        network = self._networks[spans.index(first)] if self.further else self.network
+        logits: Tensor = network(content, y, first)
         return logits
 
     def _guided(self, before: Tensor, y: Tensor, guidance: float) -> Logits:
@@ -192,18 +226,6 @@ class MaskedPrior(Prior):
                     log_p = _log_p(logits, tokens[:, first:after]).double()
                     out -= (log_p * own).sum(1) * n / size[:B].to(tokens.device)
         return found / math.log(2)
-
-
-def _teller(told: list[Moment], whole: Tensor, first: int, after: int) -> Onlooker:
-    """Adds to ``told`` how all tokens ``whole`` (B, N) stand while one grid is drawn."""
-
-    def tell(tokens: Tensor, hidden: Tensor) -> None:
-        now, unknown = whole.clone(), torch.zeros_like(whole, dtype=torch.bool)
-        now[:, first:after], unknown[:, first:after] = tokens, hidden
-        unknown[:, after:] = True
-        told.append(Moment(now, unknown, after))
-
-    return tell
 
 
 def _log_p(logits: Tensor, tokens: Tensor) -> Tensor:

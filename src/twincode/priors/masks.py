@@ -38,6 +38,19 @@ def lowest(values: Tensor, count: Tensor) -> Tensor:
     return values.argsort(dim=1).argsort(dim=1) < count[:, None]
 
 
+def left_hidden(unknown: Tensor, steps: int) -> Tensor:
+    """How many of ``unknown`` (B,) tokens are hidden after each of S steps of decoding, (S + 1, B).
+
+    floor(unknown cos(pi t / 2 S)), always fewer than the step before, none after the last.
+    """
+    left = [unknown]
+    for t in range(1, steps + 1):
+        share = cosine(torch.tensor(t / steps)) if t < steps else 0.0
+        wanted = (unknown * share).floor().long()
+        left.append(torch.minimum(wanted, left[-1] - 1).clamp(min=0))
+    return torch.stack(left)
+
+
 def training_masks(
     B: int, n: int, schedule: Schedule, generator: Generator, one_share: bool = False
 ) -> Tensor:

@@ -142,6 +142,10 @@ class Prior(nn.Module):
         """Let embeddings begin as vectors (K_i, D_i), a codebook each; needless without any."""
         del codebooks
 
+    def stand_for(self, codebooks: Sequence[Tensor]) -> None:
+        """Learn what codes stand for, vectors (K_i, D_i) a codebook; needless to most priors."""
+        del codebooks
+
     def loss(self, tokens: Tensor, y: Tensor, generator: Generator) -> Tensor:
         """What a batch of tokens says against the prior, in nats a token."""
         raise NotImplementedError
