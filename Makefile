@@ -53,7 +53,7 @@ results: $(READY)
 	$(BIN)/python -m benchmarks.results
 
 clean:
-	rm -rf $(VENV) build dist docs/build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist docs/build docs/jupyter_execute src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
