@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
-from twincode.closed_form import Coder, MixtureCoder
+from twincode.closed_form import ComponentCoder, MixtureCoder, PatchCoder
 from twincode.errors import TwincodeError
 from twincode.files import write_json, write_whole
 from twincode.model import Model
-from twincode.quantize import ClosedFormQuantizer, Layout
+from twincode.quantize import ClosedFormQuantizer, Layout, Quantized
+from twincode.quantize.successive import SuccessiveQuantizer
 from twincode.tokenizers import Tokenizer
 
 ENCODER, DECODER, DESCRIPTION = "encoder.onnx", "decoder.onnx", "onnx.json"
@@ -24,10 +25,36 @@ EXTRA = "exporting needs more packages; pip install 'twincode[onnx]'"
 FORMAT = 1
 
 
-class _Coder(nn.Module):
-    """A closed form as a fixed sequence of operations, with the two methods of a tokenizer."""
+class _Components(nn.Module):
+    """A ``ComponentCoder`` with the two methods of a tokenizer: its codes, by the same search."""
 
-    def __init__(self, coder: Coder, layout: Layout) -> None:
+    def __init__(self, coder: ComponentCoder) -> None:
+        super().__init__()
+        widest = max(map(len, coder.groups))
+        sizes = tuple(map(len, coder.codebooks))
+        self.quantizer = SuccessiveQuantizer(sizes, len(coder.components), widest, coder.beam)
+        self.quantizer.start_at(coder)
+        self.shape = coder.shape
+        self.mean: Tensor
+        self.components: Tensor
+        self.register_buffer("mean", coder.mean)
+        self.register_buffer("components", coder.components)
+
+    def encode(self, x: Tensor) -> Tensor:
+        z = (x.flatten(1) - self.mean) @ self.components.T
+        found: Quantized = self.quantizer(z[:, :, None, None])
+        assert found.codes is not None
+        return found.codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        z = self.quantizer.lookup(codes).flatten(1)
+        return (self.mean + z @ self.components).unflatten(1, self.shape)
+
+
+class _Coder(nn.Module):
+    """Another closed form as a fixed sequence of operations, with the same two methods."""
+
+    def __init__(self, coder: MixtureCoder | PatchCoder, layout: Layout) -> None:
         super().__init__()
         self.coder = coder
         self.offsets = layout.offsets
@@ -43,10 +70,13 @@ class _Coder(nn.Module):
         return self.coder.restore(codes[:, 0] - self.offsets)
 
 
+Network = Tokenizer | _Components | _Coder
+
+
 class _Part(nn.Module):
     """A tokenizer between series in their own units and codes; what it maps is up to a subclass."""
 
-    def __init__(self, tokenizer: Tokenizer | _Coder, model: Model) -> None:
+    def __init__(self, tokenizer: Network, model: Model) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.mean: Tensor
@@ -101,11 +131,13 @@ def export_onnx(model: Model, folder: str | Path) -> None:
     write_json(folder / DESCRIPTION, description)
 
 
-def _network(tokenizer: Tokenizer) -> Tokenizer | _Coder:
+def _network(tokenizer: Tokenizer) -> Network:
     """The same tokenizer as nothing but tensor operations; TwincodeError where there is none."""
     if not isinstance(tokenizer.quantizer, ClosedFormQuantizer):
         return tokenizer
     coder = tokenizer.quantizer.coder
+    if isinstance(coder, ComponentCoder):
+        return _Components(coder)
     if isinstance(coder, MixtureCoder) and coder.capped:
         raise TwincodeError(
             "mixture with rate=capped is no ONNX graph: it looks for the step of a series until "

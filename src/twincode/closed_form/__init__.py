@@ -4,8 +4,9 @@ Every coder has the same face: ``Coder.fit(batches, bits, generator) -> coder``,
 ``coder.encode(x) -> codes``, ``coder.decode(codes, length) -> x``, ``coder.books_of(length)``,
 which tells the codebook of each token, ``coder.bits`` and ``coder.bits_of(codes)``,
 ``coder.state()`` and ``Coder.from_state``. Series are float32 ``(n, C, L)`` in scaled units; codes
-``(n, tokens)`` count from 0 at each token. ``coder.search`` and ``coder.restore`` do what encoding
-and decoding do by a fixed sequence of operations, for a graph: unchecked, of the fitted length.
+``(n, tokens)`` count from 0 at each token. ``search`` and ``restore`` of patches and mixtures
+do what encoding and decoding do by a fixed sequence of operations, for a graph: unchecked, of the
+fitted length.
 """
 
 from twincode.closed_form.books import Book, token_sizes

@@ -131,13 +131,12 @@ class ComponentCoder:
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Codes (n, tokens) of series ``x`` (n, C, L), by a beam search over partial codes."""
         x = check_series(x, self.shape)
-        parts = [self.search(part) for part in x.split(4096)]
+        parts = [self._search(part) for part in x.split(4096)]
         return torch.cat(parts) if parts else torch.empty(0, len(self.codebooks), dtype=torch.long)
 
-    def search(self, x: torch.Tensor) -> torch.Tensor:
-        """The same of finite series, of all at once."""
+    def _search(self, x: torch.Tensor) -> torch.Tensor:
         residual = ((x.flatten(1) - self.mean) @ self.components.T)[:, None]  # (n, beams, d)
-        n = residual.shape[0]
+        n = len(residual)
         gain = residual.new_zeros(n, 1)  # error so far, less that of the mean alone
         codes = torch.empty(n, 1, 0, dtype=torch.int16)
         for group, book in zip(self.groups, self.codebooks, strict=True):
@@ -154,14 +153,10 @@ class ComponentCoder:
 
     def decode(self, codes: torch.Tensor, _length: int | None = None) -> torch.Tensor:
         """Series (n, C, L) of ``codes`` (n, tokens), always of the fitted length."""
-        z = self.mean.new_zeros(codes.shape[0], len(self.components))
+        z = self.mean.new_zeros(len(codes), len(self.components))
         for group, book, code in zip(self.groups, self.codebooks, codes.T, strict=True):
             z[:, group] += book[code]
         return (self.mean + z @ self.components).unflatten(1, self.shape)
-
-    def restore(self, codes: torch.Tensor) -> torch.Tensor:
-        """The same of the fitted length."""
-        return self.decode(codes)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything as tensors, for safetensors."""
