@@ -300,8 +300,25 @@ def test_train_as_samples_has_the_real_accuracy_and_shuffled_labels_the_majority
     net = train_classifier(train.X_train, train.y_train, 2, 25, 0)
     assert found["train", "cas"] == net.accuracy(three[1].X_train, three[1].y_train) > 0.9
     assert found["shuffled", "cas"] == 0.5  # the majority's, on an even test part
-    assert ("none", "cas") not in found
+    both = [np.concatenate([own, own]) for own in (train.X_train, train.y_train)]
+    net = train_classifier(*both, 2, 25, 0)
+    assert found["train", "cas_both"] == net.accuracy(three[1].X_train, three[1].y_train)
+    assert found["shuffled", "cas_both"] > 0.9
+    assert not {("none", "cas"), ("none", "cas_both")} & set(found)
     assert ("none", "agreement") not in found
+
+
+def test_real_series_are_those_of_test_but_for_what_is_named_after_train(three):
+    """A row of train's own series is at no distance from train, and at some from test."""
+    found = judged([row(n, d.X_train, d.y_train) for n, d in zip(("a", "b"), three, strict=False)],
+                   three)  # fmt: skip
+    a, b = ({m: v for (r, m), v in found.items() if r == name} for name in "ab")
+    assert a["fid_train"] < 1e-6 < a["fid"] == pytest.approx(b["fid_train"])
+    assert b["fid"] < 1e-6
+    assert b["spread"] == pytest.approx(1) != a["spread"]
+    assert b["marginal_distance"] == b["autocorrelation_difference"] == 0
+    assert b["precision"] == b["recall"] == b["coverage"] == 1
+    assert a["coverage"] < 1
 
 
 def test_every_score_is_declared_and_every_metric_measured(three):

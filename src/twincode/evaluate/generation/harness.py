@@ -55,11 +55,13 @@ GENERATION_METRICS = (
     Metric("density", "Density", better="higher"),
     Metric("coverage", "Coverage", better="higher"),
     Metric("fid_relative", "FID over the features' variance", better="lower"),
+    Metric("fid_train", "FID to train", better="lower"),
     Metric("inception_score", "Inception score", better="higher"),
     Metric("inception_score_whole", "Inception score, not in parts", better="higher"),
     Metric("agreement", "Share of the class asked for", better="higher", labels=True),
     Metric("mmd", "MMD", better="lower"),
     Metric("cas", "Accuracy of a classifier of samples", better="higher", labels=True),
+    Metric("cas_both", "Accuracy of one of samples and train", better="higher", labels=True),
     Metric("discriminative", "Accuracy of telling apart, less 1/2", better="lower"),
     Metric("discriminative_auc", "Area under the curve of telling apart", better="lower"),
     Metric("predictive", "Error of forecasts learnt from samples, over train's", better="lower"),
@@ -133,14 +135,10 @@ def judge_rows(
     for row in rows:
         found = _of_series(row, train, test, copies, reconstruction, deviation, settings)
         each = [features.judge(row, settings) for features in told]
-        if settings.cas and row.labels is not None and test.labels is not None:
-            n = max(len(train.series), CAS_SAMPLES)
+        if settings.cas:
             seeds = range(settings.generation_seed, settings.generation_seed + len(each))
             for seed, own in zip(seeds, each, strict=True):
-                net = train_classifier(
-                    row.series[:n], row.labels[:n], classes, settings.extractor_steps, seed
-                )
-                own["cas"] = net.accuracy(test.series, test.labels)
+                own |= _accuracies(row, train, test, classes, settings.extractor_steps, seed)
         scores += [Score(row.name, name, value, 0.0) for name, value in found.items()]
         for name in each[0]:
             values = [own[name] for own in each]
@@ -148,17 +146,33 @@ def judge_rows(
     return scores
 
 
+def _accuracies(
+    row: Row, train: Row, test: Row, classes: int, steps: int, seed: int
+) -> dict[str, float]:
+    """How well test is told by what has seen a row, and the row and train; none without labels."""
+    if row.labels is None or train.labels is None or test.labels is None:
+        return {}
+    n = max(len(train.series), CAS_SAMPLES)
+    x, y = row.series[:n], row.labels[:n]
+    both = np.concatenate([x, train.series]), np.concatenate([y, train.labels])
+    return {
+        name: train_classifier(*seen, classes, steps, seed).accuracy(test.series, test.labels)
+        for name, seen in (("cas", (x, y)), ("cas_both", both))
+    }
+
+
 class _Features(NamedTuple):
-    """An extractor, and what it makes of test; a scale taken from train."""
+    """An extractor, and what it makes of train and test; a scale taken from train."""
 
     extractor: Extractor
+    train: Floats
     test: Floats
     scale: float
 
     @classmethod
     def of(cls, extractor: Extractor, train: Row, test: Row) -> "_Features":
-        some = extractor.look(train.series[:MOST_NEIGHBOURS]).features
-        return cls(extractor, extractor.look(test.series).features, median_distance(some))
+        own, real = (extractor.look(part.series).features for part in (train, test))
+        return cls(extractor, own, real, median_distance(own[:MOST_NEIGHBOURS]))
 
     def judge(self, row: Row, settings: GenerationSettings) -> dict[str, float]:
         """What features, and classes where they are known, tell of a row."""
@@ -169,6 +183,7 @@ class _Features(NamedTuple):
         found = {
             "fid": frechet_distance(own, self.test),
             "fid_relative": relative_frechet_distance(own, self.test),
+            "fid_train": frechet_distance(own, self.train),
             **neighbour_scores(some, real),
             "mmd": maximum_mean_discrepancy(some, real, self.scale),
         }
