@@ -153,11 +153,11 @@ def _accuracies(
     if row.labels is None or train.labels is None or test.labels is None:
         return {}
     n = max(len(train.series), CAS_SAMPLES)
-    x, y = row.series[:n], row.labels[:n]
-    both = np.concatenate([x, train.series]), np.concatenate([y, train.labels])
+    own = row.series[:n], row.labels[:n]
+    both = np.concatenate([own[0], train.series]), np.concatenate([own[1], train.labels])
     return {
-        name: train_classifier(*seen, classes, steps, seed).accuracy(test.series, test.labels)
-        for name, seen in (("cas", (x, y)), ("cas_both", both))
+        name: train_classifier(x, y, classes, steps, seed).accuracy(test.series, test.labels)
+        for name, (x, y) in (("cas", own), ("cas_both", both))
     }
 
 
