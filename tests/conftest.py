@@ -154,6 +154,15 @@ def ctrl_c_is_heard():
 
 
 @pytest.fixture(autouse=True)
+def one_thread():
+    """No test changes the number of threads for those after it: rounding depends on it."""
+    yield
+    found = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert found == 1
+
+
+@pytest.fixture(autouse=True)
 def own_folders(monkeypatch, tmp_path_factory):
     """No test sees the user's data folder or cache."""
     monkeypatch.delenv("TWINCODE_DATA", raising=False)

@@ -135,7 +135,7 @@ def minirocket_features(fitted: Floats, *others: Floats, seed: int, kernels: int
     from aeon.transformations.collection.convolution_based import MiniRocket
 
     transform = MiniRocket(n_kernels=kernels, random_state=seed)
-    with _nothing_else_moved():
+    with nothing_else_moved():
         found = [transform.fit_transform(_padded(fitted))]
         found += [transform.transform(_padded(each)) for each in others]
     return [np.asarray(each) for each in found]
@@ -147,7 +147,7 @@ def retained_accuracy(decoded: float, original: float) -> float:
 
 
 @contextmanager
-def _nothing_else_moved() -> Iterator[None]:
+def nothing_else_moved() -> Iterator[None]:
     """NumPy's global stream, which MiniROCKET draws from, and torch's number of threads, which its
     compiled code changes and rounding depends on, are as before."""
     with _ALONE:
