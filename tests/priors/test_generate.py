@@ -93,13 +93,13 @@ def test_the_enhanced_scheme_draws_from_every_tokenizer(name, quantizer):
     config = tiny("vqvae", tokenizer=name, epochs=0, evaluations=0, **changes)
     model = fit_prior(quick("masked"), fit(config, data), data)
     few = {"decoding_steps": 3, "sampling_scheme": "ess"}
-    found = model.sample(2, **few, ess_distance="log_probability").series
-    assert np.isfinite(found).all()
-    if quantizer == "fsq" or name == "mixture":
-        with pytest.raises(TwincodeError, match="use ess_distance log_probability"):
-            model.sample(2, **few)
-    else:
-        assert np.isfinite(model.sample(2, **few).series).all()
+    by_code, other = (
+        model.sample(2, **few, ess_distance=kind).series for kind in ("code", "log_probability")
+    )
+    assert np.isfinite(by_code).all()
+    without = quantizer == "fsq" or name == "mixture"
+    assert (model.prior.prior.vectors is None) == without
+    assert not without or np.array_equal(by_code, other)
 
 
 def test_samples_have_the_units_of_the_data(waves):

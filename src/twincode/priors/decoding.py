@@ -24,9 +24,10 @@ class IterativeSampling(Sampling):
     ``sampling_order`` is ``confidence``, by log p plus noise that fades from ``choice_temperature``
     to none, or ``random``. In random order and with as many steps as places, samples are exact.
     ``sampling_scheme`` is ``plain``, or ``ess``, the enhanced scheme (Lee, Malacarne and Aune,
-    2023b), which draws doubtful tokens again. What is doubtful a critic says: by the distance of
-    the vectors of a ``code`` and of the likeliest one, or by its ``log_probability``
-    (``ess_distance``). With ``ess_redraws_known`` tokens that are kept are drawn again too.
+    2023b), which draws doubtful tokens again. What is doubtful a critic says (``ess_distance``): by
+    the distance of the vectors of a ``code`` and of the likeliest one, or by its
+    ``log_probability``, which it takes too where codes have no vectors. With ``ess_redraws_known``
+    tokens that are kept are drawn again too.
     """
 
     decoding_steps: int = 10

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from twincode.priors.critic import distance_of, enhanced_steps
+from twincode.priors.critic import EVERY, Rows, distance_of, enhanced_steps
 from twincode.priors.decoding import IterativeSampling, Logits, decoding_steps
 from twincode.priors.frequencies import log_frequencies
 from twincode.priors.grids import Grids
@@ -150,16 +151,13 @@ class MaskedPrior(Prior):
         """A chunk of series after each step of each grid."""
         assert isinstance(sampling, IterativeSampling)
         for first, after in self._spans():
-            own, logits = (
-                known[:, first:after],
-                self._guided(tokens[:, :first], y, sampling.guidance),
-            )
-            steps = decoding_steps(tokens[:, first:after], own, logits, sampling, generator)
+            part, own = tokens[:, first:after], known[:, first:after]
+            logits_of = partial(self._guided, tokens[:, :first], y, sampling.guidance)
+            steps = decoding_steps(part, own, logits_of(EVERY), sampling, generator)
             if sampling.sampling_scheme == "ess":
                 offset = self.network.offset[first:after]
                 distance = distance_of(sampling.ess_distance, self.vectors, offset)
-                part = tokens[:, first:after]
-                steps = enhanced_steps(part, steps, own, logits, distance, sampling, generator)
+                steps = enhanced_steps(part, steps, own, logits_of, distance, sampling, generator)
             for part, still in steps:
                 tokens = torch.cat([tokens[:, :first], part, tokens[:, after:]], dim=1)
                 hidden = torch.zeros_like(known)
@@ -197,8 +195,12 @@ class MaskedPrior(Prior):
         logits: Tensor = network(content, y, first)
         return logits
 
-    def _guided(self, before: Tensor, y: Tensor, guidance: float) -> Logits:
-        """Logits of a grid given those before it; two passes in one where they are guided."""
+    def _guided(self, before: Tensor, y: Tensor, guidance: float, rows: Rows) -> Logits:
+        """Logits of a grid given those ``before`` it, of these rows of a batch.
+
+        Where they are guided, two passes are made in one.
+        """
+        before, y = before[rows], y[rows]
 
         def plain(tokens: Tensor, hidden: Tensor) -> Tensor:
             return self._logits(torch.cat([before, tokens], 1), hidden, y, before.shape[1])

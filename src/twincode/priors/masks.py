@@ -34,8 +34,11 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 def lowest(values: Tensor, count: Tensor) -> Tensor:
-    """Whether each of values (B, n) is among the ``count`` (B,) smallest of its row."""
-    return values.argsort(dim=1).argsort(dim=1) < count[:, None]
+    """Whether each of values (B, n) is among the ``count`` (B,) smallest of its row.
+
+    Of equal ones the first are.
+    """
+    return values.argsort(dim=1, stable=True).argsort(dim=1) < count[:, None]
 
 
 def left_hidden(unknown: Tensor, steps: int) -> Tensor:
