@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks import floor
+from benchmarks import floor, priors
 from benchmarks.reference import augment as plain_augment
 from benchmarks.reference import closed_form as plain_closed
 from benchmarks.reference import losses as plain_losses
@@ -261,6 +261,26 @@ def _encode_case(length: int, wanted: float, precision: str, device: str) -> Cas
     )
 
 
+def _prior_cases() -> Iterator[Case]:
+    for tokens, wanted in ((40, 2.0), (200, 1.5)):
+        for precision in ("bfloat16", "float32"):
+            yield Case(
+                f"prior step, {tokens} tokens",
+                partial(priors.plain_prior_step, tokens),
+                partial(priors.our_prior_step, tokens, precision),
+                wanted,
+                precision,
+            )
+    for name, work, wanted in (
+        (f"prior, {priors.SAMPLES} samples by masks", priors.sampling, 1.5),
+        (f"prior, {priors.SAMPLES} samples token by token", priors.continuing, 3.0),
+        # Beside the passes alone that the scheme is to need, it may take a fifth longer.
+        (f"prior, {priors.DOUBTED} samples by ess, of its passes", priors.doubting, 1 / 1.2),
+        ("prior, FID of 4500 x 128 features", priors.distance, 1.0),
+    ):
+        yield Case(name, partial(work, False), partial(work, True), wanted, rounds=3)
+
+
 def all_cases(device: str) -> Iterator[Case]:
     """Every row of the table."""
     yield _twin_loss_case("twin loss", plain_losses.barlow_twins, barlow_twins_loss, device)
@@ -294,5 +314,6 @@ def all_cases(device: str) -> Iterator[Case]:
                 wanted,
                 rounds=3,
             )
+        yield from _prior_cases()
         name = "all probes, 1000 + 4000 x 2560"
         yield Case(name, partial(probes, False), partial(probes, True), 8, rounds=1, warm=False)

@@ -81,7 +81,7 @@ def test_its_python_runs(my_series, monkeypatch):
 
 @pytest.mark.usefixtures("my_series")
 def test_its_commands_run():
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 10
     for command in COMMANDS:
         few = {"--steps 300": "--steps 2 --evaluations 0", "--steps 2000": SMALL, " 500 ": " 5 "}
         for many, less in {**few, "100": "3", "--draws 20": "--draws 2"}.items():

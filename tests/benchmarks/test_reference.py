@@ -8,15 +8,19 @@ from hypothesis import strategies as st
 
 from benchmarks.cases import our_probes, quantised_features
 from benchmarks.floor import Machine, decoder_operations, encoder_operations, twin_step
+from benchmarks.priors import causal_logits, untrained
 from benchmarks.reference import augment as plain_augment
 from benchmarks.reference import closed_form as plain_closed
 from benchmarks.reference import losses as plain_losses
 from benchmarks.reference import model as plain
+from benchmarks.reference import priors as plain_priors
 from benchmarks.reference import probes as plain_probes
 from twincode.augment import Augmenter
 from twincode.closed_form import ComponentCoder, MixtureCoder
+from twincode.evaluate.generation.frechet import frechet_distance
 from twincode.losses import barlow_twins_loss, vibcreg_loss, vicreg_loss
 from twincode.nets import count_downsamplings
+from twincode.priors.prior import uniform
 from twincode.randomness import drawing_weights, stream
 from twincode.recipes import recipe
 from twincode.spectral import STFT
@@ -188,3 +192,49 @@ def test_closed_forms_find_the_codes_that_the_plain_way_finds(modes):
         assert errors[0] == pytest.approx(errors[1], rel=0.01)
         bits = [float(coder.bits_of(each).mean()) for each in (codes, ours)]
         assert bits[0] == pytest.approx(bits[1], rel=0.005)
+
+
+def test_a_prior_and_a_textbooks_have_the_same_logits_and_loss():
+    ours, N, K = untrained("masked"), 40, 32
+    network = ours.network
+    model = plain_priors.Prior(N, K, 2, dropout=0.0).eval()
+    places = network.books.weight[0] + network.rows(network.row) + network.time
+    parts = {
+        "codes.weight": network.codes.weight, "classes.weight": network.classes.weight,
+        "places": places, "head.weight": network.weight, "bias": network.bias,
+        "encoder.norm.weight": network.transformer.norm.weight,
+        "encoder.norm.bias": network.transformer.norm.bias,
+    }  # fmt: skip
+    names = {
+        "self_attn.in_proj_": "attention.project.", "self_attn.out_proj.": "attention.out.",
+        "linear1.": "widen.", "linear2.": "narrow.", "norm1.": "first_norm.",
+        "norm2.": "second_norm.",
+    }  # fmt: skip
+    for i, block in enumerate(network.transformer.blocks):
+        own = dict(block.named_parameters())
+        for theirs, name in names.items():
+            for kind in ("weight", "bias"):
+                parts[f"encoder.layers.{i}.{theirs}{kind}"] = own[name + kind]
+    model.load_state_dict(parts)
+    tokens = torch.randint(K, (6, N), generator=stream(0, "order"))
+    y, seen = torch.arange(6) % 3, plain_priors.masked(tokens, K)
+    hidden = seen == K
+    assert set(hidden.any(1).tolist()) == {True}
+    log_p = ours.log_probabilities(tokens, hidden, y)
+    loss = plain_priors.prior_loss(model, tokens, seen, y)
+    assert loss.item() == pytest.approx(-log_p[hidden].mean().item(), rel=1e-4)
+    drawn = plain_priors.sample(model, y, 4, 10.0)
+    assert drawn.max() < K
+
+
+def test_without_a_cache_the_same_tokens_are_drawn():
+    ours, y = untrained("autoregressive"), torch.tensor([0, 1, 2])
+    u = uniform(stream(0, "sampling"), torch.zeros(3, 40))
+    drawn = plain_priors.continue_without_cache(lambda t: causal_logits(ours, y, t), u)
+    assert torch.equal(ours.sample(y, ours.sampling(), 0)[:, ours.order], drawn)
+
+
+def test_fid_is_that_of_scipys_root():
+    a, b = np.random.default_rng(0).normal(size=(2, 300, 8))
+    expected = plain_priors.frechet_distance(a, 2 * b)
+    assert frechet_distance(a, 2 * b) == pytest.approx(expected, rel=1e-6)
