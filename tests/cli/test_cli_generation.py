@@ -79,6 +79,13 @@ def test_samples_of_one_class_or_of_none(both, tmp_path, twincode):
     assert "unknown class '11'; did you mean '1'" in answer.err
 
 
+def test_samples_by_the_enhanced_scheme(both, tmp_path, twincode):
+    words = ("-n", 4, "--sampling-scheme", "ess", "--decoding-steps", 3, "-o", tmp_path / "new.npy")
+    assert twincode("sample", both, *words).status == 0
+    expected = load_model(both).sample(4, sampling_scheme="ess", decoding_steps=3).series
+    assert np.allclose(np.load(tmp_path / "new.npy"), expected, atol=1e-5)
+
+
 def test_gaps_and_missing_ends_are_filled(both, tmp_path, twincode):
     X = make_waves().X_test[:3, 0]
     rows = [",".join("" if 4 <= t < 7 else f"{v:.6f}" for t, v in enumerate(row)) for row in X]

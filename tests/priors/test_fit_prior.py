@@ -138,6 +138,38 @@ def test_a_killed_prior_resumes_to_the_same_numbers(tmp_path, model, waves, kind
     assert not (tmp_path / "b" / "checkpoint.safetensors").exists()
 
 
+@pytest.fixture(scope="module")
+def banded(waves):
+    return fit(tiny("bands", epochs=1, evaluations=0, band_widths=(4, 8)), waves)
+
+
+def test_a_network_a_grid_is_resumed_kept_and_loaded(tmp_path, banded, waves):
+    """Killed after the first step, when one of the two has not been taught yet, too."""
+
+    def kill(record):
+        if record["event"] == "epoch" and record["epoch"] == 2:
+            raise Killed
+
+    own = small(prior_per_grid=True, embedding_init="codebook", batch_size=40, held_out=0)
+    folder = tmp_path / "model"
+    banded.save(folder)
+    undisturbed = fit_prior(own, banded, waves, tmp_path / "a", None, ["test"])
+    with pytest.raises(Killed):
+        fit_prior(own, banded, waves, folder / "prior", kill, ["test"], 0.0)
+    resumed = fit_prior(own, banded, waves, folder / "prior", None, ["test"], 0.0)
+    loaded = load_model(folder)
+    assert loaded.prior.settings == own
+    assert len(loaded.prior.prior.further) == 1
+    for other in (resumed, loaded):
+        assert same(state(undisturbed), state(other))
+        for scheme in ("plain", "ess"):
+            how = {"sampling_scheme": scheme, "decoding_steps": 3}
+            assert np.array_equal(undisturbed.sample(3, **how)[0], other.sample(3, **how)[0])
+    begun = state_of(PriorTask(own, banded, waves).prior)
+    taught = [n for n, each in state(undisturbed).items() if not torch.equal(each, begun[n])]
+    assert {name.partition(".")[0] for name in taught} == {"network", "further"}
+
+
 def test_sampling_in_the_middle_of_training_changes_no_later_number(model, waves):
     found = []
     for curious in (False, True):

@@ -167,8 +167,10 @@ def test_a_model_without_a_prior_says_so(models, waves):
 
 
 def test_sampling_settings_of_another_prior_are_errors(models):
-    with pytest.raises(TwincodeError, match="setting of a autoregressive prior 'decoding_steps'"):
-        models["autoregressive"].sample(1, decoding_steps=3)
+    for kind in ("autoregressive", "independent"):
+        line = f"^sampling_scheme is for drawing from a prior of kind masked; this one is {kind}$"
+        with pytest.raises(TwincodeError, match=line):
+            models[kind].sample(1, sampling_scheme="ess")
     with pytest.raises(TwincodeError, match="did you mean 'guidance'"):
         models["masked"].sample(1, guidanse=3)
     with pytest.raises(TwincodeError, match="decoding_steps must be at least 1"):

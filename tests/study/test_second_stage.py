@@ -190,6 +190,9 @@ token-order = "frequency"
 [priors.samplers.random]
 sampling_order = "random"
 
+[priors.samplers.enhanced]
+sampling-scheme = "ess"
+
 [priors.judging]
 cas = true
 
@@ -214,6 +217,8 @@ def test_a_file_describes_priors(tmp_path):
     assert {each.seed for each in (*plain.priors, *own.priors)} == {3}
     assert plain.priors[1].token_order == "frequency"
     assert (plain.priors[0].loss_on, own.priors[0].loss_on) == ("masked", "all")
+    assert plain.samplers[1] == ("enhanced", (("sampling_scheme", "ess"),))
+    assert [len(plain._ways(each)) for each in plain.priors] == [2, 1]
     assert own.samplers == (("published", (("choice_temperature", 4),)),)
     assert plain.judging == own.judging
     assert plain.judging.cas
@@ -228,6 +233,7 @@ def test_a_file_describes_priors(tmp_path):
         ("steps = 7", "steps = 0", "steps must be at least 1"),
         ("steps = 7", "seed = 7", "a study varies seed itself"),
         ('"random"\n', '"rando"\n', "did you mean 'random'"),
+        ('"ess"', '"es"', "unknown sampling_scheme 'es'; did you mean 'ess'"),
         ("choice_temperature", "choice_tempertur", "did you mean 'choice_temperature'"),
         ("cas = true", "case = true", "did you mean 'cas'"),
         ("priors.recipe.bands", "priors.recipe.band", "recipe with priors of its own 'band'"),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from twincode.errors import TwincodeError, unknown_name
-from twincode.priors import NO_LABEL, FittedPrior, Places, Sampling, class_indices
+from twincode.priors import NO_LABEL, PRIORS, FittedPrior, Places, Sampling, class_indices
 from twincode.priors.prior import CHUNK, chunks
 from twincode.settings import field_types
 from twincode.tokenizers import Tokenizer, embed
@@ -75,13 +75,16 @@ class Stages:
         """How to draw; TwincodeError for what this prior cannot be told."""
         known = field_types(self.fitted.prior.sampling)
         for name in settings:
-            if name not in known:
-                raise unknown_name(f"sampling setting of a {self._kind} prior", name, known)
+            if name in known:
+                continue
+            owners = [kind for kind in PRIORS if name in field_types(PRIORS.choose(kind).sampling)]
+            if owners:
+                raise TwincodeError(
+                    f"{name} is for drawing from a prior of kind {' or '.join(owners)}; "
+                    f"this one is {self.fitted.settings.name}"
+                )
+            raise unknown_name("sampling setting", name, known)
         return self.fitted.prior.sampling().replace(**settings)
-
-    @property
-    def _kind(self) -> str:
-        return self.fitted.settings.name
 
 
 def sample_tokens(
