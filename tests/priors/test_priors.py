@@ -360,7 +360,8 @@ def test_drawn_codes_have_their_probabilities():
     assert shares.tolist() == pytest.approx(expected.tolist(), abs=0.012)
     assert torch.allclose(log_p.exp(), expected[codes])
     for edge in (0.0, 1 - 2**-24):
-        code, _ = draw(logits[:, :1], torch.full((1, 1), edge))
+        code, own = draw(logits[:, :1], torch.full((1, 1), edge))
+        assert code.shape == own.shape == (1, 1)
         assert expected[code] > 0
 
 
@@ -467,6 +468,9 @@ def test_a_single_series_and_a_single_token_are_no_special_case(kind, grids):
     assert tokens.shape == (1, grids.tokens_a_series)
     assert found.bits(tokens, y).total.shape == (1,)
     assert found.loss(tokens, y, generator()).shape == ()
+    beside = found.sample(torch.cat([y, y, y]), found.sampling(), 0)
+    assert beside.shape == (3, grids.tokens_a_series)
+    assert torch.equal(beside[:1], tokens)
     three = tokens_of(grids, 3)
     together = found.bits(three, labels(3)).total
     assert together[:1].tolist() == pytest.approx(
