@@ -89,10 +89,9 @@ def judge(
             rows.append(_sampled(sampler, n, seed, NO_LABEL))
             scores.append(_likelihood(sampler, rows[-1].name, split, seed, NO_LABEL))
     classes = split.n_classes
-    told = make_extractors(train, classes, settings, extractors)
-    scores = [
-        *judge_rows(rows, train, test, copies, reconstruction, classes, told, settings), *scores
-    ]  # fmt: skip
+    told = make_extractors(train, classes, settings, extractors, first.device)
+    parts = train, test, copies, reconstruction
+    scores = [*judge_rows(rows, *parts, classes, told, settings, first.device), *scores]
     both_sides = [each.stages for each in samplers if each.stages.fitted.prior.fills_gaps]
     scores += [_typicality(stages, row) for stages in both_sides[:1] for row in rows]
     return Judged(scores, {row.name: row for row in (test, *rows)}, copies, control.stages)

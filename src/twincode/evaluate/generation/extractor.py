@@ -21,6 +21,7 @@ Labels = NDArray[np.integer]
 BATCH = 64
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-5
 AT_ONCE = 512
+CPU = torch.device("cpu")
 RANDOM_KERNELS, AXES = 1000, 128
 
 
@@ -47,11 +48,12 @@ class Classifier:
 
     def look(self, x: Floats) -> Seen:
         """What the last layer sees, (n, 128), and class probabilities, in one pass."""
+        device = self.net.head.weight.device
         with torch.no_grad():
-            series = torch.from_numpy(np.asarray(x, np.float32)).split(AT_ONCE)
+            series = torch.from_numpy(np.asarray(x, np.float32)).to(device).split(AT_ONCE)
             features = torch.cat([self.net.features(part) for part in series])
             probabilities = self.net.head(features).softmax(1)
-        return Seen(features.numpy(), probabilities.numpy())
+        return Seen(features.cpu().numpy(), probabilities.cpu().numpy())
 
     def accuracy(self, x: Floats, y: Labels) -> float:
         """The share of series whose class it tells."""
@@ -60,15 +62,18 @@ class Classifier:
         return float((probabilities.argmax(1) == y).mean())
 
 
-def train_classifier(x: Floats, y: Labels, classes: int, steps: int, seed: int) -> Classifier:
+def train_classifier(
+    x: Floats, y: Labels, classes: int, steps: int, seed: int, device: torch.device = CPU
+) -> Classifier:
     """A fully convolutional network trained on series x and labels y (n,), its last weights kept.
 
     The published budget is 1000 epochs of 256 series; any FID is that of one set of weights, and
     two seeds give two.
     """
     with drawing_weights(seed):
-        net = FullyConvolutional(x.shape[1], classes)
-    series, labels = torch.from_numpy(np.asarray(x, np.float32)), torch.as_tensor(y)
+        net = FullyConvolutional(x.shape[1], classes).to(device)
+    series = torch.from_numpy(np.asarray(x, np.float32)).to(device)
+    labels = torch.as_tensor(y).to(device)
     optimizer = torch.optim.AdamW(
         net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
     )
@@ -88,20 +93,26 @@ def train_classifier(x: Floats, y: Labels, classes: int, steps: int, seed: int) 
 
 
 def kept_classifier(
-    folder: Path, x: Floats, y: Labels, classes: int, steps: int, seed: int
+    folder: Path,
+    x: Floats,
+    y: Labels,
+    classes: int,
+    steps: int,
+    seed: int,
+    device: torch.device = CPU,
 ) -> Classifier:
     """The same as it was found in ``folder``, or trained and put there.
 
     Its file is named after all that decides its weights.
     """
     told = tensors_hash({"x": torch.from_numpy(np.asarray(x)), "y": torch.as_tensor(y)})
-    name = hashlib.sha256(f"{told} {classes} {steps} {seed}".encode()).hexdigest()
+    name = hashlib.sha256(f"{told} {classes} {steps} {seed} {device.type}".encode()).hexdigest()
     path = folder / f"fcn-{name[:16]}.safetensors"
     if path.exists():
-        net = FullyConvolutional(x.shape[1], classes)
+        net = FullyConvolutional(x.shape[1], classes).to(device)
         restore(net, read_tensors(path), path)
         return Classifier(net)
-    found = train_classifier(x, y, classes, steps, seed)
+    found = train_classifier(x, y, classes, steps, seed, device)
     write_tensors(path, found.net.state_dict())
     return found
 

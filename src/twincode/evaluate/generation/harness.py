@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from twincode.evaluate.generation.classes import agreement, inception_score
 from twincode.evaluate.generation.extractor import (
+    CPU,
     Extractor,
     RandomConvolutions,
     kept_classifier,
@@ -76,7 +78,7 @@ class GenerationSettings(Settings):
 
     ``samples`` is their number, 0 for as many as test has, at least 256. Features are those of
     ``extractor_seeds`` extractors, ``fcn`` (``random`` where there are no labels), each trained in
-    ``extractor_steps``. ``cas`` trains a classifier for every row, in as many steps.
+    ``extractor_steps``. ``cas`` trains two classifiers for every row, in as many steps.
     """
 
     samples: int = 0
@@ -123,11 +125,13 @@ def judge_rows(
     classes: int,
     extractors: Sequence[Extractor],
     settings: GenerationSettings,
+    device: torch.device = CPU,
 ) -> list[Score]:
     """All scores of all rows, each against ``test``; what is fitted is fitted on ``train``.
 
     ``copies`` and ``reconstruction`` are train and test through the codes. Scores of features are
-    means over ``extractors``. What needs labels is left out where a row has none.
+    means over ``extractors``; classifiers of a row are trained on ``device``. What needs labels is
+    left out where a row has none.
     """
     told = [_Features.of(each, train, test) for each in extractors]
     deviation = train.series.std((0, 2)).clip(1e-12)
@@ -136,9 +140,7 @@ def judge_rows(
         found = _of_series(row, train, test, copies, reconstruction, deviation, settings)
         each = [features.judge(row, settings) for features in told]
         if settings.cas:
-            seeds = range(settings.generation_seed, settings.generation_seed + len(each))
-            for seed, own in zip(seeds, each, strict=True):
-                own |= _accuracies(row, train, test, classes, settings.extractor_steps, seed)
+            found |= _accuracies(row, train, test, classes, settings, device)
         scores += [Score(row.name, name, value, 0.0) for name, value in found.items()]
         for name in each[0]:
             values = [own[name] for own in each]
@@ -147,16 +149,24 @@ def judge_rows(
 
 
 def _accuracies(
-    row: Row, train: Row, test: Row, classes: int, steps: int, seed: int
+    row: Row,
+    train: Row,
+    test: Row,
+    classes: int,
+    settings: GenerationSettings,
+    device: torch.device,
 ) -> dict[str, float]:
     """How well test is told by what has seen a row, and the row and train; none without labels."""
     if row.labels is None or train.labels is None or test.labels is None:
         return {}
     n = max(len(train.series), CAS_SAMPLES)
-    own = row.series[:n], row.labels[:n]
+    own, how = (
+        (row.series[:n], row.labels[:n]),
+        (settings.extractor_steps, settings.generation_seed),
+    )
     both = np.concatenate([own[0], train.series]), np.concatenate([own[1], train.labels])
     return {
-        name: train_classifier(x, y, classes, steps, seed).accuracy(test.series, test.labels)
+        name: train_classifier(x, y, classes, *how, device).accuracy(test.series, test.labels)
         for name, (x, y) in (("cas", own), ("cas_both", both))
     }
 
@@ -198,9 +208,13 @@ class _Features(NamedTuple):
 
 
 def make_extractors(
-    train: Row, classes: int, settings: GenerationSettings, folder: Path | None = None
+    train: Row,
+    classes: int,
+    settings: GenerationSettings,
+    folder: Path | None = None,
+    device: torch.device = CPU,
 ) -> Sequence[Extractor]:
-    """What the settings ask for, trained on ``train``; they depend on the data alone.
+    """What the settings ask for, trained on ``train``; they depend on the data and device alone.
 
     Trained ones are kept in ``folder``, if one is given, and are not trained there again.
     """
@@ -211,8 +225,8 @@ def make_extractors(
     steps = settings.extractor_steps
     arguments = (train.series, train.labels, classes, steps)
     if folder is None:
-        return [train_classifier(*arguments, seed) for seed in seeds]
-    return [kept_classifier(folder, *arguments, seed) for seed in seeds]
+        return [train_classifier(*arguments, seed, device) for seed in seeds]
+    return [kept_classifier(folder, *arguments, seed, device) for seed in seeds]
 
 
 def _of_series(
