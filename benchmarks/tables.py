@@ -29,6 +29,6 @@ def read_rows(path: Path, row: type[_Row]) -> list[_Row]:
     return [row(*values) for values in frame.itertuples(index=False)]
 
 
-def write_rows(path: Path, rows: Iterable[_Row]) -> None:
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
     """Write rows that carry their commit."""
     write_text(path, pd.DataFrame(rows).to_csv(index=False, float_format="%.6g"))

@@ -6,19 +6,23 @@ For each set a VQ-VAE and its priors are trained with this budget. Of some test 
 fifth is filled, or the last quarter continued: by the median of draws from a prior, by linear
 interpolation or the last value, and by the train series nearest in the observed values. For
 surprise both stages see the largest class alone; it is asked how well the others can be told by
-it, by the reconstruction error and by the distance to the nearest train series.
+it, by the reconstruction error and by the distance to the nearest train series. Sets that are there
+already are not measured again.
 """
 
 import argparse
+import json
 from collections.abc import Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.tables import RESULTS, write_table
+from benchmarks.tables import RESULTS, write_rows
 from twincode.data import Dataset, load_dataset
 from twincode.evaluate.generation.memory import nearest_distances
 from twincode.generate.gaps import interpolated
@@ -26,6 +30,7 @@ from twincode.model import Model
 from twincode.priors import prior
 from twincode.recipes import recipe
 from twincode.train import fit, fit_prior
+from twincode.train.result import commit
 
 Floats = NDArray[np.floating]
 
@@ -160,20 +165,27 @@ def measure(data: Dataset, budget: Budget) -> Iterator[Row]:
 
 
 def main() -> None:
-    """Measure all sets; the table is kept after each."""
+    """One set after another, kept as it is measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("datasets")
     for name, default in Budget(300, 300, 50, 20, 0)._asdict().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    parser.add_argument("--out", type=Path, default=RESULTS / "uses.csv")
     asked = vars(parser.parse_args())
     torch.set_num_threads(1)
-    names = asked.pop("datasets").split(",")
-    budget, rows = Budget(**asked), []
+    out, names = asked.pop("out"), asked.pop("datasets").split(",")
+    budget = Budget(**asked)
+    kept: list[dict[str, Any]] = []
+    if out.exists():
+        kept = json.loads(pd.read_csv(out).to_json(orient="records"))
     for name in names:
+        own = {"dataset": name, **budget._asdict()}
+        if any(own.items() <= row.items() for row in kept):
+            continue
         for row in measure(load_dataset(name), budget):
             print(*row)
-            rows.append({**row._asdict(), **budget._asdict()})
-        write_table(RESULTS / "uses.csv", rows)
+            kept.append({**row._asdict(), **own, "commit": commit()})
+        write_rows(out, kept)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """The scores of gaps and forecasts, and the plain ways beside the priors."""
 
+import sys
+
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import make_waves
 from scipy.stats import norm
@@ -53,3 +56,20 @@ def test_every_way_is_judged_on_every_task(monkeypatch):
 
 
 RECIPE, PRIOR = uses.recipe, uses.prior
+
+
+def test_sets_are_measured_once(monkeypatch, tmp_path):
+    out, asked = tmp_path / "uses.csv", []
+
+    def measure(data, budget):
+        asked.append((data.name, budget.seed))
+        yield uses.Row(data.name, "surprise", "surprise", auroc=0.5)
+
+    monkeypatch.setattr(uses, "measure", measure)
+    for sets, seed in (("GunPoint", "0"), ("GunPoint,ItalyPowerDemand", "0"), ("GunPoint", "1")):
+        monkeypatch.setattr(sys, "argv", ["uses", sets, "--seed", seed, "--out", str(out)])
+        uses.main()
+    assert asked == [("GunPoint", 0), ("ItalyPowerDemand", 0), ("GunPoint", 1)]
+    kept = pd.read_csv(out)
+    assert list(zip(kept["dataset"], kept["seed"], strict=True)) == asked
+    assert kept["mae"].isna().all()
