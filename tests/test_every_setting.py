@@ -26,8 +26,8 @@ CPU = torch.device("cpu")
 # What the training loop and the objective read of a part, or the part itself when its codes are
 # placed or used: these have tests of their own.
 READ_ELSEWHERE = {
-    "background_classes", "continuous_share", "gamma", "teacher_momentum", "teacher_span",
-    "beam", "refinements", "patience", "prior_per_grid",
+    "background_classes", "continuous_share", "gamma", "gamma_scale", "teacher_momentum",
+    "teacher_span", "beam", "refinements", "patience", "prior_per_grid",
 }  # fmt: skip
 SMALL_LOSS = {"projector_width": 8, "predictor_width": 5, "queue_size": 6, "whitening_width": 4}
 

@@ -24,7 +24,7 @@ FEW = "epochs=1, evaluations=1, kmeans_fits=1"
 # What all parts of a kind have is said once, under the table.
 SHARED = {
     *("latent_channels", "residual_blocks", "n_fft", "hop_length", "window"),
-    *("gamma", "projector_width"),
+    *("gamma", "gamma_scale", "projector_width"),
 }
 
 

@@ -169,7 +169,7 @@ def contrastive_vae() -> Config:
 def taught_by(twin_loss: str) -> Config:
     """The VQ-VAE on augmented views, its encoder also taught by a twin loss at its own settings.
 
-    Twin losses differ in size, so equal gammas do not mean equal weight.
+    Twin losses differ in size, so equal gammas mean equal weight only as ``gamma_scale`` gradient.
     """
     return vqvae_augmented().replace(twin_loss=twin_loss)
 

@@ -28,6 +28,7 @@ CASES = {
     # k-means, in single precision before the first step, has ties in so narrow a band.
     "bands": ("bands", {"codebook_init": "data"}),
     "gradient": ("bt-vqvae", {"codebook_update": "gradient", "continuous_share": 0}),
+    "gradient scale": ("vicreg-vqvae", {"gamma_scale": "gradient"}),
     "revived": ("bt-vqvae", {"quantizer": "residual", "revive_below": 0.12}),
     "gaussian": ("bt-vqvae", {"quantizer": "gaussian"}),
     "contrastive codes": ("contrastive-vae", {"quantizer": "vq", "codebook_update": "gradient"}),

@@ -82,10 +82,15 @@ def test_a_killed_run_resumes_to_the_same_numbers(tmp_path, waves, moment, updat
 
 
 @pytest.mark.parametrize(
-    "name", ["moco", "byol-vqvae", "vqvae2", "bands", "contrastive-vae", "warm-vqvae"]
+    ("name", "changes"),
+    [
+        *((name, {}) for name in ("moco", "byol-vqvae", "vqvae2", "bands", "contrastive-vae")),
+        ("warm-vqvae", {}),
+        ("bt-vqvae", {"gamma_scale": "gradient"}),
+    ],
 )
-def test_teacher_queue_levels_and_groups_are_resumed_too(tmp_path, waves, name):
-    changes = {"name": name}
+def test_teacher_queue_levels_and_groups_are_resumed_too(tmp_path, waves, name, changes):
+    changes = {"name": name, **changes}
     undisturbed = train(tmp_path / "a", waves, **changes)
     with pytest.raises(Killed):
         train(tmp_path / "b", waves, killer(3), **changes)

@@ -10,6 +10,7 @@ from twincode.nets import Projector, ShallowProjector
 from twincode.settings import Settings, added
 
 SCHEDULES = ("constant", "cosine")
+GAMMA_SCALES = ("loss", "gradient")
 
 # Projections (B, P), one for each view that was seen, the upper one first.
 Projections = Sequence[Tensor]
@@ -17,14 +18,20 @@ Projections = Sequence[Tensor]
 
 @dataclass(frozen=True)
 class TwinSettings(Settings):
-    """What every twin loss has: its weight (eq. 4.18) and the width P of its projector."""
+    """What every twin loss has: its weight (eq. 4.18) and the width P of its projector.
+
+    With ``gamma_scale`` "gradient" the loss is weighed so that its gradient in the encoder is gamma
+    times as long as that of all other losses; with "loss", gamma is the weight.
+    """
 
     gamma: float = 1.0
     projector_width: int = 4096
+    gamma_scale: str = added("loss", before="loss")
 
     def __post_init__(self) -> None:
         self.check_at_least(0, "gamma")
         self.check_at_least(1, "projector_width")
+        self.check_choice("gamma_scale", GAMMA_SCALES)
 
 
 @dataclass(frozen=True)

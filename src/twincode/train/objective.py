@@ -1,6 +1,6 @@
 """What is minimised: named losses, each with its weight."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from twincode.losses import (
 )
 from twincode.precision import full_precision, widen
 from twincode.tokenizers import Output
+from twincode.train.gradient_scale import GradientScale
 
 
 class Objective(nn.Module):
@@ -23,7 +24,8 @@ class Objective(nn.Module):
     It sees only Outputs and a teacher's projections, so any twin loss works on any tokenizer. It
     owns the projector and the twin objective, which are there only with a twin loss, and gives the
     loss what it compares in full precision and of the whole batch, whatever the processes.
-    ``quantizer_loss`` is the name of the quantiser's loss, empty where it has none.
+    ``quantizer_loss`` is the name of the quantiser's loss, empty where it has none. ``scale`` is
+    there where gamma is one of gradients.
     """
 
     def __init__(
@@ -37,6 +39,9 @@ class Objective(nn.Module):
         if settings is not None:
             self.twin = TWIN_LOSSES.build(settings)
             self.projector = self.twin.build_projector(latent_channels)
+        self.scale: GradientScale | None = None
+        if settings is not None and settings.gamma_scale == "gradient":
+            self.scale = GradientScale()
 
     @property
     def encodes_twin(self) -> bool:
@@ -66,9 +71,22 @@ class Objective(nn.Module):
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum that is minimised."""
-        weights = {} if self.settings is None else {self.settings.name: self.settings.gamma}
-        weighted = [weights.get(name, 1.0) * value for name, value in losses.items()]
+        own, weight = ("", 0.0) if self.settings is None else (self.settings.name, self.weight)
+        weighted = [weight * value if name == own else value for name, value in losses.items()]
         return torch.stack(weighted).sum()
+
+    @property
+    def weight(self) -> Tensor | float:
+        """What the twin loss is multiplied by."""
+        gamma = 0.0 if self.settings is None else self.settings.gamma
+        return gamma if self.scale is None else gamma * self.scale.factor
+
+    def measure(self, losses: Mapping[str, Tensor], parameters: Sequence[Tensor]) -> None:
+        """Measure anew what the weight of the twin loss is made of, where that is gradients."""
+        if self.scale is not None and self.settings is not None:
+            others = [value for name, value in losses.items() if name != self.settings.name]
+            twin = losses[self.settings.name]
+            self.scale.measure(torch.stack(others).sum(), twin, parameters)
 
     def shared(self, losses: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
         """What this process adds to each loss of a batch of which it holds ``share``.

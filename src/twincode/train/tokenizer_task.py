@@ -34,6 +34,7 @@ from twincode.storage import write_arrays
 from twincode.tokenizers import Tokenizer, build_tokenizer, settle
 from twincode.tokenizers.contrastive import ContrastiveSettings
 from twincode.train.background import background_rows
+from twincode.train.gradient_scale import EVERY
 from twincode.train.health import find_notice
 from twincode.train.held_out import BestState, hold_out
 from twincode.train.log import Record, RunLog
@@ -140,6 +141,7 @@ class TokenizerTask:
         """One optimiser step on this process's share of these series and of their views."""
         upper, lower = self._views(self.x[rows])
         share = len(upper) / len(rows)
+        self._measures = self.objective.scale is not None and step % EVERY == 0
         background = None if self.background is None else self.background[rows]
         take_step = self._recorded or self._optimise
         losses, codes = take_step(
@@ -160,6 +162,8 @@ class TokenizerTask:
         """
         distributed.sum_in_place([self._counts])
         told = code_use(self._counts.cpu(), self.tokenizer.layout)
+        if self.objective.scale is not None:
+            told["twin_weight"] = float(self.objective.weight)
         if self.best is None or not self._has_codes:
             return told
         told["held_out"] = self.best.judge(self.tokenizer)
@@ -222,6 +226,8 @@ class TokenizerTask:
             output = self.tokenizer(upper, twin, background)
             losses = self.objective(output, targets)
         losses = self.objective.shared(losses, share)
+        if self._measures:
+            self.objective.measure(losses, list(self.tokenizer.parameters()))
         losses["total"] = self.objective.total(losses)
         losses["total"].backward()
         parameters = (p for group in self.optimizer.param_groups for p in group["params"])
@@ -293,6 +299,11 @@ class TokenizerTask:
         if schedule.epochs and not tokenizer.has_decoder and self.objective.twin is None:
             raise TwincodeError(
                 "an encoder alone learns from its twin loss only; use --twin-loss barlow_twins"
+            )
+        if self.objective.scale is not None and not tokenizer.has_decoder:
+            raise TwincodeError(
+                "an encoder alone has no other loss to weigh a twin loss's gradient by; "
+                "use --gamma-scale loss"
             )
         if self.settings.training.held_out and not tokenizer.has_decoder:
             raise TwincodeError(
