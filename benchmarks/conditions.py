@@ -1,0 +1,158 @@
+"""Where a twin loss might pay: few labels, disturbed test series, another data set.
+
+    python -m benchmarks.conditions STUDY
+
+For every finished model of a study a linear SVM is fitted on what the codes of clean train series
+stand for and scored on test: with a share of the labels; on test series with noise, or moved in
+time; and on the other data sets of the study, resampled to the model's length. Rows that are there
+already are not measured again.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from benchmarks.tables import RESULTS, read_rows, write_rows
+from twincode.data import Dataset, load_dataset
+from twincode.evaluate.readout import minmax_scale
+from twincode.evaluate.separability import SeparabilitySettings, separability
+from twincode.model import Model, load_model
+from twincode.train.result import RESULT
+
+Floats = NDArray[np.floating[Any]]
+Labels = NDArray[np.int64]
+
+MOST = 2000  # series of a part
+LABELS, NOISE, SHIFT = (1.0, 0.1, 0.01), (0.1, 0.3, 1.0), (0.02, 0.05, 0.1)
+DRAWS = 5  # of labels
+NAMES = "ECG5000,TwoPatterns,ChlorineConcentration,Wafer,ElectricDevices,FordA,FordB"
+
+
+class Row(NamedTuple):
+    """One accuracy of one model; ``level`` is a share of labels, deviations, a share of length."""
+
+    dataset: str
+    recipe: str
+    gamma: float
+    steps: int
+    seed: int
+    condition: str
+    level: str
+    accuracy: float
+    commit: str | None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What is measured once."""
+        return self[:-2]
+
+
+def some(X: Floats, y: Labels, seed: int) -> tuple[Floats, Labels]:
+    """At most ``MOST`` series of a part."""
+    rows = np.sort(np.random.default_rng(seed).permutation(len(X))[:MOST])
+    return X[rows], y[rows]
+
+
+def few_labels(y: Labels, share: float, seed: int) -> Labels:
+    """Rows of which the labels are told: a share of each class, one at least."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for label in np.unique(y):
+        own = draw.permutation(np.flatnonzero(y == label))
+        rows.append(own[: max(1, round(share * len(own)))])
+    return np.sort(np.concatenate(rows))
+
+
+def noisy(X: Floats, level: float, deviation: float, seed: int) -> Floats:
+    """Series X (n, C, L) with white noise of ``level`` deviations."""
+    noise = np.random.default_rng(seed).standard_normal(X.shape)
+    return np.asarray(X + level * deviation * noise, X.dtype)
+
+
+def moved(X: Floats, share: float, seed: int) -> Floats:
+    """Series X (n, C, L), each moved by up to a share of L, its end values held."""
+    L = X.shape[-1]
+    most = round(share * L)
+    by = np.random.default_rng(seed).integers(-most, most + 1, size=len(X))
+    steps = np.clip(np.arange(L) - by[:, None], 0, L - 1)
+    return np.take_along_axis(X, steps[:, None], axis=-1)
+
+
+def resampled(X: Floats, length: int) -> Floats:
+    """Series X (n, C, L) at another length, values between steps by straight lines."""
+    return F.interpolate(torch.from_numpy(X), length, mode="linear", align_corners=True).numpy()
+
+
+def accuracy(train: Floats, y_train: Labels, test: Floats, y_test: Labels) -> float:
+    """Of a linear SVM on features (n, features)."""
+    points = minmax_scale(train, test)
+    own = SeparabilitySettings(neighbours=())
+    n = len(train)
+    return separability(points[:n], y_train, points[n:], y_test, own)[0]
+
+
+def conditions(
+    model: Model, data: Dataset, others: list[Dataset], seed: int
+) -> Iterator[tuple[str, str, float]]:
+    """Condition, level and accuracy, for everything that is tried."""
+    assert data.y_train is not None
+    assert data.y_test is not None
+    X, y = some(data.X_train, data.y_train, seed)
+    X_test, y_test = some(data.X_test, data.y_test, seed)
+    train, test = model.transform(X), model.transform(X_test)
+    for share in LABELS:
+        told = [few_labels(y, share, draw) for draw in range(DRAWS if share < 1 else 1)]
+        found = [accuracy(train[rows], y[rows], test, y_test) for rows in told]
+        yield "labels", f"{share:g}", float(np.mean(found))
+    for level in NOISE:
+        disturbed = noisy(X_test, level, float(X.std()), seed)
+        yield "noise", f"{level:g}", accuracy(train, y, model.transform(disturbed), y_test)
+    for level in SHIFT:
+        disturbed = moved(X_test, level, seed)
+        yield "shift", f"{level:g}", accuracy(train, y, model.transform(disturbed), y_test)
+    for other in others:
+        assert other.y_train is not None
+        assert other.y_test is not None
+        parts = some(other.X_train, other.y_train, seed), some(other.X_test, other.y_test, seed)
+        (train, y), (test, y_test) = (
+            (model.transform(resampled(part, data.length)), own) for part, own in parts
+        )
+        yield "transfer", other.name, accuracy(train, y, test, y_test)
+
+
+def main() -> None:
+    """One model after another, kept as it is measured."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--datasets", default=NAMES)
+    parser.add_argument("--out", type=Path, default=RESULTS / "conditions.csv")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    sets = {name: load_dataset(name) for name in asked.datasets.split(",")}
+    found = read_rows(asked.out, Row)
+    done = {row.key[:5] for row in found}
+    for path in sorted(asked.study.glob(f"runs/*/{RESULT}")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name, training = record["dataset"]["name"], record["config"]["training"]
+        twin = record["config"]["twin_loss"]
+        gamma = float(twin["gamma"]) if twin else 0.0
+        own = (name, record["recipe"], gamma, training["steps"], training["seed"])
+        if own in done or name not in sets:
+            continue
+        model = load_model(path.parent)
+        others = [each for each in sets.values() if each.name != name]
+        for told in conditions(model, sets[name], others, training["seed"]):
+            found.append(Row(*own, *told, record["commit"]))
+            print(*found[-1])
+        write_rows(asked.out, found)
+
+
+if __name__ == "__main__":
+    main()
