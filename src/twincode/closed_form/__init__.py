@@ -9,6 +9,7 @@ do what encoding and decoding do by a fixed sequence of operations, for a graph:
 fitted length.
 """
 
+from twincode.closed_form.beam import beam_search
 from twincode.closed_form.books import Book, token_sizes
 from twincode.closed_form.components import ComponentCoder
 from twincode.closed_form.mixture import MixtureCoder
@@ -16,4 +17,6 @@ from twincode.closed_form.patches import PatchCoder
 
 Coder = ComponentCoder | MixtureCoder | PatchCoder
 
-__all__ = ["Book", "Coder", "ComponentCoder", "MixtureCoder", "PatchCoder", "token_sizes"]
+__all__ = [
+    "Book", "Coder", "ComponentCoder", "MixtureCoder", "PatchCoder", "beam_search", "token_sizes",
+]  # fmt: skip

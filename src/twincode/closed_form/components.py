@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 import torch
 
+from twincode.closed_form.beam import beam_search
 from twincode.closed_form.books import Book, fixed_bits, fixed_bits_of
 from twincode.closed_form.copies import varied_copies
 from twincode.closed_form.kmeans import kmeans
@@ -131,25 +132,16 @@ class ComponentCoder:
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Codes (n, tokens) of series ``x`` (n, C, L), by a beam search over partial codes."""
         x = check_series(x, self.shape)
-        parts = [self._search(part) for part in x.split(4096)]
+        parts = [
+            beam_search(
+                (part.flatten(1) - self.mean) @ self.components.T,
+                self.groups,
+                self.codebooks,
+                self.beam,
+            )
+            for part in x.split(4096)
+        ]
         return torch.cat(parts) if parts else torch.empty(0, len(self.codebooks), dtype=torch.long)
-
-    def _search(self, x: torch.Tensor) -> torch.Tensor:
-        residual = ((x.flatten(1) - self.mean) @ self.components.T)[:, None]  # (n, beams, d)
-        n = len(residual)
-        gain = residual.new_zeros(n, 1)  # error so far, less that of the mean alone
-        codes = torch.empty(n, 1, 0, dtype=torch.int16)
-        for group, book in zip(self.groups, self.codebooks, strict=True):
-            change = book.square().sum(1) - 2 * residual[:, :, group] @ book.T
-            total = (gain[:, :, None] + change).flatten(1)
-            gain, best = total.topk(min(self.beam, total.shape[1]), largest=False, sorted=False)
-            parent, code = best // len(book), best % len(book)
-            residual = residual.gather(1, parent[:, :, None].expand(-1, -1, residual.shape[2]))
-            residual[:, :, group] -= book[code]
-            codes = codes.gather(1, parent[:, :, None].expand(-1, -1, codes.shape[2]))
-            codes = torch.cat([codes, code[:, :, None].to(torch.int16)], 2)
-        winner = gain.argmin(1)
-        return codes[torch.arange(n), winner].long()
 
     def decode(self, codes: torch.Tensor, _length: int | None = None) -> torch.Tensor:
         """Series (n, C, L) of ``codes`` (n, tokens), always of the fitted length."""

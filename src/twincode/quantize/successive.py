@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from twincode.closed_form import ComponentCoder
+from twincode.closed_form import ComponentCoder, beam_search
 from twincode.precision import in_full_precision
 from twincode.quantize.grids import Grid, Layout
 from twincode.quantize.quantizer import Quantized, Quantizer
@@ -14,8 +14,7 @@ class SuccessiveQuantizer(Quantizer):
 
     Token t takes one of the ``codebook_sizes[t]`` codewords over the channels ``groups[t]``
     (``group_size``,) off what the tokens before it have left over; D in a group stands for no
-    channel. Of the partial codes the ``beam`` with the smallest error go on to the next token
-    (Babenko and Lempitsky, 2014, section 3.1).
+    channel. Of the partial codes the ``beam`` best go on to the next token (``beam_search``).
 
     Nothing here is taught by gradients: the codebooks are those of a fitted coder.
     """
@@ -51,7 +50,8 @@ class SuccessiveQuantizer(Quantizer):
     @in_full_precision
     def forward(self, z: Tensor) -> Quantized:
         """The best sum that the beam finds."""
-        codes = self.layout(1).join(self._search(z.flatten(1))[:, None].split(1, dim=2))
+        found = beam_search(z.flatten(1), self.groups, self.codebooks(), self.beam)
+        codes = self.layout(1).join(found[:, None].split(1, dim=2))
         return Quantized(self.lookup(codes), codes, z.new_zeros(()))
 
     def lookup(self, codes: Tensor) -> Tensor:
@@ -70,23 +70,3 @@ class SuccessiveQuantizer(Quantizer):
         for t, (group, book) in enumerate(zip(coder.groups, coder.codebooks, strict=True)):
             self.groups[t, : len(group)] = group
             self.words[t, : len(book), : len(group)] = book
-
-    @torch.no_grad()
-    def _search(self, z: Tensor) -> Tensor:
-        """Codes (B, tokens), each counted from 0, of z (B, D)."""
-        n, beams = z.shape[0], 1
-        residual = torch.cat([z, z.new_zeros(n, 1)], dim=1)  # (B * beams, D + 1)
-        gain = z.new_zeros(n, 1)  # (B, beams), error so far, less that of no codeword at all
-        codes = self.groups.new_zeros(n, 0)  # (B * beams, tokens so far)
-        first = torch.arange(n, device=z.device)[:, None]
-        for group, book in zip(self.groups, self.codebooks(), strict=True):
-            change = book.square().sum(1) - 2 * residual[:, group] @ book.T
-            total = (gain.view(-1, 1) + change).view(n, -1)
-            gain, best = total.topk(min(self.beam, total.shape[1]), largest=False, sorted=False)
-            parent = (first * beams + best // len(book)).flatten()
-            code = (best % len(book)).flatten()
-            residual = residual.index_select(0, parent)
-            residual[:, group] -= book[code]
-            codes = torch.cat([codes.index_select(0, parent), code[:, None]], dim=1)
-            beams = gain.shape[1]
-        return codes.view(n, beams, -1)[first[:, 0], gain.argmin(1)]
