@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, installing
 
 LOCAL = "local"
 # How long the address of a cluster may take to answer.
@@ -30,7 +30,7 @@ def check_address(address: str) -> None:
             f"Ray is either {LOCAL} or at an address such as 10.0.0.1:6379, not {address!r}"
         )
     if importlib.util.find_spec("ray") is None:
-        raise TwincodeError("Ray is not installed; install it with pip install 'twincode[ray]'")
+        raise TwincodeError(f"Ray is not installed; install it with {installing('ray')}")
 
 
 @contextmanager

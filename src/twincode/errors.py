@@ -16,7 +16,9 @@ class TwincodeWarning(UserWarning):
     """Something left out that the user may want: one line that says what to do."""
 
 
-AEON_EXTRA = "pip install 'twincode[aeon]'"
+def installing(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'twincode[{extra}]'"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> TwincodeError:

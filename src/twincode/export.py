@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
 from twincode.closed_form import ComponentCoder, MixtureCoder, PatchCoder
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, installing
 from twincode.files import write_json, write_whole
 from twincode.model import Model
 from twincode.quantize import ClosedFormQuantizer, Layout, Quantized
@@ -21,7 +21,6 @@ from twincode.quantize.successive import SuccessiveQuantizer
 from twincode.tokenizers import Tokenizer
 
 ENCODER, DECODER, DESCRIPTION = "encoder.onnx", "decoder.onnx", "onnx.json"
-EXTRA = "exporting needs more packages; pip install 'twincode[onnx]'"
 FORMAT = 1
 
 
@@ -150,7 +149,7 @@ def _write(part: nn.Module, given: dict[str, Tensor], gives: str, path: Path) ->
     try:
         from onnxscript import opset18  # torch asks for it too late, and in many words
     except ImportError:
-        raise TwincodeError(EXTRA) from None
+        raise TwincodeError(f"exporting needs more packages; {installing('onnx')}") from None
 
     # What torch has no translation of, in values of a graph, which have no type here.
     op: Any = opset18

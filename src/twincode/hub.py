@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, installing
 
-EXTRA = "pip install 'twincode[hub]'"
 _NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
@@ -23,7 +22,9 @@ def download(name: str, revision: str | None, files: Sequence[str]) -> Path:
     where there is no such model or revision, for a hub out of reach, and without the extra.
     """
     if find_spec("huggingface_hub") is None:
-        raise TwincodeError(f"there is no folder {name}; to load it from the hub, {EXTRA}")
+        raise TwincodeError(
+            f"there is no folder {name}; to load it from the hub, {installing('hub')}"
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         HFValidationError,

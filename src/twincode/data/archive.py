@@ -39,7 +39,7 @@ from twincode.data.sources import (
     split_name,
 )
 from twincode.data.tables import DEFAULT_COLUMNS, Columns
-from twincode.errors import AEON_EXTRA, TwincodeError, unknown_name
+from twincode.errors import TwincodeError, installing, unknown_name
 from twincode.files import cannot_write, make_folder
 
 MINIMUM_TRAIN = 2
@@ -123,7 +123,7 @@ def _find_source(name: str, data_dir: str | Path | None, download: bool) -> Sour
     names = {*archive.values(), *(source.name for source in local.values())}
     hint = "(give a name from the UCR or UEA archive, or the path of a file or folder)"
     if not archive:
-        hint = f"(give the path of a file or folder; for archive sets {AEON_EXTRA})"
+        hint = f"(give the path of a file or folder; for archive sets {installing('aeon')})"
     raise unknown_name("data set", name, names, hint)
 
 

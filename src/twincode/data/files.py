@@ -42,7 +42,7 @@ from twincode.data.tables import (
     Rows,
     frame_rows,
 )
-from twincode.errors import AEON_EXTRA, TwincodeError
+from twincode.errors import TwincodeError, installing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -366,7 +366,7 @@ def _read_ts(path: Path) -> LabelledSeries:
     try:
         from aeon.datasets import load_from_ts_file
     except ImportError:
-        raise TwincodeError(f"{path} is a .ts file; to read these {AEON_EXTRA}") from None
+        raise TwincodeError(f"{path} is a .ts file; to read these {installing('aeon')}") from None
     try:
         series, labels, header = load_from_ts_file(str(path), return_meta_data=True)
     except (OSError, ValueError, IndexError) as error:

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twincode.data import Policy, apply_policy
-from twincode.errors import AEON_EXTRA
+from twincode.errors import installing
 from twincode.estimators.core import Estimator, Series
 from twincode.model import Model
 
 try:
     from aeon.transformations.collection import BaseCollectionTransformer
 except ImportError as error:
-    raise ImportError(f"TwinCodeTransformer needs aeon: {AEON_EXTRA}") from error
+    raise ImportError(f"TwinCodeTransformer needs aeon: {installing('aeon')}") from error
 
 _POLICY = Policy(missing="interpolate", lengths="resample")
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from twincode.errors import AEON_EXTRA, TwincodeError, TwincodeWarning
+from twincode.errors import TwincodeError, TwincodeWarning, installing
 from twincode.evaluate.metric import Evaluator, Judged, Labels, Metric
 from twincode.evaluate.reconstruction import decoded_series
 from twincode.settings import Settings
@@ -71,7 +71,7 @@ class Kernels(Evaluator):
         if not judged.tokenizer.has_decoder or split.y_train is None or split.y_test is None:
             return {}
         if find_spec("aeon") is None:
-            message = f"accuracy of decoded series is left out, it needs aeon: {AEON_EXTRA}"
+            message = f"accuracy of decoded series is left out, it needs aeon: {installing('aeon')}"
             warnings.warn(message, TwincodeWarning, stacklevel=2)
             return {}
         draw = np.random.default_rng(self.own.kernels_seed)
