@@ -4,6 +4,7 @@ Read from the registries, so that a new part is tested here without being named.
 """
 
 import dataclasses
+from functools import cache
 
 import pytest
 import torch
@@ -83,10 +84,16 @@ def augmented(settings):
     return [Augmenter([settings], STFT(x.shape[-1]))(x, torch.Generator().manual_seed(0))]
 
 
+@cache
+def drawn_model():
+    """A tokenizer as it is drawn, and its data."""
+    data = make_waves(40)
+    return fit(tiny("vqvae", epochs=0, evaluations=0), data), data
+
+
 def modelled(settings):
     """What a step of training a prior leaves, and how the steps would go on."""
-    data = make_waves(40)
-    task = PriorTask(settings, fit(tiny("vqvae", epochs=0, evaluations=0), data), data)
+    task = PriorTask(settings, *drawn_model())
     schedule = task.schedule
     if schedule.epochs:
         task.begin_epoch(1)
