@@ -13,17 +13,14 @@ WINDOW = 24
 
 def maximum_mean_discrepancy(samples: Floats, real: Floats, scale: float) -> float:
     """The unbiased squared MMD of features under exp(-d^2 / (2 scale^2)) (Gretton et al., 2012)."""
-    from scipy.spatial.distance import cdist
+    from sklearn.metrics.pairwise import rbf_kernel
 
     n, m = len(samples), len(real)
-
-    def kernel(a: Floats, b: Floats) -> Floats:
-        values: Floats = np.exp(-np.square(cdist(a, b)) / (2 * scale**2))
-        return values
-
-    within = (kernel(samples, samples).sum() - n) / (n * (n - 1))
-    of_real = (kernel(real, real).sum() - m) / (m * (m - 1))
-    return float(within + of_real - 2 * kernel(samples, real).mean())
+    samples, real = np.asarray(samples, np.float64), np.asarray(real, np.float64)
+    gamma = 1 / (2 * scale**2)
+    within = (rbf_kernel(samples, gamma=gamma).sum() - n) / (n * (n - 1))
+    of_real = (rbf_kernel(real, gamma=gamma).sum() - m) / (m * (m - 1))
+    return float(within + of_real - 2 * rbf_kernel(samples, real, gamma=gamma).mean())
 
 
 def median_distance(x: Floats) -> float:
