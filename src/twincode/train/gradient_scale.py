@@ -20,9 +20,8 @@ class GradientScale(nn.Module):
     layer, anew each step; here the lengths are smoothed over steps.
     """
 
-    lengths: (
-        Tensor  # of the others' gradient and of the twin loss's, zero before the first measurement
-    )
+    # Of the others' gradient and of the twin loss's; zero before the first measurement.
+    lengths: Tensor
     capturable = False  # what a step does depends on its number
 
     def __init__(self) -> None:
