@@ -275,7 +275,7 @@ def _prior_cases() -> Iterator[Case]:
         (f"prior, {priors.SAMPLES} samples by masks", priors.sampling, 1.5),
         (f"prior, {priors.SAMPLES} samples token by token", priors.continuing, 3.0),
         # Beside the passes alone that the scheme is to need, it may take a fifth longer.
-        (f"prior, {priors.DOUBTED} samples by ess, of its passes", priors.doubting, 1 / 1.2),
+        (f"prior, {priors.DOUBTED} samples by ess, of its passes", priors.doubting, 0.83),
         ("prior, FID of 4500 x 128 features", priors.distance, 1.0),
     ):
         yield Case(name, partial(work, False), partial(work, True), wanted, rounds=3)

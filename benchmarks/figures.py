@@ -36,7 +36,9 @@ def ratios_chart(ratios: pd.DataFrame) -> Any:
     """How many times ahead each case is, with the lowest and highest round and the goal."""
     rows = ratios.assign(case=ratios.case + " (" + ratios.precision + ")", plain=1)
     title = "times ahead of the plain way; the amber mark is the goal"
-    base = alt.Chart(rows).encode(y=alt.Y("case:N", sort=None, title=None))
+    base = alt.Chart(rows).encode(
+        y=alt.Y("case:N", sort=None, title=None, axis=alt.Axis(labelLimit=400))
+    )
     ratio = alt.X("ratio:Q", scale=LOG, title=title)
     return alt.layer(
         base.mark_bar(color=BLUE, size=12).encode(x=ratio, x2="plain:Q"),
