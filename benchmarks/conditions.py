@@ -49,9 +49,9 @@ class Row(NamedTuple):
     commit: str | None
 
     @property
-    def key(self) -> tuple[Any, ...]:
-        """What is measured once."""
-        return self[:-2]
+    def model(self) -> tuple[Any, ...]:
+        """What is measured once: a model, under all conditions."""
+        return self[:5]
 
 
 def some(X: Floats, y: Labels, seed: int) -> tuple[Floats, Labels]:
@@ -137,7 +137,7 @@ def main() -> None:
     torch.set_num_threads(1)
     sets = {name: load_dataset(name) for name in asked.datasets.split(",")}
     found = read_rows(asked.out, Row)
-    done = {row.key[:5] for row in found}
+    done = {row.model for row in found}
     for path in sorted(asked.study.glob(f"runs/*/{RESULT}")):
         record = json.loads(path.read_text(encoding="utf-8"))
         name, training = record["dataset"]["name"], record["config"]["training"]

@@ -25,10 +25,11 @@ def read_rows(path: Path, row: type[_Row]) -> list[_Row]:
     """Rows of named tuples measured so far, each with a commit of its own."""
     if not path.exists():
         return []
-    frame = pd.read_csv(path, dtype={"minutes": str, "commit": str}, keep_default_na=False)
+    frame = pd.read_csv(path, dtype={"minutes": str, "commit": str})
+    frame = frame.fillna({"minutes": "", "commit": ""})
     return [row(*values) for values in frame.itertuples(index=False)]
 
 
-def write_rows(path: Path, rows: Iterable[Any]) -> None:
+def write_rows(path: Path, rows: Iterable[_Row]) -> None:
     """Write rows that carry their commit."""
     write_text(path, pd.DataFrame(rows).to_csv(index=False, float_format="%.6g"))

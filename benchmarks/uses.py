@@ -11,18 +11,16 @@ already are not measured again.
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.tables import RESULTS, write_rows
+from benchmarks.tables import RESULTS, read_rows, write_rows
 from twincode.data import Dataset, load_dataset
 from twincode.evaluate.generation.memory import nearest_distances
 from twincode.generate.gaps import interpolated
@@ -59,6 +57,29 @@ class Row(NamedTuple):
     crps: float = float("nan")
     coverage: float = float("nan")
     auroc: float = float("nan")
+
+
+class Kept(NamedTuple):
+    """A row as it is stored: with its budget and its commit."""
+
+    dataset: str
+    task: str
+    way: str
+    mae: float
+    crps: float
+    coverage: float
+    auroc: float
+    steps: int
+    prior_steps: int
+    series: int
+    draws: int
+    seed: int
+    commit: str | None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What is measured once: a set with a budget."""
+        return (self.dataset, *self[len(Row._fields) : -1])
 
 
 def crps(draws: Floats, x: Floats) -> float:
@@ -175,16 +196,14 @@ def main() -> None:
     torch.set_num_threads(1)
     out, names = asked.pop("out"), asked.pop("datasets").split(",")
     budget = Budget(**asked)
-    kept: list[dict[str, Any]] = []
-    if out.exists():
-        kept = json.loads(pd.read_csv(out).to_json(orient="records"))
+    kept = read_rows(out, Kept)
+    done = {row.key for row in kept}
     for name in names:
-        own = {"dataset": name, **budget._asdict()}
-        if any(own.items() <= row.items() for row in kept):
+        if (name, *budget) in done:
             continue
         for row in measure(load_dataset(name), budget):
             print(*row)
-            kept.append({**row._asdict(), **own, "commit": commit()})
+            kept.append(Kept(*row, *budget, commit()))
         write_rows(out, kept)
 
 

@@ -141,7 +141,7 @@ class TokenizerTask:
         """One optimiser step on this process's share of these series and of their views."""
         upper, lower = self._views(self.x[rows])
         share = len(upper) / len(rows)
-        self._measures = self.objective.scale is not None and step % EVERY == 0
+        self._measures = step % EVERY == 0
         background = None if self.background is None else self.background[rows]
         take_step = self._recorded or self._optimise
         losses, codes = take_step(
