@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from benchmarks.tables import RESULTS, read_rows, write_rows
-from twincode.data import Dataset, load_dataset
+from twincode.data import Dataset, Policy, apply_policy, load_dataset
 from twincode.evaluate.readout import minmax_scale
 from twincode.evaluate.separability import SeparabilitySettings, separability
 from twincode.model import Model, load_model
@@ -86,8 +85,8 @@ def moved(X: Floats, share: float, seed: int) -> Floats:
 
 
 def resampled(X: Floats, length: int) -> Floats:
-    """Series X (n, C, L) at another length, values between steps by straight lines."""
-    return F.interpolate(torch.from_numpy(X), length, mode="linear", align_corners=True).numpy()
+    """Series X (n, C, L) at another length, as a model of that length takes them."""
+    return apply_policy(list(X), Policy(lengths="resample"), target_length=length)
 
 
 def accuracy(train: Floats, y_train: Labels, test: Floats, y_test: Labels) -> float:
