@@ -15,6 +15,7 @@ from twincode.errors import TwincodeError
 from twincode.evaluate.generation import (
     BITS,
     PSEUDO_BITS,
+    TRAIN,
     GenerationSettings,
     Row,
     Score,
@@ -73,7 +74,7 @@ def judge(
         raise TwincodeError("this model is an encoder alone: it has no decoder, so no samples")
     n, seed = settings.number(len(split.x_test)), settings.generation_seed
     drawn = np.random.default_rng(seed).integers(len(split.x_train), size=n)
-    train = _row(first, "train", split.x_train, split.y_train)
+    train = _row(first, TRAIN, split.x_train, split.y_train)
     test = _row(first, "test", split.x_test, split.y_test)
     copies = _decoded(first, "copies", split.x_train, split.y_train)
     reconstruction = _decoded(first, "reconstruction", split.x_test, split.y_test)
@@ -91,7 +92,8 @@ def judge(
     classes = split.n_classes
     told = make_extractors(train, classes, settings, extractors, first.device)
     parts = train, test, copies, reconstruction
-    scores = [*judge_rows(rows, *parts, classes, told, settings, first.device), *scores]
+    where = first.device, extractors
+    scores = [*judge_rows(rows, *parts, classes, told, settings, *where), *scores]
     both_sides = [each.stages for each in samplers if each.stages.fitted.prior.fills_gaps]
     scores += [_typicality(stages, row) for stages in both_sides[:1] for row in rows]
     return Judged(scores, {row.name: row for row in (test, *rows)}, copies, control.stages)

@@ -50,7 +50,11 @@ class SecondStage:
     @property
     def name(self) -> str:
         """That of its folder in the run's; equal settings, equal name."""
-        identity = {**self.to_dict(), "priors": [each.identity() for each in self.priors]}
+        identity = {
+            **self.to_dict(),
+            "priors": [each.identity() for each in self.priors],
+            "judging": self.judging.identity(),
+        }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
 
     @property

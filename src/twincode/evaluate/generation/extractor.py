@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from twincode.evaluate.kernels import minirocket_features
 from twincode.nets import FullyConvolutional
+from twincode.precision import computing_in
 from twincode.randomness import drawing_weights, stream
 from twincode.storage import read_tensors, restore, tensors_hash, write_tensors
 
@@ -40,6 +41,15 @@ class Extractor(Protocol):
         ...
 
 
+class Budget(NamedTuple):
+    """How classifiers are trained: in so many steps, seeded, in a precision, on a device."""
+
+    steps: int
+    seed: int
+    precision: str = "float32"
+    device: torch.device = CPU
+
+
 class Classifier:
     """A trained convolutional network, whose last layer's inputs are features."""
 
@@ -62,14 +72,13 @@ class Classifier:
         return float((probabilities.argmax(1) == y).mean())
 
 
-def train_classifier(
-    x: Floats, y: Labels, classes: int, steps: int, seed: int, device: torch.device = CPU
-) -> Classifier:
+def train_classifier(x: Floats, y: Labels, classes: int, budget: Budget) -> Classifier:
     """A fully convolutional network trained on series x and labels y (n,), its last weights kept.
 
     The published budget is 1000 epochs of 256 series; any FID is that of one set of weights, and
-    two seeds give two.
+    two seeds give two. What it sees is computed in float32, whatever it was trained in.
     """
+    steps, seed, precision, device = budget
     with drawing_weights(seed):
         net = FullyConvolutional(x.shape[1], classes).to(device)
     series = torch.from_numpy(np.asarray(x, np.float32)).to(device)
@@ -85,34 +94,30 @@ def train_classifier(
         batch, rows = rows[:BATCH], rows[BATCH:]
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * step / steps)) / 2
-        loss = F.cross_entropy(net(series[batch]), labels[batch])
+        with computing_in(precision, device):
+            logits = net(series[batch])
+        loss = F.cross_entropy(logits.float(), labels[batch])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return Classifier(net)
 
 
-def kept_classifier(
-    folder: Path,
-    x: Floats,
-    y: Labels,
-    classes: int,
-    steps: int,
-    seed: int,
-    device: torch.device = CPU,
-) -> Classifier:
+def kept_classifier(folder: Path, x: Floats, y: Labels, classes: int, budget: Budget) -> Classifier:
     """The same as it was found in ``folder``, or trained and put there.
 
     Its file is named after all that decides its weights.
     """
     told = tensors_hash({"x": torch.from_numpy(np.asarray(x)), "y": torch.as_tensor(y)})
-    name = hashlib.sha256(f"{told} {classes} {steps} {seed} {device.type}".encode()).hexdigest()
+    steps, seed, precision, device = budget
+    named = f"{told} {classes} {steps} {seed} {precision} {device.type}"
+    name = hashlib.sha256(named.encode()).hexdigest()
     path = folder / f"fcn-{name[:16]}.safetensors"
     if path.exists():
         net = FullyConvolutional(x.shape[1], classes).to(device)
         restore(net, read_tensors(path), path)
         return Classifier(net)
-    found = train_classifier(x, y, classes, steps, seed, device)
+    found = train_classifier(x, y, classes, budget)
     write_tensors(path, found.net.state_dict())
     return found
 

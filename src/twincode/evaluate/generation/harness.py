@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from twincode.evaluate.generation.classes import agreement, inception_score
 from twincode.evaluate.generation.extractor import (
     CPU,
+    Budget,
+    Classifier,
     Extractor,
     RandomConvolutions,
     kept_classifier,
@@ -32,12 +34,14 @@ from twincode.evaluate.generation.two_samples import (
     predictive,
 )
 from twincode.evaluate.metric import Metric
-from twincode.settings import Settings
+from twincode.precision import PRECISIONS
+from twincode.settings import Settings, added
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
 
 EXTRACTORS = ("fcn", "random")
+TRAIN = "train"  # the row that is the same for every model
 FEWEST_SAMPLES = 256
 MOST_NEIGHBOURS = 2000  # what is compared with all others
 CAS_SAMPLES = 1000
@@ -78,13 +82,15 @@ class GenerationSettings(Settings):
 
     ``samples`` is their number, 0 for as many as test has, at least 256. Features are those of
     ``extractor_seeds`` extractors, ``fcn`` (``random`` where there are no labels), each trained in
-    ``extractor_steps``. ``cas`` trains two classifiers for every row, in as many steps.
+    ``extractor_steps``, computing in ``extractor_precision``. ``cas`` trains two classifiers for
+    every row in the same way.
     """
 
     samples: int = 0
     extractor: str = "fcn"
     extractor_seeds: int = 3
     extractor_steps: int = 500
+    extractor_precision: str = added("float32", before="float32")
     cas: bool = False
     generation_seed: int = 0
 
@@ -92,6 +98,11 @@ class GenerationSettings(Settings):
         self.check_at_least(0, "samples", "generation_seed")
         self.check_at_least(1, "extractor_seeds", "extractor_steps")
         self.check_choice("extractor", EXTRACTORS)
+        self.check_choice("extractor_precision", PRECISIONS)
+
+    def budget(self, seed: int, device: torch.device) -> Budget:
+        """That of a classifier."""
+        return Budget(self.extractor_steps, seed, self.extractor_precision, device)
 
     def number(self, n_test: int) -> int:
         """How many series a row has."""
@@ -126,12 +137,13 @@ def judge_rows(
     extractors: Sequence[Extractor],
     settings: GenerationSettings,
     device: torch.device = CPU,
+    folder: Path | None = None,
 ) -> list[Score]:
     """All scores of all rows, each against ``test``; what is fitted is fitted on ``train``.
 
     ``copies`` and ``reconstruction`` are train and test through the codes. Scores of features are
-    means over ``extractors``; classifiers of a row are trained on ``device``. What needs labels is
-    left out where a row has none.
+    means over ``extractors``; classifiers of a row are trained on ``device``, those of ``train``
+    kept in ``folder``, if one is given. What needs labels is left out where a row has none.
     """
     told = [_Features.of(each, train, test) for each in extractors]
     deviation = train.series.std((0, 2)).clip(1e-12)
@@ -140,7 +152,9 @@ def judge_rows(
         found = _of_series(row, train, test, copies, reconstruction, deviation, settings)
         each = [features.judge(row, settings) for features in told]
         if settings.cas:
-            found |= _accuracies(row, train, test, classes, settings, device)
+            found |= _accuracies(
+                row, train, test, classes, settings, device, folder if row.name == TRAIN else None
+            )
         scores += [Score(row.name, name, value, 0.0) for name, value in found.items()]
         for name in each[0]:
             values = [own[name] for own in each]
@@ -155,20 +169,28 @@ def _accuracies(
     classes: int,
     settings: GenerationSettings,
     device: torch.device,
+    folder: Path | None,
 ) -> dict[str, float]:
     """How well test is told by what has seen a row, and the row and train; none without labels."""
     if row.labels is None or train.labels is None or test.labels is None:
         return {}
     n = max(len(train.series), CAS_SAMPLES)
-    own, how = (
-        (row.series[:n], row.labels[:n]),
-        (settings.extractor_steps, settings.generation_seed),
-    )
+    own = row.series[:n], row.labels[:n]
+    budget = settings.budget(settings.generation_seed, device)
     both = np.concatenate([own[0], train.series]), np.concatenate([own[1], train.labels])
     return {
-        name: train_classifier(x, y, classes, *how, device).accuracy(test.series, test.labels)
+        name: _classifier(folder, x, y, classes, budget).accuracy(test.series, test.labels)
         for name, (x, y) in (("cas", own), ("cas_both", both))
     }
+
+
+def _classifier(
+    folder: Path | None, x: Floats, y: Labels, classes: int, budget: Budget
+) -> Classifier:
+    """Trained, and kept where there is a folder for it."""
+    if folder is None:
+        return train_classifier(x, y, classes, budget)
+    return kept_classifier(folder, x, y, classes, budget)
 
 
 class _Features(NamedTuple):
@@ -222,11 +244,10 @@ def make_extractors(
     seeds = range(first, first + settings.extractor_seeds)
     if settings.extractor == "random" or train.labels is None or classes < 2:
         return [RandomConvolutions(train.series, seed) for seed in seeds]
-    steps = settings.extractor_steps
-    arguments = (train.series, train.labels, classes, steps)
-    if folder is None:
-        return [train_classifier(*arguments, seed, device) for seed in seeds]
-    return [kept_classifier(folder, *arguments, seed, device) for seed in seeds]
+    return [
+        _classifier(folder, train.series, train.labels, classes, settings.budget(seed, device))
+        for seed in seeds
+    ]
 
 
 def _of_series(
