@@ -10,7 +10,8 @@ already are not measured again.
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,14 +98,30 @@ def accuracy(train: Floats, y_train: Labels, test: Floats, y_test: Labels) -> fl
     return separability(points[:n], y_train, points[n:], y_test, own)[0]
 
 
+class Parts(NamedTuple):
+    """Some series of both parts of a data set, and their classes."""
+
+    X: Floats
+    y: Labels
+    X_test: Floats
+    y_test: Labels
+
+    @classmethod
+    def of(cls, data: Dataset, seed: int, length: int) -> "Parts":
+        """Those that are drawn, at the length of a model's."""
+        assert data.y_train is not None
+        assert data.y_test is not None
+        (X, y), (X_test, y_test) = (
+            some(*part, seed) for part in ((data.X_train, data.y_train), (data.X_test, data.y_test))
+        )
+        return cls(resampled(X, length), y, resampled(X_test, length), y_test)
+
+
 def conditions(
-    model: Model, data: Dataset, others: list[Dataset], seed: int
+    model: Model, own: Parts, others: Mapping[str, Parts], seed: int
 ) -> Iterator[tuple[str, str, float]]:
     """Condition, level and accuracy, for everything that is tried."""
-    assert data.y_train is not None
-    assert data.y_test is not None
-    X, y = some(data.X_train, data.y_train, seed)
-    X_test, y_test = some(data.X_test, data.y_test, seed)
+    X, y, X_test, y_test = own
     train, test = model.transform(X), model.transform(X_test)
     for share in LABELS:
         told = [few_labels(y, share, draw) for draw in range(DRAWS if share < 1 else 1)]
@@ -116,14 +133,14 @@ def conditions(
     for level in SHIFT:
         disturbed = moved(X_test, level, seed)
         yield "shift", f"{level:g}", accuracy(train, y, model.transform(disturbed), y_test)
-    for other in others:
-        assert other.y_train is not None
-        assert other.y_test is not None
-        parts = some(other.X_train, other.y_train, seed), some(other.X_test, other.y_test, seed)
-        (train, y), (test, y_test) = (
-            (model.transform(resampled(part, data.length)), own) for part, own in parts
-        )
-        yield "transfer", other.name, accuracy(train, y, test, y_test)
+    for name, other in others.items():
+        train, test = model.transform(other.X), model.transform(other.X_test)
+        yield "transfer", name, accuracy(train, other.y, test, other.y_test)
+
+
+def _set_of(path: Path) -> str:
+    """What a run's data set is told by in the name of its folder."""
+    return path.parent.name.rpartition("-")[2]
 
 
 def main() -> None:
@@ -135,19 +152,25 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     sets = {name: load_dataset(name) for name in asked.datasets.split(",")}
+
+    @lru_cache(maxsize=1)  # the models of a set and seed follow one another
+    def parts(name: str, seed: int) -> dict[str, Parts]:
+        return {each: Parts.of(sets[each], seed, sets[name].length) for each in sets}
+
     found = read_rows(asked.out, Row)
     done = {row.model for row in found}
-    for path in sorted(asked.study.glob(f"runs/*/{RESULT}")):
+    for path in sorted(asked.study.glob(f"runs/*/{RESULT}"), key=_set_of):
         record = json.loads(path.read_text(encoding="utf-8"))
         name, training = record["dataset"]["name"], record["config"]["training"]
         twin = record["config"]["twin_loss"]
         gamma = float(twin["gamma"]) if twin else 0.0
-        own = (name, record["recipe"], gamma, training["steps"], training["seed"])
+        seed = training["seed"]
+        own = (name, record["recipe"], gamma, training["steps"], seed)
         if own in done or name not in sets:
             continue
-        model = load_model(path.parent)
-        others = [each for each in sets.values() if each.name != name]
-        for told in conditions(model, sets[name], others, training["seed"]):
+        others = dict(parts(name, seed))
+        drawn = others.pop(name)
+        for told in conditions(load_model(path.parent), drawn, others, seed):
             found.append(Row(*own, *told, record["commit"]))
             print(*found[-1])
         write_rows(asked.out, found)

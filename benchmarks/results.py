@@ -10,6 +10,7 @@ import csv
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
@@ -26,11 +27,12 @@ from twincode.report.frontier import Numbers, on_dataset, over_all, rates
 from twincode.report.metrics import decimals_for, number, signed
 from twincode.report.models import BITS
 from twincode.report.page import drawn
-from twincode.report.runs import Results, load_results
+from twincode.report.runs import Results, Run, load_results
 from twincode.report.tables import paired_frame, summary_table
 
 ROOT = Path(__file__).parents[1]
-STUDY, FRONTIER, SHOWN = "study", "frontier", 200
+STUDY, FRONTIER, SHOWN = "converged", "frontier", 200
+BUDGET = 1200  # optimiser steps of the networks that are compared
 ANCHORS = "anchors.csv"
 _QUOTED = re.compile(r"([^\s(|*]*)<!--: ([^>]*?)-->")
 _TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -38,17 +40,30 @@ _SVM, _NEIGHBOURS = "svm_accuracy@flatten", "knn5_accuracy@flatten"
 
 
 class Study:
-    """What the page can quote of one kept study, each by a word and what it is of."""
+    """What the page can quote of one kept study, each by a word and what it is of.
+
+    ``budgets`` has it for each number of optimiser steps that networks were given, by which they
+    are not told apart; models that take none are in each.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.results = load_results(folder)
+        whole = load_results(folder)
+        steps = {_steps(run) for run in whole.runs} - {0}
+        self.whole = whole
+        self.budgets = {
+            budget: replace(
+                whole, axes=(), runs=tuple(r for r in whole.runs if _steps(r) in (0, budget))
+            )
+            for budget in sorted(steps)
+        }
+        self.results = self.budgets[BUDGET]
         self.differences = differences(self.results)
 
     def quote(self, words: str) -> str:
         """The text for ``word | measure | model | ...``; raises TwincodeError for another word."""
         kind, *of = (each.strip() for each in words.split("|"))
         kinds: Mapping[str, Callable[..., str]] = {
-            "runs": lambda: str(len(self.results.runs)),
+            "runs": lambda: str(len(self.whole.runs)),
             "mean": lambda *of: number(self.mean(*of), 3),
             "gain": lambda *of: signed(self.pair(*of).mean, 3),
             "factor": lambda *of: number(self.factor(*of), 2),
@@ -84,12 +99,18 @@ class Study:
         raise TwincodeError(f"{model} is not compared with {against} by {measure}")
 
 
+def _steps(run: Run) -> int:
+    """The optimiser steps that a run was given; 0 where nothing is trained step by step."""
+    return int(run.record["config"]["training"]["steps"])
+
+
 def page(text: str, stored: Path) -> str:
     """The page ``text`` with every table and quoted number as the studies in ``stored`` have it."""
-    study, frontier = Study(stored / STUDY), load_results(stored / FRONTIER)
+    study = Study(stored / STUDY)
     tables = {
+        "length": lambda: _length(study),
         "models": lambda: _models(study),
-        "published": lambda: _published(study, frontier, _anchors(stored)),
+        "published": lambda: _published(study, _anchors(stored)),
     }
     text = _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
     return _QUOTED.sub(lambda found: f"{study.quote(found[2])}<!--: {found[2]}-->", text)
@@ -133,7 +154,7 @@ def write_results(stored: Path, docs: Path) -> None:
     """Bring the page, its figures and the full tables up to date."""
     path = docs / "results.md"
     write_text(path, page(path.read_text(encoding="utf-8"), stored))
-    results = load_results(stored / STUDY)
+    results = Study(stored / STUDY).results
     if figure := relative_trade_off(results):
         path = docs / "figures" / f"{STUDY}-trade-off.svg"
         write_whole(path, methodcaller("write_bytes", drawn(figure)))
@@ -199,6 +220,24 @@ def _flagship(results: Results) -> str:
     return label
 
 
+def _length(study: Study) -> str:
+    """What twice the steps change, set by set and model by model."""
+    lines = []
+    trained = {study.results.model_of(run).label for run in study.results.runs if _steps(run)}
+    names = [model.label for model in study.results.models if model.label in trained]
+    for dataset in study.whole.datasets:
+        for name in names:
+            cells = []
+            for measure in ("nmse", _SVM, _NEIGHBOURS):
+                for results in study.budgets.values():
+                    mean = results.mean(dataset, name, measure)
+                    cells.append("–" if math.isnan(mean) else number(mean, 3))
+            lines.append([dataset, name, *cells])
+    budgets = [f"{budget}" for budget in study.budgets]
+    names = [f"{what} {b}" for what in ("NMSE,", "SVM,", "5-NN,") for b in budgets]
+    return _markdown(["", "Model", *names], lines)
+
+
 def _models(study: Study) -> str:
     """Every model over all data sets: what it costs, what it loses, what it keeps."""
     numbers = _everywhere(study.results)
@@ -243,16 +282,15 @@ def _accuracy(rows: list[accuracy.Row], found: Mapping[tuple[str, str, str], flo
     return _markdown(["", "Bits", "Read by", "Codes", "MiniROCKET", "MR-Hydra", "HC2"], lines)
 
 
-def _published(study: Study, frontier: Results, found: Mapping[tuple[str, str, str], float]) -> str:
+def _published(study: Study, found: Mapping[tuple[str, str, str], float]) -> str:
     """MiniROCKET on decoded series beside published numbers, data set by data set."""
     sources = [
         ("follow-up", "VQ-VAE"), ("follow-up", "BT-VQVAE"), ("bake-off", "MiniROCKET"),
         ("unsupervised", "TS2Vec"), ("bake-off", "HC2"),
     ]  # fmt: skip
-    flagship = _flagship(frontier)
+    own = ("VQ-VAE", "BT-VQVAE", "Mixture")
     rows = [
-        [dataset, *(study.value("kernels", model, dataset) for model in ("VQ-VAE", "BT-VQVAE")),
-         number(frontier.mean(dataset, flagship, "kernels"), 3),
+        [dataset, *(study.value("kernels", model, dataset) for model in own),
          *(f"{found[dataset, *source]:.3f}" for source in sources)]
         for dataset in study.results.datasets
     ]  # fmt: skip
