@@ -2,9 +2,9 @@
 
     python -m benchmarks.keep STUDY KEPT
 
-Each result goes there as one line, its history only as far as it tells of series held out of train;
-models and logs stay behind. ``twincode study run FILE --out KEPT`` goes on from there: a run whose
-result is there is not run again.
+Each result goes there as one line, its history only as far as it tells of series held out of train,
+and beside it how samples of its priors were judged; models and logs stay behind. ``twincode study
+run FILE --out KEPT`` goes on from there: a run whose result is there is not run again.
 """
 
 import argparse
@@ -16,11 +16,14 @@ from typing import Any
 from twincode.files import make_folder, read_json, write_text
 from twincode.study.events import STUDY
 from twincode.study.runs import RUNS
+from twincode.study.second_stage import JUDGED_FOLDER
 from twincode.train.result import RESULT
 
 
 def thinned(result: dict[str, Any]) -> dict[str, Any]:
-    """A result with the errors of held-out series, and nothing else, for its history."""
+    """A result with the errors of held-out series, and nothing else, for its history, if any."""
+    if "history" not in result:
+        return result
     history = [
         {"epoch": entry["epoch"], "losses": {}, "held_out": entry["held_out"]}
         for entry in result["history"]
@@ -31,9 +34,10 @@ def thinned(result: dict[str, Any]) -> dict[str, Any]:
 
 def keep(study: Path, kept: Path) -> int:
     """Put the finished runs of a study beside those that are kept; how many there are now."""
-    for path in sorted(study.glob(f"{RUNS}/*/{RESULT}")):
-        place = make_folder(kept / RUNS / path.parent.name) / RESULT
-        write_text(place, json.dumps(thinned(read_json(path, "result of a run"))) + "\n")
+    for what in (RESULT, f"{JUDGED_FOLDER}/*/{RESULT}"):
+        for path in sorted(study.glob(f"{RUNS}/*/{what}")):
+            place = make_folder(kept / path.parent.relative_to(study)) / RESULT
+            write_text(place, json.dumps(thinned(read_json(path, "result of a run"))) + "\n")
     if not (kept / STUDY).exists():
         shutil.copy(study / STUDY, kept / STUDY)
     return len(list(kept.glob(f"{RUNS}/*/{RESULT}")))

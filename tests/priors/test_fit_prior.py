@@ -14,7 +14,8 @@ from twincode.data import Dataset
 from twincode.errors import TwincodeError
 from twincode.model import load_model
 from twincode.priors import prior
-from twincode.storage import tensors_hash
+from twincode.priors.fitted import load_prior
+from twincode.storage import file_hash, read_tensors, tensors_hash, write_tensors
 from twincode.train import fit, fit_prior
 from twincode.train.held_out import Plateau, hold_out_by_class
 from twincode.train.loop import learning_rate_at
@@ -344,6 +345,33 @@ def test_a_damaged_prior_is_an_error_of_one_line(copy):
         description.write_text(json.dumps({**told, **change}))
         with pytest.raises(TwincodeError, match=message):
             load_model(copy)
+
+
+@pytest.mark.parametrize("kind", ["masked", "autoregressive"])
+def test_a_prior_of_format_1_had_one_bias_for_all_classes(kind, waves, tmp_path):
+    model = fit(tiny("vqvae2", epochs=1, evaluations=0), waves)
+    per_grid = {"prior_per_grid": True} if kind == "masked" else {}
+    settings = small(kind, steps=2, **per_grid)
+    fitted = fit_prior(settings, model, waves).prior
+    with torch.no_grad():
+        biases = [
+            p
+            for name, p in fitted.prior.named_parameters()
+            if name.endswith(".bias") and p.ndim == 3
+        ]
+        for bias in biases:
+            bias.copy_(bias[:1].expand_as(bias))
+    fitted.save(tmp_path)
+    tensors = read_tensors(tmp_path / "prior.safetensors")
+    tensors = {name: each[0].clone() if each.ndim == 3 else each for name, each in tensors.items()}
+    write_tensors(tmp_path / "prior.safetensors", tensors)
+    told = json.loads((tmp_path / "prior.json").read_text())
+    told |= {"format": 1, "tensors_sha256": file_hash(tmp_path / "prior.safetensors")}
+    (tmp_path / "prior.json").write_text(json.dumps(told))
+    again = load_prior(tmp_path, model.tokenizer)
+    assert len(biases) == (2 if per_grid else 1)
+    for name, parameter in again.prior.state_dict().items():
+        assert torch.equal(parameter, fitted.prior.state_dict()[name])
 
 
 def test_a_prior_of_another_name_is_asked_for(copy):

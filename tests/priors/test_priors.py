@@ -80,7 +80,7 @@ def test_the_uniform_prior_costs_log2_of_every_codebook(kind, grids):
 @pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize("grids", [TWO, ROW])
 def test_a_network_begins_as_the_independent_prior(kind, grids):
-    tokens, y = tokens_of(grids, 40), torch.full((40,), CLASSES)
+    tokens, y = tokens_of(grids, 40), labels(40)
     control, found = made("independent", grids), made(kind, grids, scale=0.0)
     control.start(tokens, y)
     found.start(tokens, y)
@@ -445,7 +445,7 @@ def test_a_cache_changes_nothing():
     cache = found.network.begin(y)
     content = torch.full((3,), found.network.mask)
     for place in range(ordered.shape[1]):
-        step = found.network.step(content, place, cache)
+        step = found.network.step(content, y, place, cache)
         assert torch.allclose(step, logits[:, place], atol=1e-5)
         content = found.network.content(ordered[:, place, None], first=place)[:, 0]
 

@@ -59,9 +59,9 @@ class AutoregressivePrior(Prior):
 
     def start(self, tokens: Tensor, y: Tensor) -> None:
         """Begin as the independent prior."""
-        del y
-        frequencies = log_frequencies(tokens, self.grids, self.settings.smoothing)
-        self.network.start(frequencies[self.order])
+        smoothing = self.settings.smoothing
+        frequencies = log_frequencies(tokens, y, self.grids, self.none, smoothing)
+        self.network.start(frequencies[:, self.order])
 
     def embed_codes(self, codebooks: Sequence[Tensor]) -> None:
         """Those of the network."""
@@ -126,7 +126,7 @@ class AutoregressivePrior(Prior):
         cache = self.network.begin(labels)
         content = torch.full_like(labels, self.network.mask)
         for place in range(tokens.shape[1]):
-            logits = self.network.step(content, place, cache)
+            logits = self.network.step(content, labels, place, cache)
             if guides:
                 logits = guided(logits, sampling.guidance)
             drawn, _ = draw(logits[:, None] / sampling.draw_temperature, u[:, place, None])

@@ -1,5 +1,6 @@
 """A prior with what belongs to it, in a folder and out of it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from twincode.priors.grids import Grids
 from twincode.priors.prior import PRIORS, Prior, PriorSettings
 from twincode.storage import file_hash, read_tensors, restore, tensors_hash, write_tensors
 
-FORMAT = 1
+FORMAT = 2
 TENSORS = "prior.safetensors"
 DESCRIPTION = "prior.json"
 NO_LABEL = "none"
+_BIAS = re.compile(r"(network|further\.\d+)\.bias")
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def load_prior(folder: Path, tokenizer: nn.Module) -> FittedPrior:
     and where it belongs to another tokenizer.
     """
     description = read_json(folder / DESCRIPTION, "prior")
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
+    if not isinstance(description, dict) or description.get("format") not in (1, FORMAT):
         raise TwincodeError(
             f"{folder / DESCRIPTION} is not a prior this version of twincode can read"
         )
@@ -92,6 +94,8 @@ def load_prior(folder: Path, tokenizer: nn.Module) -> FittedPrior:
         raise TwincodeError(
             f"{folder / TENSORS} is corrupt or belongs to another {DESCRIPTION}; fit it again"
         )
+    if description["format"] == 1:
+        tensors = _upgraded(tensors, len(fitted.classes))
     restore(fitted.prior, tensors, folder / TENSORS)
     return fitted
 
@@ -99,6 +103,14 @@ def load_prior(folder: Path, tokenizer: nn.Module) -> FittedPrior:
 def class_indices(names: list[str], fitted: FittedPrior) -> Tensor:
     """The label of each name (n,)."""
     return torch.tensor([fitted.label(name) for name in names], dtype=torch.long)
+
+
+def _upgraded(tensors: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:
+    """Those of format 1, in which one bias of a place served all classes."""
+    return {
+        name: tensor.expand(classes + 1, -1, -1).contiguous() if _BIAS.fullmatch(name) else tensor
+        for name, tensor in tensors.items()
+    }
 
 
 def _read(description: Mapping[str, Any]) -> FittedPrior:

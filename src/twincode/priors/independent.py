@@ -44,17 +44,8 @@ class IndependentPrior(Prior):
 
     def start(self, tokens: Tensor, y: Tensor) -> None:
         """Take the frequencies of train."""
-        overall = log_frequencies(tokens, self.grids, self.smoothing)
-        self.log_p[self.none] = overall.float()
-        size = self.grids.places().size.to(tokens.device)
-        for label in range(self.none):
-            own = tokens[y == label]
-            counts = torch.zeros_like(overall)
-            counts.scatter_add_(1, own.T, torch.ones_like(own.T, dtype=torch.float64))
-            # As many series are lent as there are codes times ``smoothing``.
-            lent = self.smoothing * size[:, None] * overall.exp()
-            share = (counts + lent) / (len(own) + self.smoothing * size[:, None])
-            self.log_p[label] = share.log().float()
+        found = log_frequencies(tokens, y, self.grids, self.none, self.smoothing)
+        self.log_p.copy_(found)
 
     def loss(self, tokens: Tensor, y: Tensor, generator: Generator) -> Tensor:
         """The mean of -log p."""

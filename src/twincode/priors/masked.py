@@ -79,8 +79,8 @@ class MaskedPrior(Prior):
 
     def start(self, tokens: Tensor, y: Tensor) -> None:
         """Begin as the independent prior."""
-        del y
-        frequencies = log_frequencies(tokens, self.grids, self.settings.smoothing)
+        smoothing = self.settings.smoothing
+        frequencies = log_frequencies(tokens, y, self.grids, self.none, smoothing)
         for network in self._networks:
             network.start(frequencies)
 

@@ -19,8 +19,9 @@ class TokenNetwork(nn.Module):
     What goes in at a place is the sum of embeddings of a code or the mask, of the codebook and the
     row of the place, and sinusoids of its column's centre in time, so that coarse and fine grids
     line up. What comes out are logits (B, n, K) over the codes of the place's codebook, those that
-    it has not minus infinity: a linear map that starts at 0, and a bias a place, which starts at
-    the log frequencies of train. Places stand in the order ``order`` (N,) of those of ``grids``.
+    it has not minus infinity: a linear map that starts at 0, and a bias a place and class, which
+    starts at the log frequencies of train. Places stand in the order ``order`` (N,) of those of
+    ``grids``.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class TokenNetwork(nn.Module):
         self.rows = nn.Embedding(grids.height, d)
         self.transformer = Transformer(d, settings.layers, settings.heads, settings.feedforward * d)
         self.weight = nn.Parameter(torch.zeros(total, d))
-        self.bias = nn.Parameter(torch.zeros(len(order), K))
+        self.bias = nn.Parameter(torch.zeros(classes + 1, len(order), K))
         self.mask = total
         centre = (places.start + places.end)[order] / 2
         # Of places from 0 to K - 1 the row of the weight that belongs to each; past its size any.
@@ -57,7 +58,7 @@ class TokenNetwork(nn.Module):
         self._ragged = bool(self.impossible.any())
 
     def start(self, log_frequencies: Tensor) -> None:
-        """Let the biases be log frequencies (N, K), in the network's order of places."""
+        """Let the biases be log frequencies (classes + 1, N, K), places in the network's order."""
         with torch.no_grad():
             self.bias.copy_(torch.where(self.impossible, 0.0, log_frequencies))
 
@@ -94,7 +95,7 @@ class TokenNetwork(nn.Module):
         x = self._embed(content, 0)
         x = torch.cat([self.classes(y)[:, None], x], dim=1)
         hidden = self.transformer(x, causal)[:, 1 + first :]
-        return self.logits(hidden, first)
+        return self.logits(hidden, y, first)
 
     def begin(self, y: Tensor) -> Cache:
         """The cache of a causal pass in which only the class has been seen."""
@@ -103,15 +104,15 @@ class TokenNetwork(nn.Module):
         self.transformer.step(x, 0, cache)
         return cache
 
-    def step(self, content: Tensor, place: int, cache: Cache) -> Tensor:
+    def step(self, content: Tensor, y: Tensor, place: int, cache: Cache) -> Tensor:
         """Logits (B, K) at one place, of its content (B,): what ``forward`` with ``causal`` gives.
 
-        Places are to be taken in their order.
+        Places are to be taken in their order, with the labels y (B,) that the cache began with.
         """
         x = self._embed(content[:, None], place)
-        return self.logits(self.transformer.step(x, 1 + place, cache), place)[:, 0]
+        return self.logits(self.transformer.step(x, 1 + place, cache), y, place)[:, 0]
 
-    def logits(self, hidden: Tensor, first: int) -> Tensor:
+    def logits(self, hidden: Tensor, y: Tensor, first: int) -> Tensor:
         """Logits (B, n, K) of what the transformer leaves at places from ``first`` on."""
         here = slice(first, first + hidden.shape[1])
         books = self.outputs[here]
@@ -119,7 +120,7 @@ class TokenNetwork(nn.Module):
             logits = F.linear(hidden, self.weight[books[0]])
         else:
             logits = torch.einsum("bnd,nkd->bnk", hidden, self.weight[books])
-        logits = logits + self.bias[here]
+        logits = logits + self.bias[:, here][y]
         return logits.masked_fill(self.impossible[here], -torch.inf) if self._ragged else logits
 
     def _embed(self, content: Tensor, first: int) -> Tensor:
