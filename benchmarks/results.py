@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
@@ -18,6 +19,7 @@ from statistics import fmean
 from benchmarks import accuracy, training
 from benchmarks.tables import read_rows
 from twincode.errors import TwincodeError, unknown_name
+from twincode.evaluate.generation import TRAIN
 from twincode.files import write_text, write_whole
 from twincode.recipes import DEFAULT
 from twincode.report.compare import Difference, comparable, differences
@@ -31,8 +33,10 @@ from twincode.report.runs import Results, Run, load_results
 from twincode.report.tables import paired_frame, summary_table
 
 ROOT = Path(__file__).parents[1]
-STUDY, FRONTIER, SHOWN = "converged", "frontier", 200
+STUDY, FRONTIER, GENERATION, SHOWN = "converged", "frontier", "generation", 200
 BUDGET = 1200  # optimiser steps of the networks that are compared
+# Scores of series drawn that the page on priors shows, each as a table.
+QUALITY = ("fid", "cas", "recall", "spread", "memorised_share", "bits_per_dimension")
 ANCHORS = "anchors.csv"
 _QUOTED = re.compile(r"([^\s(|*]*)<!--: ([^>]*?)-->")
 _TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -136,10 +140,12 @@ def training_page(text: str, stored: Path) -> str:
 
 
 def generation_page(text: str, stored: Path) -> str:
-    """The page ``text`` with the table of what priors are used for as it is in ``stored``."""
+    """The page ``text`` with its tables as what is drawn from priors, and their uses, are kept."""
     with (stored / "benchmarks" / "uses.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    results = load_results(stored / GENERATION)
     tables = {"uses": lambda: _uses(rows)}
+    tables |= {name: partial(_quality, results, name) for name in QUALITY}
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
 
 
@@ -338,6 +344,30 @@ def _uses(rows: list[dict[str, str]]) -> str:
     ways = dict.fromkeys((task, way) for task, way, _ in cells)
     lines = [[*way, *(number(float(cells[*way, name]), 3) for name in sets)] for way in ways]
     return _markdown(["Task", "Way", *sets], lines)
+
+
+def _quality(results: Results, metric: str) -> str:
+    """A score of everything drawn by class, and of the controls, a column a data set.
+
+    Controls that no tokenizer has a part in have one row, the mean over the runs of all.
+    """
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for (dataset, label, row, name), value in results.generation.items():
+        if name == metric and row != "copies" and "no labels" not in row:
+            model = "" if row == TRAIN else label
+            found.setdefault((model, row), {}).setdefault(dataset, []).append(value.mean)
+    lines = [
+        [
+            model or "*train series*",
+            row if model else "",
+            *(
+                number(fmean(own[dataset]), 2) if dataset in own else "–"
+                for dataset in results.datasets
+            ),
+        ]
+        for (model, row), own in found.items()
+    ]
+    return _markdown(["Tokenizer", "Row", *results.datasets], lines)
 
 
 def _markdown(columns: list[str], rows: list[list[str]]) -> str:
