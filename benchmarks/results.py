@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
@@ -35,7 +34,7 @@ from twincode.report.tables import paired_frame, summary_table
 ROOT = Path(__file__).parents[1]
 STUDY, FRONTIER, GENERATION, SHOWN = "converged", "frontier", "generation", 200
 BUDGET = 1200  # optimiser steps of the networks that are compared
-# Scores of series drawn that the page on priors shows, each as a table.
+# Scores of series drawn that the page on priors shows.
 QUALITY = ("fid", "cas", "recall", "spread", "memorised_share", "bits_per_dimension")
 ANCHORS = "anchors.csv"
 _QUOTED = re.compile(r"([^\s(|*]*)<!--: ([^>]*?)-->")
@@ -71,6 +70,7 @@ class Study:
             "mean": lambda *of: number(self.mean(*of), 3),
             "gain": lambda *of: signed(self.pair(*of).mean, 3),
             "factor": lambda *of: number(self.factor(*of), 2),
+            "longer": lambda *of: number(self.longer(*of), 2),
         }
         if kind not in kinds:
             raise unknown_name("kind of number", kind, kinds)
@@ -86,10 +86,19 @@ class Study:
         table = comparable(self.results, self.results.measures[measure])
         return math.exp(fmean(map(math.log, table[model] / table[base])))
 
+    def longer(self, measure: str, model: str, budget: str, base: str) -> float:
+        """The geometric mean of a number as a multiple of what it is at another budget."""
+        ours, theirs = (self.budgets[int(each)] for each in (budget, base))
+        pairs = [
+            (ours.mean(d, model, measure), theirs.mean(d, model, measure))
+            for d in self.whole.datasets
+        ]
+        return math.exp(fmean(math.log(a / b) for a, b in pairs if not math.isnan(a * b)))
+
     def value(self, measure: str, model: str, dataset: str) -> str:
-        """A mean over seeds on one data set."""
-        mean = self.results.final[dataset, model, measure].mean
-        return number(mean, max(2, decimals_for([mean])))
+        """A mean over seeds on one data set, or a dash where nothing was measured."""
+        mean = self.results.mean(dataset, model, measure)
+        return "–" if math.isnan(mean) else number(mean, max(2, decimals_for([mean])))
 
     def pair(self, measure: str, model: str, against: str) -> Difference:
         """The paired difference of two models."""
@@ -115,6 +124,7 @@ def page(text: str, stored: Path) -> str:
         "length": lambda: _length(study),
         "models": lambda: _models(study),
         "published": lambda: _published(study, _anchors(stored)),
+        "thesis": lambda: _thesis(study, stored),
     }
     text = _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
     return _QUOTED.sub(lambda found: f"{study.quote(found[2])}<!--: {found[2]}-->", text)
@@ -144,8 +154,7 @@ def generation_page(text: str, stored: Path) -> str:
     with (stored / "benchmarks" / "uses.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     results = load_results(stored / GENERATION)
-    tables = {"uses": lambda: _uses(rows)}
-    tables |= {name: partial(_quality, results, name) for name in QUALITY}
+    tables = {"uses": lambda: _uses(rows), "drawn": lambda: _drawn(results)}
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
 
 
@@ -305,6 +314,23 @@ def _published(study: Study, found: Mapping[tuple[str, str, str], float]) -> str
     return _markdown(["", *ours, *theirs], rows)
 
 
+def _thesis(study: Study, stored: Path) -> str:
+    """The thesis's own runs beside ours, on the data set that both have."""
+    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
+        told = [row for row in csv.DictReader(file) if row["source"] == "thesis"]
+    lines = []
+    for row in told:
+        model = row["model"].removesuffix(" γ=1")
+        key = f"{row['metric']}@{row['readout']}" if row["readout"] else row["metric"]
+        ours = study.results.mean(row["dataset"], model, key)
+        if not math.isnan(ours):
+            title = study.results.measures[key].title
+            lines.append(
+                [row["dataset"], model, title, number(float(row["value"]), 3), number(ours, 3)]
+            )
+    return _markdown(["", "Model", "", "Thesis", "Here"], lines)
+
+
 def _reached(rows: list[training.Row]) -> str:
     """CPU seconds that each recipe takes to the error of the thesis's form after its minutes."""
     thesis = "thesis-vqvae"
@@ -346,28 +372,20 @@ def _uses(rows: list[dict[str, str]]) -> str:
     return _markdown(["Task", "Way", *sets], lines)
 
 
-def _quality(results: Results, metric: str) -> str:
-    """A score of everything drawn by class, and of the controls, a column a data set.
-
-    Controls that no tokenizer has a part in have one row, the mean over the runs of all.
-    """
-    found: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for (dataset, label, row, name), value in results.generation.items():
-        if name == metric and row != "copies" and "no labels" not in row:
-            model = "" if row == TRAIN else label
-            found.setdefault((model, row), {}).setdefault(dataset, []).append(value.mean)
-    lines = [
-        [
-            model or "*train series*",
-            row if model else "",
-            *(
-                number(fmean(own[dataset]), 2) if dataset in own else "–"
-                for dataset in results.datasets
-            ),
-        ]
-        for (model, row), own in found.items()
-    ]
-    return _markdown(["Tokenizer", "Row", *results.datasets], lines)
+def _drawn(results: Results) -> str:
+    """Scores of what was drawn by class, and of the controls, set by set."""
+    rows = dict.fromkeys(key[:3] for key in results.generation if "no labels" not in key[2])
+    lines, seen = [], set()
+    for dataset, label, row in rows:
+        # Train series have no tokenizer; what they are through the codes memorises all of them.
+        if row == "copies" or (row == TRAIN and dataset in seen):
+            continue
+        seen.add(dataset)
+        found = (results.generation.get((dataset, label, row, name)) for name in QUALITY)
+        scores = ["–" if each is None else number(each.mean, 3) for each in found]
+        lines.append([dataset, "–" if row == TRAIN else label, row, *scores])
+    titles = {measure.key: measure.title for measure in results.generation_measures}
+    return _markdown(["", "Tokenizer", "Drawn by", *(titles[name] for name in QUALITY)], lines)
 
 
 def _markdown(columns: list[str], rows: list[list[str]]) -> str:

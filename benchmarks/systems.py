@@ -31,6 +31,7 @@ SYSTEMS = tuple(
     if make().training.epochs and not name.startswith("thesis-")
 )
 LENGTHS = (140, 500)
+SHARED = ("batch_size", "precision", "projector_width")
 ROUNDS = 5
 
 
@@ -51,9 +52,9 @@ class Cost(NamedTuple):
 
 
 def study_settings() -> dict[str, Any]:
-    """The settings that all systems share."""
-    settings: dict[str, Any] = tomllib.loads(STUDY.read_text(encoding="utf-8"))["settings"]
-    return settings
+    """Those of the study's settings that all systems share and that decide what a step costs."""
+    settings = tomllib.loads(STUDY.read_text(encoding="utf-8"))["settings"]
+    return {name: settings[name] for name in SHARED}
 
 
 def costs(

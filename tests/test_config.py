@@ -65,6 +65,7 @@ def test_every_kept_configuration_is_read_and_written_alike():
         upgrade_result(json.loads(line))["config"]
         for path in (
             *(ROOT / "results").glob("*/runs.jsonl"),
+            *(ROOT / "results").glob("*/runs/*/result.json"),
             ROOT / "tests" / "report" / "format_one" / "runs.jsonl",
         )
         for line in path.read_text().splitlines()
