@@ -57,6 +57,10 @@ def test_every_recipe_trains_and_keeps_its_result(name, tmp_path, waves):
     assert log[0]["command"] == ["test"]
     assert log[0]["config"] == model.config.to_dict()
     assert result["config"] == model.config.to_dict()
+    # What is fitted without epochs takes its time too.
+    spent = [each["seconds"] for each in log if "seconds" in each]
+    assert result["seconds"] == pytest.approx(sum(spent))
+    assert result["seconds"] > 0
     epochs = model.config.training.epochs
     assert [record["epoch"] for record in result["history"]] == list(range(1, epochs + 1))
     assert {row["epoch"] for row in result["evaluations"]} == ({2, 4} if epochs else {0})

@@ -56,6 +56,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
 def compose_result(run: str, log: RunLog, told: Mapping[str, Any]) -> dict[str, Any]:
     """All that the log says of a finished run, and what its task tells: what the report reads."""
     start, *_ = _plain(log.records[:1])
+    spent = (record.get("seconds", 0.0) for record in [start, *log.of("epoch")])
     evaluations = [
         {"epoch": record["epoch"], **row}
         for record in log.of("evaluation")
@@ -66,7 +67,7 @@ def compose_result(run: str, log: RunLog, told: Mapping[str, Any]) -> dict[str, 
         "run": run,
         **start,
         **told,
-        "seconds": sum(record["seconds"] for record in log.of("epoch")),
+        "seconds": sum(spent),
         "history": _plain(log.of("epoch")),
         "evaluations": evaluations,
         "health": _plain(log.of("health")),

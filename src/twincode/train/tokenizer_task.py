@@ -1,5 +1,6 @@
 """A tokenizer as a task of the training loop."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,9 @@ class TokenizerTask:
                 self.tokenizer.quantizer.loss_name,
             ).to(device)
         self._check()
+        began = time.perf_counter()
         place_codebook(self.tokenizer, self.x, training.batch_size, training.seed)
+        self._placing = time.perf_counter() - began
         self.continuous_steps = 0
         if isinstance(config.quantizer, CodebookSettings):
             self.continuous_steps = round(config.quantizer.continuous_share * self.schedule.steps)
@@ -189,8 +192,8 @@ class TokenizerTask:
         return find_notice(log, self.settings, latent_values(self.tokenizer), last)
 
     def describe(self) -> dict[str, Any]:
-        """The data."""
-        return {"dataset": describe_data(self.dataset)}
+        """The data, and the seconds that fitting before the first step took."""
+        return {"dataset": describe_data(self.dataset), "seconds": self._placing}
 
     def keep(self, folder: Path, scores: Sequence[Record]) -> None:
         """The model with its scores, and what a page shows of it."""
