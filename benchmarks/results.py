@@ -36,6 +36,7 @@ STUDY, FRONTIER, GENERATION, SHOWN = "converged", "frontier", "generation", 200
 BUDGET = 1200  # optimiser steps of the networks that are compared
 # Scores of series drawn that the page on priors shows.
 QUALITY = ("fid", "cas", "recall", "spread", "memorised_share", "bits_per_dimension")
+DRAWN = ("fid", "inception_score", "cas")  # those that papers give
 ANCHORS = "anchors.csv"
 _QUOTED = re.compile(r"([^\s(|*]*)<!--: ([^>]*?)-->")
 _TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -70,6 +71,8 @@ class Study:
             "mean": lambda *of: number(self.mean(*of), 3),
             "gain": lambda *of: signed(self.pair(*of).mean, 3),
             "factor": lambda *of: number(self.factor(*of), 2),
+            "higher": lambda *of: str(self.pair(*of).higher),
+            "lower": lambda *of: str(self.pair(*of).lower),
             "longer": lambda *of: number(self.longer(*of), 2),
         }
         if kind not in kinds:
@@ -154,7 +157,11 @@ def generation_page(text: str, stored: Path) -> str:
     with (stored / "benchmarks" / "uses.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     results = load_results(stored / GENERATION)
-    tables = {"uses": lambda: _uses(rows), "drawn": lambda: _drawn(results)}
+    tables = {
+        "uses": lambda: _uses(rows),
+        "drawn": lambda: _drawn(results),
+        "published": lambda: _published_drawn(stored),
+    }
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
 
 
@@ -386,6 +393,24 @@ def _drawn(results: Results) -> str:
         lines.append([dataset, "–" if row == TRAIN else label, row, *scores])
     titles = {measure.key: measure.title for measure in results.generation_measures}
     return _markdown(["", "Tokenizer", "Drawn by", *(titles[name] for name in QUALITY)], lines)
+
+
+def _published_drawn(stored: Path) -> str:
+    """Published scores of series drawn, data set by data set."""
+    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
+        told = [row for row in csv.DictReader(file) if row["metric"] in DRAWN]
+    models = list(dict.fromkeys(row["model"].split(",")[0] for row in told))
+    cells = {
+        (row["dataset"], row["model"].split(",")[0], row["metric"]): row["value"] for row in told
+    }
+    lines = [
+        [
+            dataset,
+            *(" / ".join(cells.get((dataset, model, m), "–") for m in DRAWN) for model in models),
+        ]
+        for dataset in dict.fromkeys(row["dataset"] for row in told)
+    ]
+    return _markdown(["", *models], lines)
 
 
 def _markdown(columns: list[str], rows: list[list[str]]) -> str:
