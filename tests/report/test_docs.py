@@ -57,6 +57,7 @@ def test_what_the_results_page_says_in_words_holds():
     for measure in (svm, neighbours):
         gained = study.pair(measure, base, "VQ-VAE").mean
         assert gained > study.pair(measure, twin, base).mean > 0
+    assert study.factor("nmse", base, "VQ-VAE") > 1
     ours, theirs = (study.results.mean("ECG5000", label, "nmse") for label in (base, "VQ-VAE"))
     assert ours < theirs
     for closed in ("PCA, k-means", "Patches, k-means", "Mixture"):

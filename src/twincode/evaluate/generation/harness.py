@@ -175,7 +175,10 @@ def _accuracies(
     if row.labels is None or train.labels is None or test.labels is None:
         return {}
     n = max(len(train.series), CAS_SAMPLES)
-    own = row.series[:n], row.labels[:n]
+    # Test series may lie sorted by class.
+    draw = np.random.default_rng(settings.generation_seed).permutation(len(row.series))
+    some = np.sort(draw[:n])
+    own = row.series[some], row.labels[some]
     budget = settings.budget(settings.generation_seed, device)
     both = np.concatenate([own[0], train.series]), np.concatenate([own[1], train.labels])
     return {
