@@ -316,6 +316,15 @@ def test_train_as_samples_has_the_real_accuracy_and_shuffled_labels_the_majority
     assert ("none", "agreement") not in found
 
 
+def test_a_row_sorted_by_class_has_every_class_in_its_accuracy(three, monkeypatch):
+    monkeypatch.setattr("twincode.evaluate.generation.harness.CAS_SAMPLES", 40)
+    x, y = three[0].X_train, three[0].y_train
+    order = np.argsort(np.tile(y, 3), kind="stable")
+    rows = [row("sorted", np.tile(x, (3, 1, 1))[order], np.tile(y, 3)[order])]
+    found = judged(rows, three, GenerationSettings(extractor_seeds=1, extractor_steps=25, cas=True))
+    assert found["sorted", "cas"] > 0.9
+
+
 def test_classifiers_of_train_are_kept_by_all_that_decides_them(three, tmp_path):
     rows = [
         row("train", three[0].X_train, three[0].y_train),
