@@ -74,6 +74,8 @@ class Study:
             "higher": lambda *of: str(self.pair(*of).higher),
             "lower": lambda *of: str(self.pair(*of).lower),
             "longer": lambda *of: number(self.longer(*of), 2),
+            "gain at": lambda *of: signed(fmean(self.gains(*of).values()), 3),
+            "ahead at": lambda *of: str(sum(gain > 0 for gain in self.gains(*of).values())),
         }
         if kind not in kinds:
             raise unknown_name("kind of number", kind, kinds)
@@ -97,6 +99,18 @@ class Study:
             for d in self.whole.datasets
         ]
         return math.exp(fmean(math.log(a / b) for a, b in pairs if not math.isnan(a * b)))
+
+    def gains(self, measure: str, model: str, base: str, budget: str) -> dict[str, float]:
+        """What a model has over another at a budget, by data set, where all budgets were run."""
+        found = {}
+        for dataset in self.whole.datasets:
+            each = {
+                steps: results.mean(dataset, model, measure) - results.mean(dataset, base, measure)
+                for steps, results in self.budgets.items()
+            }
+            if not math.isnan(sum(each.values())):
+                found[dataset] = each[int(budget)]
+        return found
 
     def value(self, measure: str, model: str, dataset: str) -> str:
         """A mean over seeds on one data set, or a dash where nothing was measured."""
