@@ -15,12 +15,12 @@ from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks import accuracy, conditions, training
+from benchmarks import accuracy, training
 from benchmarks.tables import read_rows
 from twincode.errors import TwincodeError, unknown_name
 from twincode.evaluate.generation import TRAIN
 from twincode.files import write_text, write_whole
-from twincode.recipes import DEFAULT, RECIPES
+from twincode.recipes import DEFAULT
 from twincode.report.compare import Difference, comparable, differences
 from twincode.report.figures.frontier import accuracy_against_bits, error_against_bits
 from twincode.report.figures.trade_off import relative_trade_off
@@ -142,9 +142,6 @@ def page(text: str, stored: Path) -> str:
         "models": lambda: _models(study),
         "published": lambda: _published(study, _anchors(stored)),
         "thesis": lambda: _thesis(study, stored),
-        "conditions": lambda: _conditions(
-            read_rows(stored / "benchmarks" / "conditions.csv", conditions.Row)
-        ),
     }
     text = _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
     return _QUOTED.sub(lambda found: f"{study.quote(found[2])}<!--: {found[2]}-->", text)
@@ -353,21 +350,6 @@ def _thesis(study: Study, stored: Path) -> str:
                 [row["dataset"], model, title, number(float(row["value"]), 3), number(ours, 3)]
             )
     return _markdown(["", "Model", "", "Thesis", "Here"], lines)
-
-
-def _conditions(rows: list[conditions.Row]) -> str:
-    """Mean accuracy of each model under each condition, over data sets; all other sets as one."""
-    found: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for row in rows:
-        level = "" if row.condition == "transfer" else row.level
-        cells = found.setdefault((row.condition, level), {})
-        cells.setdefault(row.recipe, []).append(row.accuracy)
-    names = [name for name in RECIPES if any(row.recipe == name for row in rows)]
-    lines = [
-        [*where, *(number(fmean(own[name]), 3) if name in own else "–" for name in names)]
-        for where, own in found.items()
-    ]
-    return _markdown(["Condition", "Level", *(RECIPES[name][0] for name in names)], lines)
 
 
 def _reached(rows: list[training.Row]) -> str:
