@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from test_readme import run_python_of
 
-from benchmarks.results import generation_page
+from benchmarks.results import GENERATION, generation_page
 from twincode.cli import main
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
 from twincode.priors import PRIORS, IterativeSampling, NetworkSettings, PriorSettings, Sampling
+from twincode.report.runs import load_results
 from twincode.settings import field_types
 
 ROOT = Path(__file__).parents[1]
@@ -113,6 +114,36 @@ def test_every_metric_has_its_place():
     named = [name for row in TABLES[2] for name in names_in(row[0])]
     assert sorted(named) == sorted(metric.name for metric in GENERATION_METRICS)
     assert set(field_types(GenerationSettings)) - {"cas"} <= set(names_in(PAGE))
+
+
+def test_what_it_says_in_words_holds():
+    results = load_results(ROOT / "results" / GENERATION)
+    networks, patches = ("VQ-VAE", "VQ-VAE, augmented", "BT-VQVAE"), "Patches, k-means"
+
+    def score(label, row, name):
+        return results.generation["ECG5000", label, row, name].mean
+
+    masked = ("masked, confidence", "masked, random")
+    drawn = (*masked, "autoregressive")
+    for label in networks:
+        freer = score(label, "autoregressive", "spread")
+        for row in masked:
+            assert 0.2 < score(label, row, "spread") < 0.45 < freer
+            assert score(label, row, "fid") < score(label, "autoregressive", "fid")
+            assert score(label, row, "fid") < min(score(patches, each, "fid") for each in drawn)
+            for own in drawn:
+                assert score(patches, own, "recall") > score(label, row, "recall")
+    for row in drawn:
+        assert 0.75 < score(patches, row, "spread") < 1.1
+        for label in networks:
+            bits = score(label, row, "bits_per_dimension")
+            assert score(patches, row, "bits_per_dimension") < bits
+    for row in drawn:
+        twin, alone = (
+            score(n, row, "bits_per_dimension") for n in ("BT-VQVAE", "VQ-VAE, augmented")
+        )
+        assert twin > alone
+    assert score("VQ-VAE", "train", "spread") < 0.8
 
 
 def test_its_numbers_are_the_stored_ones():
