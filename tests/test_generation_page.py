@@ -138,6 +138,12 @@ def test_what_it_says_in_words_holds():
         for label in networks:
             bits = score(label, row, "bits_per_dimension")
             assert score(patches, row, "bits_per_dimension") < bits
+    best, published = (patches, "masked, confidence"), ("TimeVQVAE", "masked")
+    assert score(*best, "fid") < score(*published, "fid")
+    assert score(*best, "cas") > score(*published, "cas")
+    assert score(*best, "recall") > score(*published, "recall")
+    assert score(*best, "spread") > 0.8 > 0.13 > score(*published, "spread")
+    assert score(*best, "memorised_share") == 0
     for row in drawn:
         twin, alone = (
             score(n, row, "bits_per_dimension") for n in ("BT-VQVAE", "VQ-VAE, augmented")
