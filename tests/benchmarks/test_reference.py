@@ -199,9 +199,12 @@ def test_a_prior_and_a_textbooks_have_the_same_logits_and_loss():
     network = ours.network
     model = plain_priors.Prior(N, K, 2, dropout=0.0).eval()
     places = network.books.weight[0] + network.rows(network.row) + network.time
+    bias = torch.randn(N, K, generator=stream(0, "noise"))
+    with torch.no_grad():
+        network.bias.copy_(bias.expand_as(network.bias))  # a textbook's is that of all classes
     parts = {
         "codes.weight": network.codes.weight, "classes.weight": network.classes.weight,
-        "places": places, "head.weight": network.weight, "bias": network.bias,
+        "places": places, "head.weight": network.weight, "bias": bias,
         "encoder.norm.weight": network.transformer.norm.weight,
         "encoder.norm.bias": network.transformer.norm.bias,
     }  # fmt: skip
