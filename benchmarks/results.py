@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
@@ -18,7 +19,6 @@ from statistics import fmean
 from benchmarks import accuracy, training
 from benchmarks.tables import read_rows
 from twincode.errors import TwincodeError, unknown_name
-from twincode.evaluate.generation import TRAIN
 from twincode.files import write_text, write_whole
 from twincode.recipes import DEFAULT
 from twincode.report.compare import Difference, comparable, differences
@@ -28,6 +28,7 @@ from twincode.report.frontier import Numbers, on_dataset, over_all, rates
 from twincode.report.metrics import decimals_for, number, signed
 from twincode.report.models import BITS
 from twincode.report.page import drawn
+from twincode.report.pages.samples import TRAIN
 from twincode.report.runs import Results, Run, load_results
 from twincode.report.tables import paired_frame, summary_table
 
@@ -61,7 +62,11 @@ class Study:
             for budget in sorted(steps)
         }
         self.results = self.budgets[BUDGET]
-        self.differences = differences(self.results)
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        """Of every two models that are compared."""
+        return differences(self.results)
 
     def quote(self, words: str) -> str:
         """The text for ``word | measure | model | ...``; raises TwincodeError for another word."""
@@ -290,14 +295,19 @@ def _models(study: Study) -> str:
     return _markdown(["Model", *names], rows)
 
 
+def _anchor_rows(stored: Path) -> list[dict[str, str]]:
+    """All published numbers."""
+    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def _anchors(stored: Path) -> Mapping[tuple[str, str, str], float]:
     """Published accuracies by data set, source and model."""
-    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
-        return {
-            (row["dataset"], row["source"], row["model"].split(",")[0]): float(row["value"])
-            for row in csv.DictReader(file)
-            if row["metric"] in ("svm_accuracy", "accuracy")
-        }
+    return {
+        (row["dataset"], row["source"], row["model"].split(",")[0]): float(row["value"])
+        for row in _anchor_rows(stored)
+        if row["metric"] in ("svm_accuracy", "accuracy")
+    }
 
 
 def _accuracy(rows: list[accuracy.Row], found: Mapping[tuple[str, str, str], float]) -> str:
@@ -337,8 +347,7 @@ def _published(study: Study, found: Mapping[tuple[str, str, str], float]) -> str
 
 def _thesis(study: Study, stored: Path) -> str:
     """The thesis's own runs beside ours, on the data set that both have."""
-    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
-        told = [row for row in csv.DictReader(file) if row["source"] == "thesis"]
+    told = [row for row in _anchor_rows(stored) if row["source"] == "thesis"]
     lines = []
     for row in told:
         model = row["model"].removesuffix(" γ=1")
@@ -411,8 +420,7 @@ def _drawn(results: Results) -> str:
 
 def _published_drawn(stored: Path) -> str:
     """Published scores of series drawn, data set by data set."""
-    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
-        told = [row for row in csv.DictReader(file) if row["metric"] in DRAWN]
+    told = [row for row in _anchor_rows(stored) if row["metric"] in DRAWN]
     models = list(dict.fromkeys(row["model"].split(",")[0] for row in told))
     cells = {
         (row["dataset"], row["model"].split(",")[0], row["metric"]): row["value"] for row in told
