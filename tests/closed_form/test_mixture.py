@@ -217,3 +217,45 @@ def test_arithmetic_coding_returns_its_symbols(symbols: list[int]) -> None:
         for _ in symbols
     ]
     assert found == symbols
+
+
+@pytest.mark.parametrize("capped", [False, True])
+def test_shares_expected_of_codes_are_those_they_are_packed_with(capped: bool) -> None:
+    """Of one series, the last level's bits tell them; of several, they are a mean."""
+    x = torch.randn(80, 1, 24, generator=seeded()).cumsum(2)
+    rate = "capped" if capped else "average"
+    coder = MixtureCoder.fit(x, 60, seeded(), rate=rate, window=8, modes=3)
+    codes = coder.encode(x[:5])
+    sizes = [book.size for book in coder.books_of(24) for _ in range(book.tokens)]
+    found = coder.expected_shares(codes)
+    assert found.shape == (len(sizes), max(sizes))
+    assert torch.allclose(found.sum(1), torch.ones(len(sizes)).double())
+    assert all((row[:size] > 0).all() and not row[size:].any() for row, size in zip(
+        found, sizes, strict=True
+    ))  # fmt: skip
+    each = [coder.expected_shares(codes[i : i + 1]) for i in range(5)]
+    assert torch.allclose(found, torch.stack(each).mean(0), atol=1e-5)
+    # The last level decides nothing that comes after it.
+    last = codes[:1].repeat(sizes[-1], 1)
+    last[:, -1] = torch.arange(sizes[-1])
+    share = torch.exp2(-coder.bits_of(last).double())
+    least = sizes[-1] / 2**20  # what codes have that would have less
+    assert torch.allclose(each[0][-1, : sizes[-1]], share / share.sum(), atol=least)
+    first = int(capped)
+    modes = coder.mode_frequencies[len(coder.mean)].double() / 2**20
+    assert torch.allclose(found[first, : len(modes)], modes, atol=1e-5)
+    if capped:
+        steps = coder.step_frequencies.double() / 2**20
+        assert torch.allclose(found[0, : sizes[0]], steps, atol=1e-5)
+
+
+@given(shift=st.integers(0, 4), row=st.integers(0, tables.CONTEXTS), quantiser=st.integers(0, 1))
+def test_levels_share_what_their_symbol_has(shift: int, row: int, quantiser: int) -> None:
+    table = tables.whole_frequencies(tables.level_prior(torch.randn(500, generator=seeded())))
+    where = torch.tensor([[quantiser], [row], [shift]])
+    found = tables.signed_shares(table, where, largest=40)[0]
+    for level in range(-40, 41):
+        symbol = abs(level) >> shift
+        expected = float(table[quantiser, max(row - 1, 0), symbol]) / 2**20 / 2**shift
+        expected = expected if row else float(level == 0)
+        assert found[level + 40] == pytest.approx(expected / (2 if level else 1), rel=1e-9)

@@ -110,6 +110,15 @@ def test_samples_have_the_units_of_the_data(waves):
     assert 20 < series.std() < 200
 
 
+@pytest.mark.parametrize("kind", ["independent", "masked"])
+def test_rare_levels_of_a_mixture_are_drawn_rarely(kind):
+    """Its alphabets are larger than train: smoothed evenly, samples are many times as wide."""
+    data = make_waves(400, 4)
+    model = fit_prior(quick(kind), fit(tiny("mixture"), data), data)
+    drawn = np.abs(model.sample(200, labels="none").series).max((1, 2))
+    assert np.quantile(drawn, 0.95) < 1.5 * np.abs(data.X_train).max()
+
+
 def test_labels_are_drawn_chosen_or_left_out(models):
     model = models["independent"]
     drawn = model.sample(400).labels

@@ -3,13 +3,17 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from toys import CLASSES, ROW, TWO, generator, labels, made, tokens_of, trained
 
 from twincode.errors import TwincodeError
 from twincode.priors import PRIORS, Grids, IterativeSampling, Sampling, prior
 from twincode.priors.decoding import decoding_steps
+from twincode.priors.frequencies import log_frequencies
 from twincode.priors.masks import SCHEDULES, bound_masks, training_masks
 from twincode.priors.prior import CHUNK, draw
 from twincode.quantize import Grid, Layout
@@ -116,6 +120,25 @@ def test_frequencies_of_a_class_lean_on_those_of_all():
     assert torch.allclose(found.log_p[2, 0].exp(), overall)
     assert torch.allclose(found.log_p[1, 0].exp(), overall)  # a class without series
     assert torch.allclose(found.log_p[0, 0].exp(), (torch.tensor([2, 0, 1]) + 3 * overall) / 6)
+
+
+@given(smoothing=st.floats(0.01, 5), seed=st.integers(0, 20))
+def test_frequencies_lean_on_what_is_expected(smoothing, seed):
+    rng = np.random.default_rng(seed)
+    tokens, y = rng.integers(0, 3, (7, 2)), rng.integers(0, 2, 7)
+    expected = rng.dirichlet(np.ones(3), 2)
+    grids = Grids.of(Layout((Grid("", 2, 3),)), 1)
+    found = log_frequencies(
+        *map(torch.from_numpy, (tokens, y)), grids, 2, smoothing, torch.from_numpy(expected)
+    )
+    for place in range(2):
+        counts = np.bincount(tokens[:, place], minlength=3)
+        lent = smoothing * math.sqrt(7)
+        overall = (counts + lent * expected[place]) / (7 + lent)
+        assert np.allclose(found[2, place].exp(), overall)
+        for label in range(2):
+            own = np.bincount(tokens[y == label, place], minlength=3) + 3 * smoothing * overall
+            assert np.allclose(found[label, place].exp(), own / own.sum())
 
 
 def test_labels_that_decide_everything_leave_no_bits():

@@ -87,6 +87,23 @@ def level_frequencies(
     return whole_frequencies(table)
 
 
+def signed_shares(frequencies: torch.Tensor, where: torch.Tensor, largest: int) -> torch.Tensor:
+    """Probabilities (m, 2 largest + 1) of the levels -largest .. largest.
+
+    ``where`` (3, m) are the quantiser, and the row and the number of low bits of ``contexts``, for
+    whole-number ``frequencies`` (2, contexts, width).
+    """
+    quantiser, row, shift = where
+    size = torch.arange(largest + 1)
+    symbol = size >> shift[:, None]
+    known = frequencies[quantiser, (row - 1).clamp(min=0)].double() / (1 << FREQUENCY_BITS)
+    share = known.gather(1, symbol.clamp(max=WIDTH - 1)) * (symbol < WIDTH)
+    share = share / (1 << shift[:, None])
+    share[row == 0] = (size == 0).double()
+    halves = share[:, 1:] / 2
+    return torch.cat([halves.flip(1), share[:, :1], halves], 1)
+
+
 def whole_frequencies(probability: torch.Tensor) -> torch.Tensor:
     """Rows of ``probability`` as whole numbers of at least 1 that sum to 2^20 exactly."""
     total = 1 << FREQUENCY_BITS

@@ -223,6 +223,33 @@ class MixtureCoder:
             return spent + naming
         return spent + naming + tables.bits_of(self.step_frequencies)[codes[:, 0]]
 
+    def expected_shares(self, codes: torch.Tensor) -> torch.Tensor:
+        """Shares (tokens, K) of codes at each place, by the frequencies that codes are packed with.
+
+        Of series with the steps, modes and states of ``codes`` (n, tokens), and of no code less
+        than the least of these frequencies. Rows are zero where a place has fewer codes than K.
+        """
+        offset, modes, levels = self._split(codes)
+        n, t, d = levels.shape
+        ratio = rank_major(self.ratio[modes] - offset[:, None, None])
+        found = torch.stack([follow(rank_major(levels)), *tables.contexts(ratio)]).flatten(1)
+        kinds, which = found.unique(dim=1, return_inverse=True)
+        met = torch.zeros(t * d, kinds.shape[1], dtype=torch.float64)
+        met.scatter_add_(1, which.view(t * d, n), torch.ones(t * d, n, dtype=torch.float64))
+        largest = int(self._largest.max())
+        of_levels = met @ tables.signed_shares(self.level_frequencies, kinds, largest) / n
+        first = (largest - self._largest).repeat_interleave(t)
+        before = torch.cat([modes.new_full((n, 1), len(self.mean)), modes[:, :-1]], 1)
+        total = 1 << tables.FREQUENCY_BITS
+        rows = [self.step_frequencies / total] if self.capped else []
+        rows += list(self.mode_frequencies[before].double().mean(0) / total)
+        rows += [own[i : len(own) - i] for own, i in zip(of_levels, first.tolist(), strict=True)]
+        shares = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.float64)
+        for place, row in zip(shares, rows, strict=True):
+            least = row.clamp(min=1 / total)
+            place[: len(row)] = least / least.sum()
+        return shares
+
     # -- coding -------------------------------------------------------------------------------
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:

@@ -129,7 +129,8 @@ def _independent(stages: Stages, split: Split) -> Stages:
     y = torch.full((len(split.x_train),), len(fitted.classes))
     if fitted.classes and split.y_train is not None:
         y = torch.as_tensor(split.y_train)
-    prior.start(stages.tokens(split.x_train), y.to(stages.device))
+    tokens = stages.tokens(split.x_train)
+    prior.start(tokens, y.to(stages.device), stages.expected_shares(tokens))
     return dataclasses.replace(
         stages, fitted=dataclasses.replace(fitted, prior=prior, settings=settings)
     )

@@ -43,6 +43,10 @@ class Stages:
         assert codes is not None
         return self.fitted.prior.grids.flatten(codes.to(self.device))
 
+    def expected_shares(self, tokens: Tensor) -> Tensor | None:
+        """Shares (N, K) of codes that the tokenizer expects of such tokens (n, N), if it does."""
+        return self.tokenizer.expected_shares(self.fitted.prior.grids.unflatten(tokens))
+
     def series(self, tokens: Tensor) -> Tensor:
         """The series (n, C, L) that tokens (n, N) stand for."""
         codes = self.fitted.prior.grids.unflatten(tokens)

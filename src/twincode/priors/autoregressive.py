@@ -57,10 +57,10 @@ class AutoregressivePrior(Prior):
         self.network = TokenNetwork(settings, grids, classes, order)
         self.register_buffer("order", order, persistent=False)
 
-    def start(self, tokens: Tensor, y: Tensor) -> None:
+    def start(self, tokens: Tensor, y: Tensor, expected: Tensor | None = None) -> None:
         """Begin as the independent prior."""
         smoothing = self.settings.smoothing
-        frequencies = log_frequencies(tokens, y, self.grids, self.none, smoothing)
+        frequencies = log_frequencies(tokens, y, self.grids, self.none, smoothing, expected)
         self.network.start(frequencies[:, self.order])
 
     def embed_codes(self, codebooks: Sequence[Tensor]) -> None:

@@ -1,5 +1,7 @@
 """How often each code stands at each place, over all series and in each class."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -7,16 +9,28 @@ from twincode.priors.grids import Grids
 
 
 def log_frequencies(
-    tokens: Tensor, y: Tensor, grids: Grids, classes: int, smoothing: float
+    tokens: Tensor,
+    y: Tensor,
+    grids: Grids,
+    classes: int,
+    smoothing: float,
+    expected: Tensor | None = None,
 ) -> Tensor:
     """log of the smoothed shares (classes + 1, N, K) of every code at each place of tokens (n, N).
 
-    The last are those over all series, whatever their labels y (n,); those of a class are smoothed
-    towards them. Codes that a place's codebook has not are minus infinity.
+    The last are those over all series, whatever their labels y (n,): ``smoothing`` is added to
+    every count or, where shares (N, K) are ``expected``, sqrt(n) times as many series in those
+    shares. Shares of a class are smoothed towards them. Codes that a place's codebook has not are
+    minus infinity.
     """
     K, size = grids.largest_codebook, grids.places().size.to(tokens.device)[:, None]
-    counts = _counts(tokens, K) + smoothing
-    counts[torch.arange(K, device=tokens.device) >= size] = 0
+    counts = _counts(tokens, K)
+    if expected is None:
+        counts += smoothing
+        counts[torch.arange(K, device=tokens.device) >= size] = 0
+    else:
+        # In proportion to sqrt(n), the squared error is least in the worst case (Trybula, 1958).
+        counts += smoothing * math.sqrt(len(tokens)) * expected.to(counts)
     overall = counts / counts.sum(1, keepdim=True)
     shares = []
     for label in range(classes):

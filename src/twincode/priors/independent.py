@@ -42,9 +42,9 @@ class IndependentPrior(Prior):
         beyond = torch.arange(shape[2]) >= sizes[:, None]
         self.register_buffer("log_p", even.masked_fill(beyond, -torch.inf).float())
 
-    def start(self, tokens: Tensor, y: Tensor) -> None:
+    def start(self, tokens: Tensor, y: Tensor, expected: Tensor | None = None) -> None:
         """Take the frequencies of train."""
-        found = log_frequencies(tokens, y, self.grids, self.none, self.smoothing)
+        found = log_frequencies(tokens, y, self.grids, self.none, self.smoothing, expected)
         self.log_p.copy_(found)
 
     def loss(self, tokens: Tensor, y: Tensor, generator: Generator) -> Tensor:

@@ -77,10 +77,10 @@ class MaskedPrior(Prior):
         self.vectors: Tensor | None  # not saved: the tokenizer has them
         self.register_buffer("vectors", None, persistent=False)
 
-    def start(self, tokens: Tensor, y: Tensor) -> None:
+    def start(self, tokens: Tensor, y: Tensor, expected: Tensor | None = None) -> None:
         """Begin as the independent prior."""
         smoothing = self.settings.smoothing
-        frequencies = log_frequencies(tokens, y, self.grids, self.none, smoothing)
+        frequencies = log_frequencies(tokens, y, self.grids, self.none, smoothing, expected)
         for network in self._networks:
             network.start(frequencies)
 

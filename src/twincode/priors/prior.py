@@ -134,8 +134,12 @@ class Prior(nn.Module):
         self.grids = grids
         self.none = classes
 
-    def start(self, tokens: Tensor, y: Tensor) -> None:
-        """Begin at the frequencies of train tokens and their labels."""
+    def start(self, tokens: Tensor, y: Tensor, expected: Tensor | None = None) -> None:
+        """Begin at the frequencies of train tokens and their labels.
+
+        They are smoothed towards ``expected`` shares (N, K) of the codes at each place, even ones
+        by default.
+        """
         raise NotImplementedError
 
     def embed_codes(self, codebooks: Sequence[Tensor]) -> None:

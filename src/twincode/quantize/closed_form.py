@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from twincode.closed_form import Coder
+from twincode.closed_form import Coder, MixtureCoder
 from twincode.errors import TwincodeError
 from twincode.quantize.grids import Grid, Layout
 from twincode.quantize.quantizer import Quantized, Quantizer
@@ -69,6 +69,12 @@ class ClosedFormQuantizer(Quantizer):
     def bits_of(self, codes: Tensor, width: int) -> Tensor:
         """What the coder says that each series takes, (B,)."""
         return self.coder.bits_of(self.tokens(codes, width), width)
+
+    def expected_shares(self, codes: Tensor) -> Tensor | None:
+        """Shares (tokens, K) that the coder expects of codes like (B, 1, tokens), where it does."""
+        if not isinstance(self.coder, MixtureCoder):
+            return None
+        return self.coder.expected_shares(self.tokens(codes, self.coder.length))
 
     def codebooks(self) -> tuple[Tensor, ...]:
         """Those of the coder, where it has vectors."""

@@ -86,6 +86,10 @@ class ClosedFormTokenizer(SeriesTokenizer):
         """Bits (B,) that the codes (B, 1, W) of each series take, arithmetically coded or fixed."""
         return self.quantizer.bits_of(codes, self.length)
 
+    def expected_shares(self, codes: Tensor) -> Tensor | None:
+        """Those that codes (B, 1, W) are arithmetically coded with; None at a fixed length."""
+        return self.quantizer.expected_shares(codes)
+
     def decode(self, codes: Tensor, length: int | None = None) -> Tensor:
         """The series (B, C, L) that codes (B, 1, W) stand for, of train's length by default."""
         if not self.takes_any_length:

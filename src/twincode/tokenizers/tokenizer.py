@@ -105,6 +105,14 @@ class Tokenizer(nn.Module):
         """Bits (B,) that the codes (B, H, W) of each series take."""
         return torch.full((len(codes),), self.bits_per_series)
 
+    def expected_shares(self, codes: Tensor) -> Tensor | None:
+        """How often it expects each code at each place (W, K) of grids of one row, if it does.
+
+        For series like those of the codes (B, 1, W).
+        """
+        del codes
+        return None
+
     def forward(
         self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None
     ) -> Output:

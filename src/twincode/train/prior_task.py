@@ -87,7 +87,8 @@ class PriorTask:
                 self.y.cpu(), share, settings.seed, LEAST_HELD_OUT, MOST_HELD_OUT
             )
         self.rows, self.held = rows.to(self.device), held.to(self.device)
-        self.prior.start(self.tokens[self.rows].long(), self.y[self.rows])
+        learnt = self.tokens[self.rows].long()
+        self.prior.start(learnt, self.y[self.rows], stages.expected_shares(learnt))
         self._planned = _schedule(settings, len(rows))
         self._judged = evaluation_epochs(self._planned.epochs, JUDGED)
         self._draw: Callable[[Generator], Tensor] | None = None
