@@ -19,6 +19,8 @@ from twincode.priors.prior import (
     uniform,
 )
 
+MOST_LOGITS = 1 << 22  # at once: alphabets may be of hundreds of codes
+
 
 @dataclass(frozen=True)
 class IndependentSettings(PriorSettings):
@@ -64,12 +66,19 @@ class IndependentPrior(Prior):
     ) -> Tensor:
         """All unknown tokens at once."""
         filled = tokens.clone()
+        at_once = max(1, MOST_LOGITS // self.log_p[0].numel())
         for rows, generator in chunks(len(tokens), seed):
-            labels = torch.cat([y[rows], torch.full_like(y[rows], self.none)])
-            logits = guided(self.log_p[labels], sampling.guidance)
-            drawn, _ = draw(logits / sampling.draw_temperature, uniform(generator, tokens[rows]))
+            u = uniform(generator, tokens[rows])
+            parts = zip(y[rows].split(at_once), u.split(at_once), strict=True)
+            drawn = torch.cat([self._draw(*part, sampling) for part in parts])
             filled[rows] = torch.where(known[rows], tokens[rows], drawn)
         return filled
+
+    def _draw(self, y: Tensor, u: Tensor, sampling: Sampling) -> Tensor:
+        """Tokens (B, N) of labels (B,), by uniform numbers u (B, N)."""
+        labels = torch.cat([y, torch.full_like(y, self.none)])
+        logits = guided(self.log_p[labels], sampling.guidance)
+        return draw(logits / sampling.draw_temperature, u)[0]
 
     def log_probabilities(self, tokens: Tensor, hidden: Tensor, y: Tensor) -> Tensor:
         """What the others are does not matter."""
