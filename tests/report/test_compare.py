@@ -68,6 +68,14 @@ def test_interval_is_students_and_needs_three_seeds():
     assert summary([1.0])[2] == 1
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_has_no_deviation(wrong):
+    mean, std, n = summary([1.0, wrong])
+    assert not math.isfinite(mean)
+    assert math.isnan(std)
+    assert n == 2
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")

@@ -132,6 +132,22 @@ def test_a_study_of_format_one_reads_and_reports(tmp_path):
     assert all(label in page for label in labels)
 
 
+def test_runs_of_which_little_is_known_of_training_have_a_page(tmp_path):
+    """Continuous models have no perplexity, and results that were kept no losses."""
+    folder = synthetic.write_study(tmp_path / "study", points=0)
+    for path in folder.glob("runs/*/result.json"):
+        record = json.loads(path.read_text())
+        for entry in record["history"]:
+            entry["perplexity"] = None
+            if path.parent.name.endswith("-1"):
+                del entry["perplexity"]
+                entry["losses"] = {}
+        path.write_text(json.dumps(record))
+    page = write_report(folder).read_text()
+    assert "Perplexity, in training" not in page
+    assert "Total, in training" in page
+
+
 def test_a_single_run_has_a_page(study):
     run = study / "runs" / "0000-0"
     assert "VQ-VAE" in write_report(run).read_text()

@@ -70,8 +70,10 @@ class Run:
     def history(self) -> Iterator[tuple[int, str, float]]:
         """The course of the training as (epoch, quantity, value)."""
         for entry in self.record["history"]:
-            measured = {"perplexity": entry.get("perplexity"), **entry["losses"]}
-            for name, value in measured.items():
+            # None of a continuous model, nor of a kept result.
+            perplexity = entry.get("perplexity")
+            codes = {} if perplexity is None else {"perplexity": perplexity}
+            for name, value in {**codes, **entry["losses"]}.items():
                 yield int(entry["epoch"]), name, _value(value)
 
     @cached_property
@@ -94,7 +96,10 @@ class Run:
 
 
 class Summary(NamedTuple):
-    """A number over seeds: mean, sample standard deviation (NaN for one), how many."""
+    """A number over seeds: mean, sample standard deviation, how many.
+
+    The deviation is NaN for one seed, and where a number is not finite.
+    """
 
     mean: float
     std: float
@@ -103,7 +108,8 @@ class Summary(NamedTuple):
 
 def summary(values: list[float]) -> Summary:
     """Mean, sample standard deviation and number of ``values``."""
-    return Summary(fmean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
+    known = len(values) > 1 and all(map(math.isfinite, values))
+    return Summary(fmean(values), stdev(values) if known else math.nan, len(values))
 
 
 @dataclass(frozen=True, eq=False)
