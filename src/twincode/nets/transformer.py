@@ -21,6 +21,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, causal: bool) -> Tensor:
         """Every place sees all; with ``causal`` those up to itself."""
         q, k, v = self._heads(x)
+        # There torch's fused attention is slower in bfloat16 than in float32, backward above all.
+        if q.dtype is torch.bfloat16 and q.device.type == "cpu":
+            return self._join(_attend(q, k, v, causal))
         return self._join(F.scaled_dot_product_attention(q, k, v, is_causal=causal))
 
     def step(self, x: Tensor, place: int, keys: Tensor, values: Tensor) -> Tensor:
@@ -91,6 +94,15 @@ class Transformer(nn.Module):
             assert isinstance(block, Block)
             x = block.step(x, place, keys, values)
         return self.norm(x)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v of (B, heads, N, d), written out."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.mT
+    if causal:
+        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
+        scores = scores.masked_fill(later, -torch.inf)
+    return scores.softmax(-1).to(v.dtype) @ v
 
 
 def sinusoid(position: Tensor, width: int, columns: int) -> Tensor:
