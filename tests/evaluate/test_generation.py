@@ -17,6 +17,7 @@ from twincode.evaluate.generation.extractor import (
     Budget,
     RandomConvolutions,
     Seen,
+    look_once,
     train_classifier,
 )
 from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
@@ -216,6 +217,18 @@ def test_a_classifier_is_judged_by_its_last_weights(three):
     rounded = train_classifier(x, y, 2, Budget(25, 0, "bfloat16"))
     assert not np.array_equal(rounded.look(x).features, net.look(x).features)
     assert rounded.accuracy(test.X_train, test.y_train) == pytest.approx(by_hand, abs=0.05)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_equal_series_are_seen_once_and_alike(three, known):
+    x, y = three[0].X_train, three[0].y_train
+    told = train_classifier(x, y, 2, Budget(2, 0)) if known else RandomConvolutions(x, 0)
+    again = x[np.random.default_rng(0).integers(len(x), size=2 * len(x))]
+    found, expected = look_once(told, again), told.look(again)
+    assert np.allclose(found.features, expected.features, atol=1e-5)
+    if known:
+        assert np.allclose(found.probabilities, expected.probabilities, atol=1e-6)
+    assert np.array_equal(look_once(told, x).features, told.look(x).features)
 
 
 def test_features_without_labels_are_of_fixed_convolutions(three):

@@ -17,6 +17,7 @@ from twincode.evaluate.generation.extractor import (
     Extractor,
     RandomConvolutions,
     kept_classifier,
+    look_once,
     train_classifier,
 )
 from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
@@ -211,7 +212,7 @@ class _Features(NamedTuple):
 
     def judge(self, row: Row, settings: GenerationSettings) -> dict[str, float]:
         """What features, and classes where they are known, tell of a row."""
-        own, p = self.extractor.look(row.series)
+        own, p = look_once(self.extractor, row.series)
         n = min(len(own), len(self.test), MOST_NEIGHBOURS)
         draw = np.random.default_rng(settings.generation_seed)
         some, real = (x[draw.permutation(len(x))[:n]] for x in (own, self.test))
