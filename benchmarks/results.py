@@ -9,14 +9,14 @@ the figures; all else on the pages is written by hand. The full tables go beside
 import csv
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks import accuracy, training
+from benchmarks import accuracy, conditions, training
 from benchmarks.tables import read_rows
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_text, write_whole
@@ -37,6 +37,15 @@ STUDY, FRONTIER, GENERATION, SHOWN = "converged", "frontier", "generation", 200
 BUDGET = 1200  # optimiser steps of the networks that are compared
 # Scores of series drawn that the page on priors shows.
 QUALITY = ("fid", "cas", "recall", "spread", "memorised_share", "bits_per_dimension")
+# What is told of a level in per cent of labels or length, and in deviations.
+CONDITIONS = {
+    "labels": "{:g} % of the labels",
+    "noise": "noise of {1} deviations",
+    "shift": "moved by up to {:g} %",
+    "transfer": "another data set",
+}
+# What stands side by side for each data set.
+BESIDE = (("TimeVQVAE", TRAIN), ("TimeVQVAE", "masked"), ("Mixture", "independent"))
 DRAWN = ("fid", "inception_score", "cas")  # those that papers give
 ANCHORS = "anchors.csv"
 _QUOTED = re.compile(r"([^\s(|*]*)<!--: ([^>]*?)-->")
@@ -96,26 +105,38 @@ class Study:
         table = comparable(self.results, self.results.measures[measure])
         return math.exp(fmean(map(math.log, table[model] / table[base])))
 
+    def alike(self, budgets: Iterable[int]) -> dict[int, Results]:
+        """The results at these budgets, of data sets, models and seeds that all of them have."""
+        found = {budget: self.budgets[budget] for budget in budgets}
+        runs = {
+            budget: {(r.dataset, results.model_of(r).label, r.seed): r for r in results.runs}
+            for budget, results in found.items()
+        }
+        common = set.intersection(*map(set, runs.values()))
+        return {
+            budget: replace(results, runs=tuple(runs[budget][key] for key in sorted(common)))
+            for budget, results in found.items()
+        }
+
     def longer(self, measure: str, model: str, budget: str, base: str) -> float:
         """The geometric mean of a number as a multiple of what it is at another budget."""
-        ours, theirs = (self.budgets[int(each)] for each in (budget, base))
+        ours, theirs = self.alike((int(budget), int(base))).values()
         pairs = [
             (ours.mean(d, model, measure), theirs.mean(d, model, measure))
             for d in self.whole.datasets
         ]
         return math.exp(fmean(math.log(a / b) for a, b in pairs if not math.isnan(a * b)))
 
-    def gains(self, measure: str, model: str, base: str, budget: str) -> dict[str, float]:
-        """What a model has over another at a budget, by data set, where all budgets were run."""
-        found = {}
-        for dataset in self.whole.datasets:
-            each = {
-                steps: results.mean(dataset, model, measure) - results.mean(dataset, base, measure)
-                for steps, results in self.budgets.items()
-            }
-            if not math.isnan(sum(each.values())):
-                found[dataset] = each[int(budget)]
-        return found
+    def gains(
+        self, measure: str, model: str, base: str, budget: str, *others: str
+    ) -> dict[str, float]:
+        """What a model has over another at a budget, by data set, where the others were run too."""
+        results = self.alike(map(int, (budget, *others)))[int(budget)]
+        each = {
+            dataset: results.mean(dataset, model, measure) - results.mean(dataset, base, measure)
+            for dataset in self.whole.datasets
+        }
+        return {dataset: gain for dataset, gain in each.items() if not math.isnan(gain)}
 
     def value(self, measure: str, model: str, dataset: str) -> str:
         """A mean over seeds on one data set, or a dash where nothing was measured."""
@@ -143,6 +164,7 @@ def page(text: str, stored: Path) -> str:
     """The page ``text`` with every table and quoted number as the studies in ``stored`` have it."""
     study = Study(stored / STUDY)
     tables = {
+        "conditions": lambda: _conditions(study, stored),
         "length": lambda: _length(study),
         "models": lambda: _models(study),
         "published": lambda: _published(study, _anchors(stored)),
@@ -179,6 +201,7 @@ def generation_page(text: str, stored: Path) -> str:
     tables = {
         "uses": lambda: _uses(rows),
         "drawn": lambda: _drawn(results),
+        "beside": lambda: _beside(results),
         "published": lambda: _published_drawn(stored),
     }
     return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
@@ -262,21 +285,56 @@ def _flagship(results: Results) -> str:
 
 
 def _length(study: Study) -> str:
-    """What twice the steps change, set by set and model by model."""
+    """What twice the steps change, set by set and model by model, where all were run."""
     lines = []
+    alike = study.alike(study.budgets)
     trained = {study.results.model_of(run).label for run in study.results.runs if _steps(run)}
     names = [model.label for model in study.results.models if model.label in trained]
     for dataset in study.whole.datasets:
         for name in names:
-            cells = []
-            for measure in ("nmse", _SVM, _NEIGHBOURS):
-                for results in study.budgets.values():
-                    mean = results.mean(dataset, name, measure)
-                    cells.append("–" if math.isnan(mean) else number(mean, 3))
-            lines.append([dataset, name, *cells])
+            cells = [
+                results.mean(dataset, name, measure)
+                for measure in ("nmse", _SVM, _NEIGHBOURS)
+                for results in alike.values()
+            ]
+            if not any(map(math.isnan, cells)):
+                lines.append([dataset, name, *(number(cell, 3) for cell in cells)])
     budgets = [f"{budget}" for budget in study.budgets]
     names = [f"{what} {b}" for what in ("NMSE,", "SVM,", "5-NN,") for b in budgets]
     return _markdown(["", "Model", *names], lines)
+
+
+def disturbed(study: Study, stored: Path) -> dict[tuple[str, str], dict[str, float]]:
+    """Mean accuracies under each condition and level, or the mean of all levels (""), by model.
+
+    Over the data sets on which every model was measured; another data set is one condition.
+    """
+    labels = {run.record["recipe"]: study.results.model_of(run).label for run in study.results.runs}
+    rows = read_rows(stored / "benchmarks" / "conditions.csv", conditions.Row)
+    measured = {(row.dataset, row.recipe) for row in rows}
+    recipes = dict.fromkeys(row.recipe for row in rows)
+    whole = {row.dataset for row in rows if all((row.dataset, r) in measured for r in recipes)}
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        if row.dataset in whole:
+            level = "" if row.condition == "transfer" else row.level
+            cell = found.setdefault((row.condition, level), {})
+            cell.setdefault(labels[row.recipe], []).append(row.accuracy)
+    return {key: {name: fmean(x) for name, x in cells.items()} for key, cells in found.items()}
+
+
+def _conditions(study: Study, stored: Path) -> str:
+    """How well a linear SVM does where a twin loss might pay."""
+    told = disturbed(study, stored)
+    names = [m.label for m in study.results.models if m.label in next(iter(told.values()))]
+    rows = [
+        [CONDITIONS[condition].format(100 * float(level or 0), level), *(
+            number(cells[name], 3) for name in names
+        )]
+        for (condition, level), cells in told.items()
+    ]  # fmt: skip
+    fitted = {m.label: m.fitted for m in study.results.models}
+    return _markdown(["", *(n if fitted[n] else f"*{n}*" for n in names)], rows)
 
 
 def _models(study: Study) -> str:
@@ -402,20 +460,53 @@ def _uses(rows: list[dict[str, str]]) -> str:
     return _markdown(["Task", "Way", *sets], lines)
 
 
+def whole_sets(results: Results) -> list[str]:
+    """Data sets on which what is drawn from every tokenizer has been judged."""
+    judged = {(dataset, label) for dataset, label, *_ in results.generation}
+    labels = {label for _, label in judged}
+    return [name for name in results.datasets if all((name, label) in judged for label in labels)]
+
+
 def _drawn(results: Results) -> str:
-    """Scores of what was drawn by class, and of the controls, set by set."""
-    rows = dict.fromkeys(key[:3] for key in results.generation if "no labels" not in key[2])
-    lines, seen = [], set()
-    for dataset, label, row in rows:
+    """Scores of what was drawn by class, and of the controls: means over ``whole_sets``."""
+    sets = whole_sets(results)
+    rows = dict.fromkeys(key[1:3] for key in results.generation if "no labels" not in key[2])
+    lines: list[list[str]] = []
+    for label, row in rows:
         # Train series have no tokenizer; what they are through the codes memorises all of them.
-        if row == "copies" or (row == TRAIN and dataset in seen):
+        if row == "copies" or (row == TRAIN and lines):
             continue
-        seen.add(dataset)
-        found = (results.generation.get((dataset, label, row, name)) for name in QUALITY)
-        scores = ["–" if each is None else number(each.mean, 3) for each in found]
-        lines.append([dataset, "–" if row == TRAIN else label, row, *scores])
+        found = ([_score(results, name, label, row, each) for name in sets] for each in QUALITY)
+        scores = [_shown(fmean(each)) for each in found]
+        lines.append(["–" if row == TRAIN else label, row, *scores])
+    return _markdown(["Tokenizer", "Drawn by", *_titles(results, QUALITY)], lines)
+
+
+def _beside(results: Results) -> str:
+    """Train series, what the published configuration draws, and what frequencies alone do."""
+    names = [name for name in QUALITY if name != "bits_per_dimension"]
+    lines = []
+    for dataset in results.datasets:
+        found = [[_score(results, dataset, *of, name) for of in BESIDE] for name in names]
+        if not any(map(math.isnan, found[0])):
+            lines.append([dataset, *(" / ".join(map(_shown, each)) for each in found)])
+    return _markdown(["", *_titles(results, names)], lines)
+
+
+def _score(results: Results, dataset: str, label: str, row: str, name: str) -> float:
+    """A mean over seeds; NaN where there is none, and for how near train series are to train."""
+    found = results.generation.get((dataset, label, row, name))
+    senseless = row == TRAIN and name == "memorised_share"
+    return math.nan if found is None or senseless else found.mean
+
+
+def _shown(value: float) -> str:
+    return "–" if math.isnan(value) else number(value, 3)
+
+
+def _titles(results: Results, names: Iterable[str]) -> list[str]:
     titles = {measure.key: measure.title for measure in results.generation_measures}
-    return _markdown(["", "Tokenizer", "Drawn by", *(titles[name] for name in QUALITY)], lines)
+    return [titles[name] for name in names]
 
 
 def _published_drawn(stored: Path) -> str:

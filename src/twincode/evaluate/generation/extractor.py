@@ -42,7 +42,7 @@ class Extractor(Protocol):
 
 
 def look_once(extractor: Extractor, x: Floats) -> Seen:
-    """What it sees in series x (n, C, L), of which many may be equal, as train's drawn again are."""
+    """What it sees in series x (n, C, L): train drawn again holds many that are equal."""
     some, where = np.unique(x, axis=0, return_inverse=True)
     if len(some) == len(x):
         return extractor.look(x)
