@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from test_readme import run_python_of
 
-from benchmarks.results import GENERATION, generation_page
+from benchmarks.results import BESIDE, GENERATION, generation_page
 from twincode.cli import main
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
 from twincode.priors import PRIORS, IterativeSampling, NetworkSettings, PriorSettings, Sampling
@@ -116,7 +116,28 @@ def test_every_metric_has_its_place():
     assert set(field_types(GenerationSettings)) - {"cas"} <= set(names_in(PAGE))
 
 
-def test_what_it_says_in_words_holds():
+def test_what_it_says_of_frequencies_alone_holds():
+    found = load_results(ROOT / "results" / GENERATION).generation
+    sets = {name for name, label, row, _ in found if (label, row) == ("TimeVQVAE", "masked")}
+    assert "TwoPatterns" in sets
+    for name in sets:
+        fid, cas, recall, spread, near = (
+            [found[name, *of, measure].mean for of in BESIDE]
+            for measure in ("fid", "cas", "recall", "spread", "memorised_share")
+        )
+        assert fid[2] < fid[1], name
+        assert cas[2] > cas[1], name
+        assert recall[2] > max(recall[:2]), name
+        assert spread[2] > max(0.98 * spread[0], 2 * spread[1]), name
+        assert near[2] <= 0.01, name
+    mixture = ("TwoPatterns", "Mixture")
+    assert (
+        found[*mixture, "independent", "fid"].mean
+        > found[*mixture, "reconstruction", "fid"].mean * 100
+    )
+
+
+def test_what_it_says_of_one_set_holds():
     results = load_results(ROOT / "results" / GENERATION)
     networks, patches = ("VQ-VAE", "VQ-VAE, augmented", "BT-VQVAE"), "Patches, k-means"
 
@@ -131,6 +152,8 @@ def test_what_it_says_in_words_holds():
             assert 0.2 < score(label, row, "spread") < 0.45 < freer
             assert score(label, row, "fid") < score(label, "autoregressive", "fid")
             assert score(label, row, "fid") < min(score(patches, each, "fid") for each in drawn)
+            ratio = score(label, row, "fid") / score("Mixture", "independent", "fid")
+            assert 0.9 < ratio < 1.1
             for own in drawn:
                 assert score(patches, own, "recall") > score(label, row, "recall")
     for row in drawn:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from statistics import fmean
 
 import synthetic
 
@@ -52,16 +53,19 @@ def test_what_the_results_page_says_in_words_holds():
     twin, base = "BT-VQVAE", "VQ-VAE, augmented"
     svm, neighbours = "svm_accuracy@flatten", "knn5_accuracy@flatten"
     assert 1 < study.factor("nmse", twin, base) < 1.2
+    assert len({run.seed for run in study.results.runs}) == 2
     for measure in ("kernels", svm, neighbours):
         assert abs(study.pair(measure, twin, base).mean) < 0.01
     for measure in (svm, neighbours):
-        gained = study.pair(measure, base, "VQ-VAE").mean
-        assert gained > study.pair(measure, twin, base).mean > 0
+        # Neither on most sets nor by much; augmentation alone is ahead of the plain model.
+        assert study.pair(measure, twin, base).mean < 0.002
+        assert study.pair(measure, twin, base).higher < 4
+        assert study.pair(measure, base, "VQ-VAE").mean > 0.01
     assert study.factor("nmse", base, "VQ-VAE") > 1
-    for gain in study.gains(svm, twin, base, "600").values():
-        assert gain > 0
-    for gain in study.gains(svm, twin, base, "1200").values():
-        assert gain < 0
+    assert all(gain > 0 for gain in study.gains(svm, twin, base, "600", "1200").values())
+    assert all(gain < 0 for gain in study.gains(svm, twin, base, "1200", "600").values())
+    assert fmean(study.gains(neighbours, twin, base, "1200", "600").values()) > 0.005
+    assert {run.seed for run in study.alike((600, 1200))[600].runs if run.record["epochs"]} == {0}
     for label in (twin, base, "VQ-VAE"):
         assert study.longer("nmse", label, "1200", "600") < 1
     ours, theirs = (study.results.mean("ECG5000", label, "nmse") for label in (base, "VQ-VAE"))
