@@ -64,6 +64,7 @@ class Study:
         whole = load_results(folder)
         steps = {_steps(run) for run in whole.runs} - {0}
         self.whole = whole
+        self._folder = folder
         self.budgets = {
             budget: replace(
                 whole, axes=(), runs=tuple(r for r in whole.runs if _steps(r) in (0, budget))
@@ -90,6 +91,8 @@ class Study:
             "longer": lambda *of: number(self.longer(*of), 2),
             "gain at": lambda *of: signed(fmean(self.gains(*of).values()), 3),
             "ahead at": lambda *of: str(sum(gain > 0 for gain in self.gains(*of).values())),
+            "gain under": lambda *of: signed(fmean(self.under(*of).values()), 3),
+            "ahead under": lambda *of: str(sum(gain > 0 for gain in self.under(*of).values())),
         }
         if kind not in kinds:
             raise unknown_name("kind of number", kind, kinds)
@@ -138,6 +141,33 @@ class Study:
         }
         return {dataset: gain for dataset, gain in each.items() if not math.isnan(gain)}
 
+    @cached_property
+    def disturbed(self) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
+        """Accuracies by condition and level, by model and by the data set it was trained on.
+
+        Means over seeds; another data set is one condition, whichever it is.
+        """
+        rows = read_rows(self._folder.parent / "benchmarks" / "conditions.csv", conditions.Row)
+        labels = {r.record["recipe"]: self.results.model_of(r).label for r in self.results.runs}
+        found: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
+        for row in rows:
+            level = "" if row.condition == "transfer" else row.level
+            cells = found.setdefault((row.condition, level), {})
+            own = cells.setdefault(labels[row.recipe], {})
+            own.setdefault(row.dataset, []).append(row.accuracy)
+        return {
+            key: {
+                label: {name: fmean(values) for name, values in own.items()}
+                for label, own in cells.items()
+            }
+            for key, cells in found.items()
+        }
+
+    def under(self, condition: str, level: str, model: str, base: str) -> dict[str, float]:
+        """What a model has over another under a condition, by data set."""
+        ours, theirs = (self.disturbed[condition, level][each] for each in (model, base))
+        return {name: ours[name] - theirs[name] for name in self.whole.datasets}
+
     def value(self, measure: str, model: str, dataset: str) -> str:
         """A mean over seeds on one data set, or a dash where nothing was measured."""
         mean = self.results.mean(dataset, model, measure)
@@ -164,7 +194,7 @@ def page(text: str, stored: Path) -> str:
     """The page ``text`` with every table and quoted number as the studies in ``stored`` have it."""
     study = Study(stored / STUDY)
     tables = {
-        "conditions": lambda: _conditions(study, stored),
+        "conditions": lambda: _conditions(study),
         "length": lambda: _length(study),
         "models": lambda: _models(study),
         "published": lambda: _published(study, _anchors(stored)),
@@ -285,56 +315,40 @@ def _flagship(results: Results) -> str:
 
 
 def _length(study: Study) -> str:
-    """What twice the steps change, set by set and model by model, where all were run."""
+    """What twice the steps change, set by set and model by model, where more than one were run."""
     lines = []
-    alike = study.alike(study.budgets)
     trained = {study.results.model_of(run).label for run in study.results.runs if _steps(run)}
     names = [model.label for model in study.results.models if model.label in trained]
     for dataset in study.whole.datasets:
         for name in names:
-            cells = [
-                results.mean(dataset, name, measure)
-                for measure in ("nmse", _SVM, _NEIGHBOURS)
-                for results in alike.values()
+            run = [
+                budget
+                for budget, results in study.budgets.items()
+                if not math.isnan(results.mean(dataset, name, "nmse"))
             ]
-            if not any(map(math.isnan, cells)):
-                lines.append([dataset, name, *(number(cell, 3) for cell in cells)])
+            if len(run) > 1:
+                alike = study.alike(run)
+                lines.append([dataset, name, *(
+                    _shown(alike[b].mean(dataset, name, measure)) if b in alike else "–"
+                    for measure in ("nmse", _SVM, _NEIGHBOURS)
+                    for b in study.budgets
+                )])  # fmt: skip
     budgets = [f"{budget}" for budget in study.budgets]
     names = [f"{what} {b}" for what in ("NMSE,", "SVM,", "5-NN,") for b in budgets]
     return _markdown(["", "Model", *names], lines)
 
 
-def disturbed(study: Study, stored: Path) -> dict[tuple[str, str], dict[str, float]]:
-    """Mean accuracies under each condition and level, or the mean of all levels (""), by model.
-
-    Over the data sets on which every model was measured; another data set is one condition.
-    """
-    labels = {run.record["recipe"]: study.results.model_of(run).label for run in study.results.runs}
-    rows = read_rows(stored / "benchmarks" / "conditions.csv", conditions.Row)
-    measured = {(row.dataset, row.recipe) for row in rows}
-    recipes = dict.fromkeys(row.recipe for row in rows)
-    whole = {row.dataset for row in rows if all((row.dataset, r) in measured for r in recipes)}
-    found: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for row in rows:
-        if row.dataset in whole:
-            level = "" if row.condition == "transfer" else row.level
-            cell = found.setdefault((row.condition, level), {})
-            cell.setdefault(labels[row.recipe], []).append(row.accuracy)
-    return {key: {name: fmean(x) for name, x in cells.items()} for key, cells in found.items()}
-
-
-def _conditions(study: Study, stored: Path) -> str:
+def _conditions(study: Study) -> str:
     """How well a linear SVM does where a twin loss might pay."""
-    told = disturbed(study, stored)
-    names = [m.label for m in study.results.models if m.label in next(iter(told.values()))]
+    told = study.disturbed
+    models = [m for m in study.results.models if m.label in next(iter(told.values()))]
     rows = [
         [CONDITIONS[condition].format(100 * float(level or 0), level), *(
-            number(cells[name], 3) for name in names
+            number(fmean(cells[m.label].values()), 3) for m in models
         )]
         for (condition, level), cells in told.items()
     ]  # fmt: skip
-    fitted = {m.label: m.fitted for m in study.results.models}
-    return _markdown(["", *(n if fitted[n] else f"*{n}*" for n in names)], rows)
+    return _markdown(["", *(m.label if m.fitted else f"*{m.label}*" for m in models)], rows)
 
 
 def _models(study: Study) -> str:

@@ -11,7 +11,7 @@ from benchmarks.results import ANCHORS, STUDY, Study, page, training_page, unquo
 ROOT = Path(__file__).parents[2]
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 # Settings of the study, which no run measured.
-SETTINGS = {"1500", "200", "1200", "600", "64", "1", "5"}  # 5-NN
+SETTINGS = {"1500", "200", "1200", "600", "64", "2400", "2000", "0.3", "10", "1", "5"}  # 5-NN
 
 
 def test_the_code_in_the_page_on_reports_runs(tmp_path, monkeypatch):
@@ -68,6 +68,13 @@ def test_what_the_results_page_says_in_words_holds():
     assert {run.seed for run in study.alike((600, 1200))[600].runs if run.record["epochs"]} == {0}
     for label in (twin, base, "VQ-VAE"):
         assert study.longer("nmse", label, "1200", "600") < 1
+    assert 0.95 < study.longer("nmse", "VQ-VAE", "2400", "1200") < 1.05
+    assert study.longer("nmse", base, "2400", "1200") < 0.9
+    later = study.alike((1200, 2400))
+    for dataset in ("ECG5000", "TwoPatterns"):
+        for measure in (svm, neighbours):
+            short, long = (later[b].mean(dataset, base, measure) for b in (1200, 2400))
+            assert long < short + 0.001
     ours, theirs = (study.results.mean("ECG5000", label, "nmse") for label in (base, "VQ-VAE"))
     assert ours < theirs
     for closed in ("PCA, k-means", "Patches, k-means", "Mixture"):
@@ -78,3 +85,23 @@ def test_what_the_results_page_says_in_words_holds():
             assert study.mean("kernels", closed) > study.mean("kernels", network)
         for network in ("VQ-VAE", "Random encoder"):
             assert study.mean(svm, network) > study.mean(svm, closed)
+
+
+def test_what_the_results_page_says_of_conditions_holds():
+    study = Study(ROOT / "results" / STUDY)
+    twin, alone, plain, control = "BT-VQVAE", "VQ-VAE, augmented", "VQ-VAE", "Random encoder"
+    told = {
+        key: {name: fmean(own.values()) for name, own in cells.items()}
+        for key, cells in study.disturbed.items()
+    }
+    assert all(len(own) == 7 for cells in study.disturbed.values() for own in cells.values())
+    for level in ("0.05", "0.1"):
+        assert told["shift", level][twin] > told["shift", level][alone] + 0.01
+        assert sum(gain > 0 for gain in study.under("shift", level, twin, alone).values()) > 4
+        assert told["shift", level][alone] < told["shift", level][plain] + 0.005
+    assert told["transfer", ""][twin] > told["transfer", ""][alone]
+    for level in ("0.3", "1"):
+        assert told["noise", level][twin] < told["noise", level][alone] + 0.002
+    for level in ("0.1", "0.01"):
+        trained = max(told["labels", level][name] for name in (twin, alone, plain))
+        assert told["labels", level][control] > trained
