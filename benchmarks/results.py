@@ -150,7 +150,7 @@ class Study:
         rows = read_rows(self._folder.parent / "benchmarks" / "conditions.csv", conditions.Row)
         labels = {r.record["recipe"]: self.results.model_of(r).label for r in self.results.runs}
         found: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
-        for row in rows:
+        for row in (each for each in rows if each.steps in (0, BUDGET)):
             level = "" if row.condition == "transfer" else row.level
             cells = found.setdefault((row.condition, level), {})
             own = cells.setdefault(labels[row.recipe], {})
