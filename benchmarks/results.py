@@ -329,7 +329,7 @@ def _length(study: Study) -> str:
             if len(run) > 1:
                 alike = study.alike(run)
                 lines.append([dataset, name, *(
-                    _shown(alike[b].mean(dataset, name, measure)) if b in alike else "–"
+                    number(alike[b].mean(dataset, name, measure), 3) if b in alike else "–"
                     for measure in ("nmse", _SVM, _NEIGHBOURS)
                     for b in study.budgets
                 )])  # fmt: skip
@@ -491,7 +491,7 @@ def _drawn(results: Results) -> str:
         if row == "copies" or (row == TRAIN and lines):
             continue
         found = ([_score(results, name, label, row, each) for name in sets] for each in QUALITY)
-        scores = [_shown(fmean(each)) for each in found]
+        scores = [number(fmean(each), 3) for each in found]
         lines.append(["–" if row == TRAIN else label, row, *scores])
     return _markdown(["Tokenizer", "Drawn by", *_titles(results, QUALITY)], lines)
 
@@ -503,7 +503,7 @@ def _beside(results: Results) -> str:
     for dataset in results.datasets:
         found = [[_score(results, dataset, *of, name) for of in BESIDE] for name in names]
         if not any(map(math.isnan, found[0])):
-            lines.append([dataset, *(" / ".join(map(_shown, each)) for each in found)])
+            lines.append([dataset, *(" / ".join(number(x, 3) for x in each) for each in found)])
     return _markdown(["", *_titles(results, names)], lines)
 
 
@@ -512,10 +512,6 @@ def _score(results: Results, dataset: str, label: str, row: str, name: str) -> f
     found = results.generation.get((dataset, label, row, name))
     senseless = row == TRAIN and name == "memorised_share"
     return math.nan if found is None or senseless else found.mean
-
-
-def _shown(value: float) -> str:
-    return "–" if math.isnan(value) else number(value, 3)
 
 
 def _titles(results: Results, names: Iterable[str]) -> list[str]:

@@ -69,8 +69,12 @@ class HeldOut:
 
 def naming_bits(labels: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
     """Bits (n,) that name the modes ``labels`` (n, t) one after another; ``cost`` (M + 1, M)."""
-    before = torch.cat([torch.full_like(labels[:, :1], cost.shape[1]), labels[:, :-1]], 1)
-    return cost[before, labels].sum(1).float()
+    return cost[modes_before(labels, cost.shape[1]), labels].sum(1).float()
+
+
+def modes_before(labels: torch.Tensor, M: int) -> torch.Tensor:
+    """The mode before each of ``labels`` (n, t), of which there are M; M before the first."""
+    return torch.cat([torch.full_like(labels[:, :1], M), labels[:, :-1]], 1)
 
 
 def rank_major(z: torch.Tensor) -> torch.Tensor:

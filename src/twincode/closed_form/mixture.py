@@ -27,6 +27,7 @@ from twincode.closed_form.calibration import (
     code_levels,
     cut_windows,
     join_windows,
+    modes_before,
     naming_bits,
     rank_major,
 )
@@ -239,7 +240,7 @@ class MixtureCoder:
         largest = int(self._largest.max())
         of_levels = met @ tables.signed_shares(self.level_frequencies, kinds, largest) / n
         first = (largest - self._largest).repeat_interleave(t)
-        before = torch.cat([modes.new_full((n, 1), len(self.mean)), modes[:, :-1]], 1)
+        before = modes_before(modes, len(self.mean))
         total = 1 << tables.FREQUENCY_BITS
         rows = [self.step_frequencies / total] if self.capped else []
         rows += list(self.mode_frequencies[before].double().mean(0) / total)
