@@ -9,12 +9,14 @@ from conftest import make_waves, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
+from torch.nn import functional as F
 
 from twincode.errors import TwincodeError
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings, Row, judge_rows
 from twincode.evaluate.generation.classes import agreement, inception_score
 from twincode.evaluate.generation.extractor import (
     Budget,
+    Classifier,
     RandomConvolutions,
     Seen,
     look_once,
@@ -217,6 +219,24 @@ def test_a_classifier_is_judged_by_its_last_weights(three):
     rounded = train_classifier(x, y, 2, Budget(25, 0, "bfloat16"))
     assert not np.array_equal(rounded.look(x).features, net.look(x).features)
     assert rounded.accuracy(test.X_train, test.y_train) == pytest.approx(by_hand, abs=0.05)
+    exact = Classifier(rounded.net).look(x).features
+    assert not np.array_equal(rounded.look(x).features, exact)
+    assert np.allclose(rounded.look(x).features, exact, atol=0.05 * exact.std())
+
+
+def test_its_convolutions_are_as_long_as_series(three):
+    x = torch.from_numpy(three[0].X_train[:6])
+    net = train_classifier(three[0].X_train, three[0].y_train, 2, Budget(3, 0)).net
+    layers = list(net.convolutions)
+    with torch.no_grad():
+        found = net.features(x)
+        for convolution, norm in zip(layers[1::4], layers[2::4], strict=True):
+            k = len(convolution.weight[0, 0])
+            padded = F.pad(x, ((k - 1) // 2, k // 2))
+            x = F.conv1d(padded, convolution.weight, convolution.bias)
+            assert x.shape[-1] == three[0].X_train.shape[-1]
+            x = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias).relu()
+    assert torch.allclose(found, x.mean(-1), atol=1e-6)
 
 
 @pytest.mark.parametrize("known", [True, False])

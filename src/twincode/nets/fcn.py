@@ -1,5 +1,6 @@
 """The fully convolutional network that classifies series (Wang, Yan and Oates, 2017)."""
 
+import torch
 from torch import Tensor, nn
 
 WIDTHS, KERNELS = (128, 256, 128), (8, 5, 3)
@@ -13,10 +14,11 @@ class FullyConvolutional(nn.Module):
         layers: list[nn.Module] = []
         for width, kernel in zip(WIDTHS, KERNELS, strict=True):
             layers += [
-                nn.ZeroPad1d(((kernel - 1) // 2, kernel // 2)),
-                nn.Conv1d(channels, width, kernel),
+                # An even kernel reaches one step further ahead than back.
+                nn.Identity() if kernel % 2 else nn.ZeroPad1d((0, 1)),
+                nn.Conv1d(channels, width, kernel, padding=(kernel - 1) // 2),
                 nn.BatchNorm1d(width),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
             ]
             channels = width
         self.convolutions = nn.Sequential(*layers)
@@ -24,7 +26,7 @@ class FullyConvolutional(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """What the last layer sees, (B, 128)."""
-        found: Tensor = self.convolutions(x).mean(-1)
+        found: Tensor = self.convolutions(x).mean(-1, dtype=torch.float32)
         return found
 
     def forward(self, x: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from twincode.evaluate.generation.series import (
     spread,
 )
 from twincode.evaluate.generation.two_samples import (
+    MOST_SERIES,
     discriminative,
     maximum_mean_discrepancy,
     median_distance,
@@ -44,7 +45,6 @@ Labels = NDArray[np.integer]
 EXTRACTORS = ("fcn", "random")
 TRAIN = "train"  # the row that is the same for every model
 FEWEST_SAMPLES = 256
-MOST_NEIGHBOURS = 2000  # what is compared with all others
 CAS_SAMPLES = 1000
 
 BITS, PSEUDO_BITS = "bits_per_dimension", "pseudo_bits"
@@ -208,12 +208,12 @@ class _Features(NamedTuple):
     @classmethod
     def of(cls, extractor: Extractor, train: Row, test: Row) -> "_Features":
         own, real = (extractor.look(part.series).features for part in (train, test))
-        return cls(extractor, own, real, median_distance(own[:MOST_NEIGHBOURS]))
+        return cls(extractor, own, real, median_distance(own[:MOST_SERIES]))
 
     def judge(self, row: Row, settings: GenerationSettings) -> dict[str, float]:
         """What features, and classes where they are known, tell of a row."""
         own, p = look_once(self.extractor, row.series)
-        n = min(len(own), len(self.test), MOST_NEIGHBOURS)
+        n = min(len(own), len(self.test), MOST_SERIES)
         draw = np.random.default_rng(settings.generation_seed)
         some, real = (x[draw.permutation(len(x))[:n]] for x in (own, self.test))
         found = {

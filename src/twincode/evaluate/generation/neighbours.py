@@ -33,8 +33,8 @@ def neighbour_scores(samples: Floats, real: Floats, k: int = K) -> dict[str, flo
 
 def _radii(x: Floats, k: int) -> Floats:
     """The distance (n,) of each point to its k-th neighbour, itself not counted."""
-    from scipy.spatial.distance import cdist
+    from scipy.spatial.distance import pdist, squareform
 
     k = min(k, len(x) - 1)
-    radii: Floats = np.partition(cdist(x, x), k, axis=1)[:, k]
+    radii: Floats = np.partition(squareform(pdist(x)), k, axis=1)[:, k]
     return radii
