@@ -93,6 +93,9 @@ class Study:
             "ahead at": lambda *of: str(sum(gain > 0 for gain in self.gains(*of).values())),
             "gain under": lambda *of: signed(fmean(self.under(*of).values()), 3),
             "ahead under": lambda *of: str(sum(gain > 0 for gain in self.under(*of).values())),
+            "drawn": lambda *of: number(_score(self.drawn, *of), 3),
+            "drawn on": lambda: str(len(beside_sets(self.drawn))),
+            "drawn ahead": lambda *of: str(len(self.ahead_drawn(*of))),
         }
         if kind not in kinds:
             raise unknown_name("kind of number", kind, kinds)
@@ -167,6 +170,22 @@ class Study:
         """What a model has over another under a condition, by data set."""
         ours, theirs = (self.disturbed[condition, level][each] for each in (model, base))
         return {name: ours[name] - theirs[name] for name in self.whole.datasets}
+
+    @cached_property
+    def drawn(self) -> Results:
+        """What priors over the codes draw."""
+        return load_results(self._folder.parent / GENERATION)
+
+    def ahead_drawn(self, score: str) -> list[str]:
+        """The data sets on which frequencies alone are ahead of the published configuration."""
+        (measure,) = (m for m in self.drawn.generation_measures if m.key == score)
+        sign = 1 if measure.better == "higher" else -1
+        names = []
+        for dataset in beside_sets(self.drawn):
+            theirs, ours = (_score(self.drawn, dataset, *of, score) for of in BESIDE[1:])
+            if sign * ours > sign * theirs:
+                names.append(dataset)
+        return names
 
     def value(self, measure: str, model: str, dataset: str) -> str:
         """A mean over seeds on one data set, or a dash where nothing was measured."""
@@ -496,14 +515,22 @@ def _drawn(results: Results) -> str:
     return _markdown(["Tokenizer", "Drawn by", *_titles(results, QUALITY)], lines)
 
 
+def beside_sets(results: Results) -> list[str]:
+    """Data sets on which all that stands side by side has been judged."""
+    return [
+        name
+        for name in results.datasets
+        if all((name, *of, "fid") in results.generation for of in BESIDE)
+    ]
+
+
 def _beside(results: Results) -> str:
     """Train series, what the published configuration draws, and what frequencies alone do."""
     names = [name for name in QUALITY if name != "bits_per_dimension"]
     lines = []
-    for dataset in results.datasets:
+    for dataset in beside_sets(results):
         found = [[_score(results, dataset, *of, name) for of in BESIDE] for name in names]
-        if not any(map(math.isnan, found[0])):
-            lines.append([dataset, *(" / ".join(number(x, 3) for x in each) for each in found)])
+        lines.append([dataset, *(" / ".join(number(x, 3) for x in each) for each in found)])
     return _markdown(["", *_titles(results, names)], lines)
 
 

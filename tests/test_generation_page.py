@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from test_readme import run_python_of
 
-from benchmarks.results import BESIDE, GENERATION, generation_page
+from benchmarks.results import BESIDE, GENERATION, beside_sets, generation_page
 from twincode.cli import main
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
 from twincode.priors import PRIORS, IterativeSampling, NetworkSettings, PriorSettings, Sampling
@@ -117,8 +117,8 @@ def test_every_metric_has_its_place():
 
 
 def test_what_it_says_of_frequencies_alone_holds():
-    found = load_results(ROOT / "results" / GENERATION).generation
-    sets = {name for name, label, row, _ in found if (label, row) == ("TimeVQVAE", "masked")}
+    results = load_results(ROOT / "results" / GENERATION)
+    found, sets = results.generation, beside_sets(results)
     assert "TwoPatterns" in sets
     for name in sets:
         fid, cas, recall, spread, near = (
