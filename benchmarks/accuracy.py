@@ -95,6 +95,9 @@ def main() -> None:
     parser.add_argument("--bits-per-step", type=float, default=6.0)
     parser.add_argument("--out", type=Path, default=RESULTS / "accuracy.csv")
     asked = parser.parse_args()
+    default = parser.get_default
+    if asked.bits_per_step != default("bits_per_step") and asked.out == default("out"):
+        parser.error("another number of bits needs a file of its own: --out FILE")
     torch.set_num_threads(1)
     found = read_rows(asked.out, Row)
     done = {(row.dataset, row.seed) for row in found}

@@ -153,7 +153,7 @@ def main() -> None:
     torch.set_num_threads(1)
     sets = {name: load_dataset(name) for name in asked.datasets.split(",")}
 
-    @lru_cache(maxsize=1)  # the models of a set and seed follow one another
+    @lru_cache(maxsize=3)  # the models of a set follow one another, of three seeds
     def parts(name: str, seed: int) -> dict[str, Parts]:
         return {each: Parts.of(sets[each], seed, sets[name].length) for each in sets}
 

@@ -110,6 +110,8 @@ def main() -> None:
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULTS / "training.csv")
     asked = parser.parse_args()
+    if asked.held_out and asked.out == parser.get_default("out"):
+        parser.error("errors on held-out series need a file of their own: --out FILE")
     torch.set_num_threads(1)
     found = read_rows(asked.out, Row)
     for name in asked.datasets.split(","):

@@ -132,8 +132,7 @@ def timevqvae() -> Config:
 
     As published, codes are used from the first step, the codebook begins at latents and the rate
     falls over all steps. It differs in the loss of the high band (see ``Bands``) and in the budget.
-    The prior that belongs to it is ``masked`` with ``mask_schedule`` kept_cosine, ``loss_on`` all
-    and ``share_per`` batch, drawn from with ``choice_temperature`` 4; see results/generation.toml.
+    The settings of the prior that belongs to it are in results/generation.toml.
 
     ``twincode train ECG5000 --recipe timevqvae``
     """

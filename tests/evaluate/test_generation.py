@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from torch.nn import functional as F
 
+import twincode.generate.judging
 from twincode.errors import TwincodeError
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings, Row, judge_rows
 from twincode.evaluate.generation.classes import agreement, inception_score
@@ -19,7 +20,6 @@ from twincode.evaluate.generation.extractor import (
     Classifier,
     RandomConvolutions,
     Seen,
-    look_once,
     train_classifier,
 )
 from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
@@ -145,6 +145,10 @@ def test_spread_is_a_ratio_of_variances_within_classes():
     assert spread(half, real, y, y) == pytest.approx(0.25)
     assert spread(np.repeat(real[:1], 120, 0), real, y, y) == pytest.approx(0)
     assert spread(real[y == 0], real, y[y == 0], y) == 0  # a class that is missing
+    one = np.r_[np.flatnonzero(y == 0), 1]  # of one sample nothing is known
+    assert spread(real[one], real, y[one], y) == pytest.approx(1)
+    few = slice(0, 15)  # with no class of 20 series all are one
+    assert spread(real[few], real[few], y[few], y[few]) == pytest.approx(1)
     # Without labels the classes' distance counts as spread, and hides what is lost.
     assert spread(half, real) > 0.9
 
@@ -239,18 +243,6 @@ def test_its_convolutions_are_as_long_as_series(three):
     assert torch.allclose(found, x.mean(-1), atol=1e-6)
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_equal_series_are_seen_once_and_alike(three, known):
-    x, y = three[0].X_train, three[0].y_train
-    told = train_classifier(x, y, 2, Budget(2, 0)) if known else RandomConvolutions(x, 0)
-    again = x[np.random.default_rng(0).integers(len(x), size=2 * len(x))]
-    found, expected = look_once(told, again), told.look(again)
-    assert np.allclose(found.features, expected.features, atol=1e-5)
-    if known:
-        assert np.allclose(found.probabilities, expected.probabilities, atol=1e-6)
-    assert np.array_equal(look_once(told, x).features, told.look(x).features)
-
-
 def test_features_without_labels_are_of_fixed_convolutions(three):
     train, test, _ = three
     found = RandomConvolutions(train.X_train, seed=0)
@@ -277,12 +269,15 @@ def row(name, series, labels=None):
     return Row(name, series, np.floor(8 * series[:, 0]), labels)
 
 
-def judged(rows, three, settings=None, **changes):
+def judged(rows, three, settings=None, lessons=(), **changes):
     train, test, _ = three
     parts = [row("part", d.X_train, d.y_train) for d in (train, test)]
     settings = settings or GenerationSettings()
     extractors = [Waves()] * settings.extractor_seeds
-    scores = judge_rows(rows, *parts, parts[0], parts[1], 2, extractors, settings, **changes)
+    lessons = {each.name: each for each in lessons}
+    scores = judge_rows(
+        rows, *parts, parts[0], parts[1], lessons, 2, extractors, settings, **changes
+    )
     return {(each.row, each.metric): each.value for each in scores}
 
 
@@ -358,6 +353,20 @@ def test_a_row_sorted_by_class_has_every_class_in_its_accuracy(three, monkeypatc
     assert found["sorted", "cas"] > 0.9
 
 
+def test_classifiers_learn_from_as_many_series_as_train_has(three, monkeypatch):
+    monkeypatch.setattr("twincode.evaluate.generation.harness.CAS_SAMPLES", 40)
+    _, test, other = three
+    few = row("drawn", other.X_train[:8], other.y_train[:8])
+    many = row("drawn", np.tile(other.X_train, (2, 1, 1)), np.tile(other.y_train, 2))
+    settings = GenerationSettings(extractor_seeds=1, extractor_steps=5, cas=True)
+    found = judged([few], three, settings, [many])
+    some = np.sort(np.random.default_rng(0).permutation(240)[:120])
+    net = train_classifier(many.series[some], many.labels[some], 2, Budget(5, 0))
+    assert found["drawn", "cas"] == net.accuracy(test.X_train, test.y_train)
+    alone = judged([few], three, settings.replace(cas=False))
+    assert all(found[name] == value for name, value in alone.items())
+
+
 def test_classifiers_of_train_are_kept_by_all_that_decides_them(three, tmp_path):
     rows = [
         row("train", three[0].X_train, three[0].y_train),
@@ -421,9 +430,72 @@ def test_a_model_and_its_prior_are_judged_beside_all_controls():
     assert {each.metric for each in scores} >= {"fid", "spread", "recall", "memorised_share"}
 
 
+def test_train_series_stand_in_their_row_once(monkeypatch):
+    data = make_waves(60, 50)
+    seen = {}
+    judge_all = twincode.generate.judging.judge_rows
+    monkeypatch.setattr(
+        "twincode.generate.judging.judge_rows",
+        lambda rows, *rest: seen.update({row.name: row for row in rows}) or judge_all(rows, *rest),
+    )
+    model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
+    model = fit_prior(prior("independent"), model, data)
+    for samples in (20, 64):
+        quick = GenerationSettings(samples=samples, extractor_seeds=1, extractor_steps=1)
+        model.evaluate_generation(data, quick)
+        assert len(np.unique(seen["train"].series, axis=0)) == min(samples, 60)
+        assert len(seen["train"].series) == len(seen["copies"].series) == min(samples, 60)
+        assert len(seen["independent"].series) == samples
+
+
+def test_an_independent_prior_is_the_control_and_drawn_as_it_was_told():
+    data = make_waves(60, 50)
+    model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
+    quick = GenerationSettings(samples=40, extractor_seeds=1, extractor_steps=1)
+
+    def scores(told, **how):
+        found = told.evaluate_generation(data, quick, **how)
+        return {(each.row, each.metric): each.value for each in found}
+
+    own = fit_prior(prior("independent", smoothing=50.0), model, data)
+    made = scores(fit_prior(prior("masked", model_width=8, layers=1, steps=1), model, data))
+    plain, sharp = scores(own), scores(own, draw_temperature=0.1)
+    assert {name for name, _ in plain} == {name for name, _ in made if "masked" not in name} | {
+        "independent, no labels"
+    }
+    bits = "independent", "bits_per_dimension"
+    assert plain[bits] == sharp[bits] > made[bits] + 0.01
+    assert sharp["independent", "spread"] < plain["independent", "spread"]
+
+
+def test_what_cannot_be_judged_is_told_before_anything_is_computed(monkeypatch):
+    data = make_waves(60, 50)
+    model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
+    model = fit_prior(prior("independent"), model, data)
+    monkeypatch.setattr("twincode.generate.judging.make_extractors", None)
+    one = type(data).from_arrays(data.X_train, data.y_train, test=(data.X_test[:1], None))
+    with pytest.raises(TwincodeError, match="at least two series of train and of test"):
+        model.evaluate_generation(one)
+    monkeypatch.setattr("twincode.generate.judging.find_spec", lambda _name: None)
+    with pytest.raises(TwincodeError, match=r"judged with aeon: .*\[aeon\]"):
+        model.evaluate_generation(data)
+
+
+def test_a_channel_that_never_moves_in_train_is_measured_in_its_own_units(three):
+    parts = [np.concatenate([d.X_train, 0 * d.X_train], 1) for d in three]
+    rows = [row(name, x) for name, x in zip(("train", "test", "moved"), parts, strict=True)]
+    rows[2].series[:, 1] += 0.5
+    settings = GenerationSettings(extractor_seeds=1)
+    scores = judge_rows(rows[2:], *rows[:2], *rows[:2], {}, 2, [Waves()], settings)
+    found = {each.metric: each.value for each in scores}
+    assert 0.25 < found["marginal_distance"] < 0.5
+
+
 def test_as_many_samples_as_test_series_but_no_fewer_than_256():
     assert GenerationSettings().number(4500) == 4500
     assert GenerationSettings().number(20) == 256
     assert GenerationSettings(samples=7).number(4500) == 7
+    with pytest.raises(TwincodeError, match=r"samples must be 0, .* or at least 2"):
+        GenerationSettings(samples=1)
     with pytest.raises(TwincodeError, match="unknown extractor 'rocket'"):
         GenerationSettings(extractor="rocket")

@@ -414,3 +414,12 @@ def test_bits_of_test_codes_are_told_at_the_end(saved):
 def test_the_public_names_make_a_prior():
     assert twincode.prior("independent").name == "independent"
     assert twincode.fit_prior is fit_prior
+
+
+@pytest.mark.parametrize("name", ["none", "train"])
+def test_a_class_that_is_called_like_a_keyword_is_refused(model, waves, name):
+    labels = np.where(waves.y_train == 0, name, "other")
+    data = Dataset.from_arrays(waves.X_train, labels)
+    with pytest.raises(TwincodeError, match=f"a class is called '{name}'.*conditional=false"):
+        PriorTask(small(), model, data)
+    assert PriorTask(small(conditional=False), model, data).classes == ()

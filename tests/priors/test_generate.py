@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_waves, tiny
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twincode.errors import TwincodeError
 from twincode.generate import Stages, surprise_along
 from twincode.generate.gaps import interpolated, overlapping
 from twincode.generate.likelihood import pseudo_bits
-from twincode.generate.surprise import odd_width, surprise
+from twincode.generate.surprise import odd_width, surprise, window
 from twincode.priors import Grids, load_prior, prior
 from twincode.quantize import Grid, Layout
 from twincode.tokenizers import TOKENIZERS, embed
@@ -301,6 +303,18 @@ def test_surprise_is_that_of_the_equation(models, waves):
     found = surprise(stages, x, y, (0.3, 0.9))
     column = [int((t + 0.5) / 33 * W) for t in range(33)]
     assert torch.allclose(found, expected[:, :, column], atol=1e-4)
+
+
+@given(st.integers(1, 80), st.integers(0, 5), st.integers(1, 400))
+def test_columns_that_only_meet_do_not_overlap(W, half, L):
+    places = Grids.of(Layout((Grid("a", W, 3),)), 1).places()
+    for w in range(W):
+        near = [abs(v - w) <= half for v in range(W)]
+        assert window(places, W, w, half).tolist() == near
+    steps = torch.eye(L, dtype=torch.bool)
+    columns = range(W)
+    for t, found in enumerate(overlapping(places, steps, 0)):
+        assert found.tolist() == [v * L < (t + 1) * W and (v + 1) * L > t * W for v in columns]
 
 
 @pytest.mark.parametrize(("width", "odd"), [(0.8, 1), (1.9, 1), (2.4, 3), (4, 5), (3, 3), (9.1, 9)])

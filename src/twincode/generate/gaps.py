@@ -11,6 +11,8 @@ from twincode.generate.stages import Stages
 from twincode.priors import Places
 from twincode.randomness import stream_seed
 
+ROUNDING = 1e-3  # of a step
+
 
 def impute(
     stages: Stages,
@@ -81,7 +83,8 @@ def overlapping(places: Places, gaps: Tensor, reach: int) -> Tensor:
     step = torch.arange(L, device=gaps.device)[:, None]
     width = places.end - places.start
     start, end = (places.start - reach * width) * L, (places.end + reach * width) * L
-    overlap = (step < end) & (step + 1 > start)  # (L, N)
+    # A column that only meets a gap does not overlap it, up to rounding.
+    overlap = (step < end - ROUNDING) & (step + 1 > start + ROUNDING)  # (L, N)
     return gaps.float() @ overlap.float() > 0
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twincode.data.split import Split
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, installing
 from twincode.evaluate.generation import (
     BITS,
     PSEUDO_BITS,
@@ -61,42 +62,58 @@ def judge(
 ) -> Judged:
     """The scores of samples of priors of one tokenizer, and of the controls, against test series.
 
-    The rows are train series drawn with replacement; ``copies``, the same through the codes;
-    ``reconstruction``, test through the codes, which is what the tokenizer alone costs; samples of
-    the ``independent`` prior; and those of each prior, by class where it knows classes and without
-    labels too. What turns series into features is kept in a folder ``extractors``, if one is given.
-    Raises TwincodeError without a test part.
+    The rows are train series, as many or as few as are drawn; ``copies``, the same through the
+    codes; ``reconstruction``, test through the codes, which is what the tokenizer alone costs;
+    samples of the ``independent`` prior, which is one of ``samplers`` or made of the same codes;
+    and those of each prior, by class where it knows classes and without labels too. What turns
+    series into features is kept in a folder ``extractors``, if one is given. Raises TwincodeError
+    for a model without a decoder, fewer than two series in a part, and without aeon.
     """
     first = samplers[0].stages
-    if not len(split.x_test):
-        raise TwincodeError("samples are judged against a test part, and these data have none")
-    if not first.tokenizer.has_decoder:
-        raise TwincodeError("this model is an encoder alone: it has no decoder, so no samples")
+    _check(first, split)
     n, seed = settings.number(len(split.x_test)), settings.generation_seed
-    drawn = np.random.default_rng(seed).integers(len(split.x_train), size=n)
+    # Each once: a series that stands on both sides of a comparison would be told from nothing.
+    some = np.random.default_rng(seed).permutation(len(split.x_train))[:n]
     train = _row(first, TRAIN, split.x_train, split.y_train)
     test = _row(first, "test", split.x_test, split.y_test)
     copies = _decoded(first, "copies", split.x_train, split.y_train)
     reconstruction = _decoded(first, "reconstruction", split.x_test, split.y_test)
-    control = Sampler(INDEPENDENT, _independent(first, split), {})
-    rows = [_some(train, drawn), _some(copies, drawn), reconstruction]
-    rows.append(_sampled(control, n, seed, None))
-    scores = [_likelihood(control, INDEPENDENT, split, seed)]
-    for sampler in samplers:
-        if sampler.name != INDEPENDENT:
-            rows.append(_sampled(sampler, n, seed, None))
-            scores.append(_likelihood(sampler, sampler.name, split, seed))
-        if sampler.stages.fitted.classes:
-            rows.append(_sampled(sampler, n, seed, NO_LABEL))
-            scores.append(_likelihood(sampler, rows[-1].name, split, seed, NO_LABEL))
+    rows = [_some(train, some), _some(copies, some), reconstruction]
+    scores, lessons = [], {TRAIN: train, "copies": copies}
+    most = max(n, settings.lesson(len(split.x_train)))
+    given = (sampler for sampler in samplers if sampler.name == INDEPENDENT)
+    control = next(given, None) or Sampler(INDEPENDENT, _independent(first, split), {})
+    for sampler in (control, *(each for each in samplers if each is not control)):
+        labels: list[str | None] = [None]
+        if sampler in samplers and sampler.stages.fitted.classes:
+            labels.append(NO_LABEL)
+        for told in labels:
+            whole = _sampled(sampler, most if told is None else n, seed, told)
+            # The first of many are those of few.
+            rows.append(_some(whole, np.arange(n)))
+            lessons[whole.name] = whole
+            scores.append(_likelihood(sampler, whole.name, split, seed, told))
     classes = split.n_classes
-    told = make_extractors(train, classes, settings, extractors, first.device)
+    extracting = make_extractors(train, classes, settings, extractors, first.device)
     parts = train, test, copies, reconstruction
     where = first.device, extractors
-    scores = [*judge_rows(rows, *parts, classes, told, settings, *where), *scores]
+    judged = judge_rows(rows, *parts, lessons, classes, extracting, settings, *where)
     both_sides = [each.stages for each in samplers if each.stages.fitted.prior.fills_gaps]
-    scores += [_typicality(stages, row) for stages in both_sides[:1] for row in rows]
-    return Judged(scores, {row.name: row for row in (test, *rows)}, copies, control.stages)
+    scores += [_typicality(stages, row, seed) for stages in both_sides[:1] for row in rows]
+    named = {row.name: row for row in (test, *rows)}
+    return Judged([*judged, *scores], named, copies, control.stages)
+
+
+def _check(stages: Stages, split: Split) -> None:
+    """Raise TwincodeError for what cannot be judged, before anything is computed."""
+    if not len(split.x_test):
+        raise TwincodeError("samples are judged against a test part, and these data have none")
+    if min(len(split.x_test), len(split.x_train)) < 2:
+        raise TwincodeError("samples are judged against at least two series of train and of test")
+    if not stages.tokenizer.has_decoder:
+        raise TwincodeError("this model is an encoder alone: it has no decoder, so no samples")
+    if find_spec("aeon") is None:
+        raise TwincodeError(f"samples are judged with aeon: {installing('aeon')}")
 
 
 def _likelihood(
@@ -113,9 +130,11 @@ def _likelihood(
     return Score(name, BITS, float(found.mean()), 0.0)
 
 
-def _typicality(stages: Stages, row: Row) -> Score:
-    """The pseudo-likelihood of a row's grids under the prior, without labels."""
-    tokens = torch.as_tensor(row.tokens[:TYPICAL_SERIES]).to(stages.device)
+def _typicality(stages: Stages, row: Row, seed: int) -> Score:
+    """The pseudo-likelihood of some of a row's grids under the prior, without labels."""
+    # Test series may lie sorted by class.
+    some = np.random.default_rng(seed).permutation(len(row.tokens))[:TYPICAL_SERIES]
+    tokens = torch.as_tensor(row.tokens[some]).to(stages.device)
     y = torch.full((len(tokens),), stages.fitted.prior.none, device=stages.device)
     bits = pseudo_bits(stages, tokens, y)
     return Score(row.name, PSEUDO_BITS, float(bits.mean()), 0.0)

@@ -9,12 +9,18 @@ import torch
 from torch import Tensor
 
 from twincode.errors import TwincodeError, unknown_name
-from twincode.priors import NO_LABEL, PRIORS, FittedPrior, Places, Sampling, class_indices
+from twincode.priors import (
+    NO_LABEL,
+    PRIORS,
+    TRAIN_LABELS,
+    FittedPrior,
+    Places,
+    Sampling,
+    class_indices,
+)
 from twincode.priors.prior import CHUNK, chunks
 from twincode.settings import field_types
 from twincode.tokenizers import Tokenizer, embed
-
-TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,12 @@ class Stages:
         """
         fitted = self.fitted
         if labels is None:
-            labels = TRAIN if fitted.classes else NO_LABEL
+            labels = TRAIN_LABELS if fitted.classes else NO_LABEL
         if not isinstance(labels, str):
             if len(labels) != n:
                 raise TwincodeError(f"there are {len(labels)} labels for {n} series")
             return class_indices(list(map(str, labels)), fitted).to(self.device)
-        if labels != TRAIN or TRAIN in fitted.classes:
+        if labels != TRAIN_LABELS:
             return torch.full((n,), fitted.label(labels), device=self.device)
         if not fitted.classes:
             raise TwincodeError("this prior knows no labels; use labels none")

@@ -5,7 +5,7 @@ from typing import Any
 from twincode.errors import TwincodeError
 from twincode.priors.autoregressive import AutoregressivePrior, AutoregressiveSettings
 from twincode.priors.decoding import IterativeSampling
-from twincode.priors.fitted import NO_LABEL, FittedPrior, class_indices, load_prior
+from twincode.priors.fitted import NO_LABEL, TRAIN_LABELS, FittedPrior, class_indices, load_prior
 from twincode.priors.grids import Grids, Places
 from twincode.priors.independent import IndependentPrior, IndependentSettings
 from twincode.priors.masked import MaskedPrior, MaskedSettings
@@ -42,6 +42,7 @@ def prior(kind: str = "masked", **settings: Any) -> PriorSettings:
 __all__ = [
     "NO_LABEL",
     "PRIORS",
+    "TRAIN_LABELS",
     "AutoregressivePrior",
     "Bits",
     "FittedPrior",

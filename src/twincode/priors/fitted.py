@@ -18,7 +18,7 @@ from twincode.storage import file_hash, read_tensors, restore, tensors_hash, wri
 FORMAT = 2
 TENSORS = "prior.safetensors"
 DESCRIPTION = "prior.json"
-NO_LABEL = "none"
+NO_LABEL, TRAIN_LABELS = "none", "train"  # in place of a class: no label, drawn as in train
 _BIAS = re.compile(r"(network|further\.\d+)\.bias")
 
 
@@ -42,7 +42,7 @@ class FittedPrior:
 
     def label(self, name: str) -> int:
         """The index of a class, or of no label; TwincodeError for one that is not in train."""
-        if name == NO_LABEL and name not in self.classes:
+        if name == NO_LABEL:
             return len(self.classes)
         if not self.classes:
             raise TwincodeError(f"this prior knows no labels, so there is no class {name!r}")

@@ -76,8 +76,11 @@ class IndependentPrior(Prior):
 
     def _draw(self, y: Tensor, u: Tensor, sampling: Sampling) -> Tensor:
         """Tokens (B, N) of labels (B,), by uniform numbers u (B, N)."""
-        labels = torch.cat([y, torch.full_like(y, self.none)])
-        logits = guided(self.log_p[labels], sampling.guidance)
+        logits = self.log_p[y]
+        if sampling.guidance != 1:
+            logits = guided(
+                torch.cat([logits, self.log_p[self.none].expand_as(logits)]), sampling.guidance
+            )
         return draw(logits / sampling.draw_temperature, u)[0]
 
     def log_probabilities(self, tokens: Tensor, hidden: Tensor, y: Tensor) -> Tensor:

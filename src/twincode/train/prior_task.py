@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,16 @@ from twincode.evaluate import reconstruction_errors
 from twincode.generate import Stages, surprise_threshold
 from twincode.model import Model
 from twincode.precision import computing_in
-from twincode.priors import PRIORS, FittedPrior, Grids, NetworkSettings, Prior, PriorSettings
+from twincode.priors import (
+    NO_LABEL,
+    PRIORS,
+    TRAIN_LABELS,
+    FittedPrior,
+    Grids,
+    NetworkSettings,
+    Prior,
+    PriorSettings,
+)
 from twincode.randomness import drawing_weights, stream
 from twincode.storage import tensors_hash
 from twincode.tokenizers.tokenizer import frozen
@@ -39,6 +49,7 @@ LEAST_HELD_OUT, MOST_HELD_OUT = 2, 512
 # Masks a series in the bound that judges, and so many series times masks are enough.
 MOST_DRAWS, ENOUGH = 8, 512
 TEST_DRAWS = 8
+MOST_NUMBERS = 1 << 26  # at once
 
 
 class PriorTask:
@@ -62,6 +73,12 @@ class PriorTask:
         split = prepare(dataset, model.scaling, self.device)
         labelled = settings.conditional and split.y_train is not None
         self.classes = dataset.classes if labelled else ()
+        for name in (NO_LABEL, TRAIN_LABELS):
+            if name in self.classes:
+                raise TwincodeError(
+                    f"a class is called {name!r}, which means something else where labels are "
+                    "asked for; rename it, or leave labels out with conditional=false"
+                )
         with drawing_weights(settings.seed):
             self.prior = PRIORS.build(settings, grids, len(self.classes)).to(self.device)
         variance = None
@@ -96,8 +113,18 @@ class PriorTask:
             with frozen(tokenizer):
                 parts = [tokenizer.latents(batch) for batch in tokenizer.batches(split.x_train)]
             latents = torch.cat(parts)
-            self._draw = lambda g: grids.flatten(tokenizer.quantizer.drawn_codes(latents, noise, g))
-            self._draw(stream(settings.seed, "noise"))  # what cannot be drawn is told at once
+            # A number for every code that each token could have.
+            at_once = max(1, MOST_NUMBERS // (grids.tokens_a_series * grids.largest_codebook))
+
+            def drawn(latents: Tensor, generator: Generator) -> Tensor:
+                parts = latents.split(at_once)
+                codes = [tokenizer.quantizer.drawn_codes(x, noise, generator) for x in parts]
+                return grids.flatten(torch.cat(codes))
+
+            drawn(
+                latents[:1], stream(settings.seed, "noise")
+            )  # what cannot be drawn is told at once
+            self._draw = partial(drawn, latents)
         if getattr(settings, "embedding_init", "") == "codebook":
             with drawing_weights(settings.seed):
                 self.prior.embed_codes(tokenizer.quantizer.codebooks())
@@ -194,6 +221,10 @@ class PriorTask:
 
     def finished(self) -> FittedPrior:
         """The prior, with the surprise that few steps of held-out series exceed."""
+        return self._finished
+
+    @cached_property
+    def _finished(self) -> FittedPrior:
         if not len(self.held) or not self.prior.fills_gaps:
             return self.fitted
         threshold = surprise_threshold(self._stages, self.tokens[self.held].long())

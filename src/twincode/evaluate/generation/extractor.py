@@ -41,16 +41,6 @@ class Extractor(Protocol):
         ...
 
 
-def look_once(extractor: Extractor, x: Floats) -> Seen:
-    """What it sees in series x (n, C, L): train drawn again holds many that are equal."""
-    some, where = np.unique(x, axis=0, return_inverse=True)
-    if len(some) == len(x):
-        return extractor.look(x)
-    features, p = extractor.look(some)
-    where = where.reshape(-1)  # its shape is another one in NumPy 2.0
-    return Seen(features[where], None if p is None else p[where])
-
-
 class Budget(NamedTuple):
     """How classifiers are trained: in so many steps, seeded, in a precision, on a device."""
 

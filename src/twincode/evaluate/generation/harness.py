@@ -1,6 +1,6 @@
 """Every metric of every row of one table: priors, and the controls beside them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from twincode.errors import TwincodeError
 from twincode.evaluate.generation.classes import agreement, inception_score
 from twincode.evaluate.generation.extractor import (
     CPU,
@@ -17,7 +18,6 @@ from twincode.evaluate.generation.extractor import (
     Extractor,
     RandomConvolutions,
     kept_classifier,
-    look_once,
     train_classifier,
 )
 from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
@@ -84,7 +84,7 @@ class GenerationSettings(Settings):
     ``samples`` is their number, 0 for as many as test has, at least 256. Features are those of
     ``extractor_seeds`` extractors, ``fcn`` (``random`` where there are no labels), each trained in
     ``extractor_steps``, computing in ``extractor_precision``. ``cas`` trains two classifiers for
-    every row in the same way.
+    every row in the same way, on as many series as train has, at least 1000.
     """
 
     samples: int = 0
@@ -97,6 +97,8 @@ class GenerationSettings(Settings):
 
     def __post_init__(self) -> None:
         self.check_at_least(0, "samples", "generation_seed")
+        if self.samples == 1:
+            raise TwincodeError("samples must be 0, for as many as test has, or at least 2")
         self.check_at_least(1, "extractor_seeds", "extractor_steps")
         self.check_choice("extractor", EXTRACTORS)
         self.check_choice("extractor_precision", PRECISIONS)
@@ -108,6 +110,10 @@ class GenerationSettings(Settings):
     def number(self, n_test: int) -> int:
         """How many series a row has."""
         return self.samples or max(n_test, FEWEST_SAMPLES)
+
+    def lesson(self, n_train: int) -> int:
+        """How many series of a row the classifiers of ``cas`` learn from, at most."""
+        return max(n_train, CAS_SAMPLES) if self.cas else 0
 
 
 class Row(NamedTuple):
@@ -134,6 +140,7 @@ def judge_rows(
     test: Row,
     copies: Row,
     reconstruction: Row,
+    lessons: Mapping[str, Row],
     classes: int,
     extractors: Sequence[Extractor],
     settings: GenerationSettings,
@@ -143,18 +150,28 @@ def judge_rows(
     """All scores of all rows, each against ``test``; what is fitted is fitted on ``train``.
 
     ``copies`` and ``reconstruction`` are train and test through the codes. Scores of features are
-    means over ``extractors``; classifiers of a row are trained on ``device``, those of ``train``
-    kept in ``folder``, if one is given. What needs labels is left out where a row has none.
+    means over ``extractors``. Classifiers learn from what ``lessons`` have under a row's name, or
+    from the row, on ``device``; those of ``train`` are kept in ``folder``, if one is given. What
+    needs labels is left out where a row has none.
     """
-    told = [_Features.of(each, train, test) for each in extractors]
-    deviation = train.series.std((0, 2)).clip(1e-12)
+    seed = settings.generation_seed
+    told = [_Features.of(each, train, test, seed) for each in extractors]
+    deviation = train.series.std((0, 2))
+    deviation = np.where(deviation < 1e-12, 1, deviation)
     scores = []
     for row in rows:
         found = _of_series(row, train, test, copies, reconstruction, deviation, settings)
         each = [features.judge(row, settings) for features in told]
         if settings.cas:
+            lesson = lessons.get(row.name, row)
             found |= _accuracies(
-                row, train, test, classes, settings, device, folder if row.name == TRAIN else None
+                lesson,
+                train,
+                test,
+                classes,
+                settings,
+                device,
+                folder if row.name == TRAIN else None,
             )
         scores += [Score(row.name, name, value, 0.0) for name, value in found.items()]
         for name in each[0]:
@@ -175,10 +192,9 @@ def _accuracies(
     """How well test is told by what has seen a row, and the row and train; none without labels."""
     if row.labels is None or train.labels is None or test.labels is None:
         return {}
-    n = max(len(train.series), CAS_SAMPLES)
     # Test series may lie sorted by class.
     draw = np.random.default_rng(settings.generation_seed).permutation(len(row.series))
-    some = np.sort(draw[:n])
+    some = np.sort(draw[: settings.lesson(len(train.series))])
     own = row.series[some], row.labels[some]
     budget = settings.budget(settings.generation_seed, device)
     both = np.concatenate([own[0], train.series]), np.concatenate([own[1], train.labels])
@@ -206,13 +222,14 @@ class _Features(NamedTuple):
     scale: float
 
     @classmethod
-    def of(cls, extractor: Extractor, train: Row, test: Row) -> "_Features":
+    def of(cls, extractor: Extractor, train: Row, test: Row, seed: int) -> "_Features":
         own, real = (extractor.look(part.series).features for part in (train, test))
-        return cls(extractor, own, real, median_distance(own[:MOST_SERIES]))
+        some = np.random.default_rng(seed).permutation(len(own))[:MOST_SERIES]
+        return cls(extractor, own, real, median_distance(own[some]))
 
     def judge(self, row: Row, settings: GenerationSettings) -> dict[str, float]:
         """What features, and classes where they are known, tell of a row."""
-        own, p = look_once(self.extractor, row.series)
+        own, p = self.extractor.look(row.series)
         n = min(len(own), len(self.test), MOST_SERIES)
         draw = np.random.default_rng(settings.generation_seed)
         some, real = (x[draw.permutation(len(x))[:n]] for x in (own, self.test))

@@ -14,15 +14,18 @@ def spread(
 ) -> float:
     """Variance within a class, a mean over steps, of samples over that of real series.
 
-    The geometric mean over classes with 20 real series; without labels all are of one class. What
-    looks like one curve has 0, what varies as the real series do 1.
+    The geometric mean over classes with 20 real series; where there are none, and without labels,
+    all are of one class. What looks like one curve has 0, as has a class that was never drawn, and
+    what varies as the real series do 1; of one sample nothing is known. NaN where nothing is, or
+    the real series do not vary.
     """
-    if y is None or y_real is None:
-        y, y_real = np.zeros(len(samples), int), np.zeros(len(real), int)
+    parts = [(samples, real)]
+    if y is not None and y_real is not None:
+        each = [(samples[y == label], real[y_real == label]) for label in np.unique(y_real)]
+        parts = [(a, b) for a, b in each if len(b) >= FEWEST_OF_A_CLASS] or parts
     ratios = []
-    for label, count in zip(*np.unique(y_real, return_counts=True), strict=True):
-        own, expected = samples[y == label], real[y_real == label]
-        if count >= min(FEWEST_OF_A_CLASS, len(real)) and expected.var(0).mean() > 0:
+    for own, expected in parts:
+        if len(own) != 1 and expected.var(0).mean() > 0:
             ratios.append(own.var(0).mean() / expected.var(0).mean() if len(own) else 0.0)
     if not ratios:
         return float("nan")
