@@ -29,7 +29,7 @@ from twincode.priors import NO_LABEL, PRIORS
 
 INDEPENDENT = "independent"
 # So many series of a row tell how typical its grids are.
-TYPICAL_SERIES = 100
+TYPICAL_SERIES = 50
 # So many test series tell how likely they are.
 LIKELY_SERIES = 500
 
