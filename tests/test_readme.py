@@ -1,12 +1,14 @@
 """The front page and the pages beside it are true: their code runs, what they name exists."""
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from twincode.cli import main
 from twincode.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +43,24 @@ def test_the_python_of_the_readme_runs(my_series):
     assert names["series"].shape == whole.shape
     # Loaded at the end, so of the model as it was saved.
     assert (names["model"].encode(my_series) == names["codes"]).all()
+
+
+def test_the_commands_of_the_readme_run(tmp_path, monkeypatch):
+    X = np.random.default_rng(0).normal(3, 2, (24, 40))
+    frame = pd.DataFrame(X, columns=[f"t{step}" for step in range(40)])
+    frame.assign(label=["rest", "walk"] * 12).to_csv(tmp_path / "my_series.csv", index=False)
+    (tmp_path / "series").mkdir()
+    pd.DataFrame({"x": X.tolist()}).to_parquet(tmp_path / "series" / "part.parquet")
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^    twincode (.+?)(?: +#.*)?$", text_of("README.md"), re.MULTILINE)
+    studies = [command for command in commands if command.startswith("study")]
+    assert (len(commands), len(studies)) == (15, 3)  # a study takes minutes, and is tried elsewhere
+    for command in commands:
+        if command not in studies and "ECG5000" not in command:
+            for many, few in {"--steps 300": "--steps 2 --evaluations 0", "500": "3"}.items():
+                command = command.replace(many, few)
+            few = command.replace("--steps 2000", "--steps 2 --model-width 8 --layers 1")
+            assert main(shlex.split(few)) == 0, command
 
 
 @pytest.mark.parametrize("my_series", [(12, 40)], indirect=True)

@@ -154,12 +154,6 @@ def _write(part: nn.Module, given: dict[str, Tensor], gives: str, path: Path) ->
     # What torch has no translation of, in values of a graph, which have no type here.
     op: Any = opset18
 
-    def distances(a: Any, b: Any, p: float = 2.0, compute_mode: int | None = None) -> Any:
-        del p, compute_mode
-        first, second, third = (op.Constant(value_ints=[axis]) for axis in range(3))
-        apart = op.Sub(op.Unsqueeze(a, second), op.Unsqueeze(b, first))
-        return op.ReduceL2(apart, third, keepdims=0)
-
     def with_sign(size: Any, signed: Any) -> Any:
         negative = op.Less(signed, op.Constant(value_float=0.0))
         return op.Where(negative, op.Neg(op.Abs(size)), op.Abs(size))
@@ -173,10 +167,7 @@ def _write(part: nn.Module, given: dict[str, Tensor], gives: str, path: Path) ->
             input_names=list(given),
             output_names=[gives],
             dynamic_shapes=[{0: torch.export.Dim("n")}],
-            custom_translation_table={
-                torch.ops.aten._cdist_forward.default: distances,
-                torch.ops.aten.copysign.Tensor: with_sign,
-            },
+            custom_translation_table={torch.ops.aten.copysign.Tensor: with_sign},
             verbose=False,
         )
     assert program is not None

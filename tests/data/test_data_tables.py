@@ -230,6 +230,24 @@ def test_a_header_with_numbers_in_it_says_how_to_name_it(tmp_path):
     assert as_lists(rows.series) == [[[1, 2]]]
 
 
+def test_labels_without_a_header_need_one(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("rest,0.1,0.2\nwalk,0.3,0.4\n")
+    with pytest.raises(TwincodeError, match=r"'rest' is not a number; .* put a header above it"):
+        read_series(path)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_header_that_counts_is_no_series(tmp_path, first):
+    path = tmp_path / "a.csv"
+    frame = pd.DataFrame(np.eye(4), columns=range(first, 4 + first))
+    frame.to_csv(path, index=False)
+    with pytest.raises(TwincodeError, match="row 1 counts its columns; leave that header out"):
+        read_series(path)
+    frame.to_csv(path, index=False, header=False)
+    assert len(read_series(path)[0]) == 4
+
+
 def test_a_long_csv_that_is_no_table(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("id,x\na,1\nb,2,3\n")

@@ -48,7 +48,7 @@ def prior(
     """
     from twincode.cli.progress import RunProgress
     from twincode.cli.tables import show_final
-    from twincode.model import load_bare_model
+    from twincode.model import PRIOR, load_bare_model
     from twincode.priors import prior as build
     from twincode.train import fit_prior
 
@@ -61,7 +61,9 @@ def prior(
     if not progress.seen_anything:
         typer.echo(f"{folder / name} holds this prior already; nothing was run again")
     show_final(folder / name, f"{title}, bits a token")
-    typer.echo(f"prior: {folder / name}   series: twincode sample {folder} -n 100 -o samples.csv")
+    chosen = "" if name == PRIOR else f" --prior {name}"
+    series = f"twincode sample {folder}{chosen} -n 100 -o samples.csv"
+    typer.echo(f"prior: {folder / name}   series: {series}")
 
 
 @command(app, settings=describe_sampling)

@@ -146,7 +146,9 @@ class Modes:
         at_mean = torch.einsum("md,mdk->mk", self.mean, explained).flatten()
         table = explained.transpose(0, 1).reshape(D, M * d)
         within = torch.addmm(-at_mean, rows, table).view(n * t, M, d)
-        distance = torch.cdist(rows, self.mean).square() / level
+        # One way for few rows and for many: else a graph could not leave their number open.
+        far = torch.cdist(rows, self.mean, compute_mode="use_mm_for_euclid_dist")
+        distance = far.square() / level
         price = distance - torch.linalg.vector_norm(within, dim=2).square() + noisy.log().sum(1)
         price = price.view(n, t, M) / 2
         naming = -self.transition_prior.log().float()

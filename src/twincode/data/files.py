@@ -249,6 +249,10 @@ def _read_csv(path: Path, columns: Columns) -> Rows:
         return frame_rows(_csv_table(path, rows, columns), columns, str(path))
     named = columns != DEFAULT_COLUMNS
     if not rows or not (named or _is_header(rows[0][1])):
+        if len(rows) > 1 and _counts(rows[0][1]):
+            raise TwincodeError(
+                f"{path}, row 1 counts its columns; leave that header out, or name the columns"
+            )
         return _labelled([_values(path, row, cells, ()) for row, cells in rows], None)
     header = [cell.strip() for cell in rows[0][1]]
     if header[0] == "":
@@ -316,6 +320,14 @@ def _is_header(cells: Sequence[str]) -> bool:
     return has_name or (bool(filled) and not any(map(_is_number, filled)))
 
 
+def _counts(cells: Sequence[str]) -> bool:
+    """Whether a row is 0, 1, 2, ... or 1, 2, 3, ..., as tables without names of columns have it."""
+    words = [cell.strip() for cell in cells]
+    return len(words) > 2 and any(
+        words == [str(first + i) for i in range(len(words))] for first in (0, 1)
+    )
+
+
 def _known(path: Path, row: int, cells: Sequence[str], column: int, name: str) -> str:
     if column >= len(cells):
         raise TwincodeError(f"{path}, row {row} ends before its {name} in column {column + 1}")
@@ -343,8 +355,10 @@ def _values(
         )
     text = cells[column].strip()[:40]
     message = f"{path}, row {row}, column {column + 1}: {text!r} is not a number"
-    # A first row may be a header with numbers in it.
-    name = header[column] if column < len(header) else text if row == 1 else ""
+    if row == 1 and not header:  # which may be a header with numbers in it
+        remedy = f"if row 1 holds values, put a header above it; {columns.remedy(text)}"
+        raise TwincodeError(f"{message}; {remedy}")
+    name = header[column] if column < len(header) else ""
     raise TwincodeError(f"{message}; {columns.remedy(name)}" if name else message)
 
 

@@ -11,7 +11,7 @@ TRAIN = "train"
 CONTROLS = (TRAIN, "copies", "reconstruction", "independent", "independent, no labels")
 
 _NOTE = (
-    "Every row is compared with test series: train series drawn again, the same through the codes "
+    "Every row is compared with test series: train series, the same through the codes "
     "(copies), test through the codes (reconstruction, the ceiling of any prior), codes drawn "
     "independently, and each prior, with labels drawn as in train and without. FID alone can be "
     "low while samples have lost their variety: read it beside spread, recall and what is nearer "
