@@ -126,18 +126,18 @@ def test_what_it_says_of_frequencies_alone_holds():
             for measure in ("fid", "cas", "recall", "spread", "memorised_share")
         )
         assert fid[2] < fid[1], name
-        if name == "ChlorineConcentration":
-            assert 0.0005 < cas[1] - cas[2] < 0.0015
-        else:
-            assert cas[2] > cas[1], name
-        assert recall[2] > max(recall[:2]), name
-        assert spread[2] > max(0.98 * spread[0], 1.9 * spread[1]), name
+        assert 2.5 < fid[2] / fid[0] < 550, name
+        assert cas[1] < cas[2] < cas[0], name
+        assert recall[1] < recall[2], name
+        assert (recall[2] > recall[0]) == (name == "TwoPatterns")
+        assert spread[2] > max(0.85 * spread[0], spread[1]), name
         assert near[2] <= 0.01, name
-    mixture = ("TwoPatterns", "Mixture")
-    assert (
-        found[*mixture, "independent", "fid"].mean
-        > found[*mixture, "reconstruction", "fid"].mean * 100
-    )
+    assert 0.4 < found["Wafer", "Mixture", "independent", "recall"].mean < 0.6
+    for name in ("TwoPatterns", "Wafer"):
+        drawn, ceiling = (
+            found[name, "Mixture", row, "fid"].mean for row in ("independent", "reconstruction")
+        )
+        assert drawn > 100 * ceiling
 
 
 def test_what_it_says_of_one_set_holds():
@@ -168,14 +168,14 @@ def test_what_it_says_of_one_set_holds():
     assert score(*best, "fid") < score(*published, "fid")
     assert score(*best, "cas") > score(*published, "cas")
     assert score(*best, "recall") > score(*published, "recall")
-    assert score(*best, "spread") > 0.8 > 0.13 > score(*published, "spread")
+    assert score(*best, "spread") > 0.8 > 0.2 > score(*published, "spread")
     assert score(*best, "memorised_share") == 0
     for row in drawn:
         twin, alone = (
             score(n, row, "bits_per_dimension") for n in ("BT-VQVAE", "VQ-VAE, augmented")
         )
         assert twin > alone
-    assert score("VQ-VAE", "train", "spread") < 0.8
+    assert score("TimeVQVAE", "train", "spread") < 0.8
 
 
 def test_its_numbers_are_the_stored_ones():
