@@ -121,9 +121,8 @@ class PriorTask:
                 codes = [tokenizer.quantizer.drawn_codes(x, noise, generator) for x in parts]
                 return grids.flatten(torch.cat(codes))
 
-            drawn(
-                latents[:1], stream(settings.seed, "noise")
-            )  # what cannot be drawn is told at once
+            # What cannot be drawn is told at once.
+            drawn(latents[:1], stream(settings.seed, "noise"))
             self._draw = partial(drawn, latents)
         if getattr(settings, "embedding_init", "") == "codebook":
             with drawing_weights(settings.seed):
