@@ -57,7 +57,8 @@ class Study:
     """What the page can quote of one kept study, each by a word and what it is of.
 
     ``budgets`` has it for each number of optimiser steps that networks were given, by which they
-    are not told apart; models that take none are in each.
+    are not told apart; models that take none are in each. ``results`` are those at ``BUDGET``, of
+    the seeds that every network was run with on every data set.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,7 +72,7 @@ class Study:
             )
             for budget in sorted(steps)
         }
-        self.results = self.budgets[BUDGET]
+        self.results = _of_whole_seeds(self.budgets[BUDGET])
 
     @cached_property
     def differences(self) -> list[Difference]:
@@ -202,6 +203,16 @@ class Study:
             ):
                 return found
         raise TwincodeError(f"{model} is not compared with {against} by {measure}")
+
+
+def _of_whole_seeds(results: Results) -> Results:
+    """Without runs of seeds that a data set or a network has not."""
+    cells: dict[int, set[tuple[str, str]]] = {}
+    for run in results.runs:
+        if _steps(run):
+            cells.setdefault(run.seed, set()).add((run.dataset, results.model_of(run).label))
+    every = set.union(*cells.values())
+    return replace(results, runs=tuple(r for r in results.runs if cells.get(r.seed) == every))
 
 
 def _steps(run: Run) -> int:

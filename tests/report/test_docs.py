@@ -54,6 +54,7 @@ def test_what_the_results_page_says_in_words_holds():
     svm, neighbours = "svm_accuracy@flatten", "knn5_accuracy@flatten"
     assert 1 < study.factor("nmse", twin, base) < 1.2
     assert len({run.seed for run in study.results.runs}) == 2
+    assert {run.seed for run in study.whole.runs} == {0, 1, 2}  # not on every data set
     for measure in ("kernels", svm, neighbours):
         assert abs(study.pair(measure, twin, base).mean) < 0.01
     for measure in (svm, neighbours):
