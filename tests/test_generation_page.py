@@ -132,6 +132,9 @@ def test_what_it_says_of_frequencies_alone_holds():
         assert (recall[2] > recall[0]) == (name == "TwoPatterns")
         assert spread[2] > max(0.85 * spread[0], spread[1]), name
         assert near[2] <= 0.01, name
+        theirs, ours = (results.mean(name, model, "bits") for model in ("TimeVQVAE", "Mixture"))
+        assert 180 < ours < 210, name
+        assert theirs > 3 * ours, name
     assert 0.4 < found["Wafer", "Mixture", "independent", "recall"].mean < 0.6
     for name in ("TwoPatterns", "Wafer"):
         drawn, ceiling = (
