@@ -13,7 +13,7 @@ from twincode.errors import TwincodeError
 from twincode.generate import Stages, surprise_along
 from twincode.generate.gaps import interpolated, overlapping
 from twincode.generate.likelihood import pseudo_bits
-from twincode.generate.surprise import odd_width, surprise, window
+from twincode.generate.surprise import odd_width, surprise
 from twincode.priors import Grids, load_prior, prior
 from twincode.quantize import Grid, Layout
 from twincode.tokenizers import TOKENIZERS, embed
@@ -310,7 +310,7 @@ def test_columns_that_only_meet_do_not_overlap(W, half, L):
     places = Grids.of(Layout((Grid("a", W, 3),)), 1).places()
     for w in range(W):
         near = [abs(v - w) <= half for v in range(W)]
-        assert window(places, W, w, half).tolist() == near
+        assert places.overlap(w - half, w + half + 1, W).tolist() == near
     steps = torch.eye(L, dtype=torch.bool)
     columns = range(W)
     for t, found in enumerate(overlapping(places, steps, 0)):

@@ -11,8 +11,6 @@ from twincode.generate.stages import Stages
 from twincode.priors import Places
 from twincode.randomness import stream_seed
 
-ROUNDING = 1e-3  # of a step
-
 
 def impute(
     stages: Stages,
@@ -81,10 +79,7 @@ def overlapping(places: Places, gaps: Tensor, reach: int) -> Tensor:
     """Whether the column of each token overlaps a gap (n, L), or lies within reach: (n, N)."""
     L = gaps.shape[1]
     step = torch.arange(L, device=gaps.device)[:, None]
-    width = places.end - places.start
-    start, end = (places.start - reach * width) * L, (places.end + reach * width) * L
-    # A column that only meets a gap does not overlap it, up to rounding.
-    overlap = (step < end - ROUNDING) & (step + 1 > start + ROUNDING)  # (L, N)
+    overlap = places.overlap(step, step + 1, L, reach)  # (L, N)
     return gaps.float() @ overlap.float() > 0
 
 

@@ -22,6 +22,7 @@ from twincode.evaluate.generation import (
     Score,
     judge_rows,
     make_extractors,
+    some_rows,
 )
 from twincode.generate.likelihood import bits, pseudo_bits
 from twincode.generate.stages import Stages, sample_tokens
@@ -73,7 +74,7 @@ def judge(
     _check(first, split)
     n, seed = settings.number(len(split.x_test)), settings.generation_seed
     # Each once: a series that stands on both sides of a comparison would be told from nothing.
-    some = np.random.default_rng(seed).permutation(len(split.x_train))[:n]
+    some = some_rows(len(split.x_train), n, seed)
     train = _row(first, TRAIN, split.x_train, split.y_train)
     test = _row(first, "test", split.x_test, split.y_test)
     copies = _decoded(first, "copies", split.x_train, split.y_train)
@@ -121,8 +122,7 @@ def _likelihood(
 ) -> Score:
     """Bits a dimension of some test series, told their classes or ``labels``."""
     stages = sampler.stages
-    n = len(split.x_test)
-    rows = np.sort(np.random.default_rng(seed).permutation(n)[:LIKELY_SERIES])
+    rows = np.sort(some_rows(len(split.x_test), LIKELY_SERIES, seed))
     y = torch.full((len(rows),), stages.fitted.prior.none)
     if labels is None and stages.fitted.classes and split.y_test is not None:
         y = torch.as_tensor(split.y_test[rows])
@@ -132,8 +132,7 @@ def _likelihood(
 
 def _typicality(stages: Stages, row: Row, seed: int) -> Score:
     """The pseudo-likelihood of some of a row's grids under the prior, without labels."""
-    # Test series may lie sorted by class.
-    some = np.random.default_rng(seed).permutation(len(row.tokens))[:TYPICAL_SERIES]
+    some = some_rows(len(row.tokens), TYPICAL_SERIES, seed)
     tokens = torch.as_tensor(row.tokens[some]).to(stages.device)
     y = torch.full((len(tokens),), stages.fitted.prior.none, device=stages.device)
     bits = pseudo_bits(stages, tokens, y)

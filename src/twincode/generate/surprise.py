@@ -9,12 +9,10 @@ from torch import Tensor
 
 from twincode.errors import TwincodeError
 from twincode.generate.stages import Stages
-from twincode.priors import Places
 from twincode.priors.prior import chunks
 
 WINDOWS = (0.1, 0.3, 0.5)
 ORDINARY = 0.99
-ROUNDING = 1e-3  # of a column
 
 
 def surprise(stages: Stages, x: Tensor, y: Tensor, windows: Sequence[float] = WINDOWS) -> Tensor:
@@ -40,7 +38,8 @@ def surprise_of_tokens(
     for share in windows:
         half = odd_width(share * W) // 2
         for w in range(W):
-            found[:, :, w] += _surprise_of(stages, tokens, y, window(places, W, w, half))
+            inside = places.overlap(w - half, w + half + 1, W)
+            found[:, :, w] += _surprise_of(stages, tokens, y, inside)
     columns = ((torch.arange(L) + 0.5) * W / L).long().to(found.device)
     return found[:, :, columns]
 
@@ -95,13 +94,6 @@ def _surprise_of(stages: Stages, tokens: Tensor, y: Tensor, inside: Tensor) -> T
         log_p = log_p.masked_fill(~hidden, 0.0)
         total[chunk] = -(log_p @ own.T) / math.log(2)
     return total
-
-
-def window(places: Places, W: int, w: int, half: int) -> Tensor:
-    """Whether the column of each token overlaps those of W columns that are so near to w: (N,)."""
-    # Columns that only meet do not overlap, up to rounding.
-    first, after = w - half + ROUNDING, w + half + 1 - ROUNDING
-    return (places.end * W > first) & (places.start * W < after)
 
 
 def odd_width(width: float) -> int:

@@ -10,6 +10,8 @@ from torch import Tensor
 from twincode.errors import TwincodeError
 from twincode.quantize import Grid, Layout, side_by_side
 
+ROUNDING = 1e-3  # of the unit in which columns are compared
+
 
 class Places(NamedTuple):
     """Where each of the N tokens stands, (N,) each.
@@ -25,6 +27,18 @@ class Places(NamedTuple):
     row: Tensor
     start: Tensor
     end: Tensor
+
+    def overlap(
+        self, first: Tensor | int, after: Tensor | int, scale: int, reach: int = 0
+    ) -> Tensor:
+        """Whether columns, widened by ``reach`` columns, overlap what is from first up to after.
+
+        Both count parts of a series that has ``scale``. What only meets does not overlap, up to
+        rounding.
+        """
+        more = reach * (self.end - self.start)
+        ends, starts = (self.end + more) * scale, (self.start - more) * scale
+        return (ends > first + ROUNDING) & (starts < after - ROUNDING)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from twincode.evaluate.generation.harness import (
     Score,
     judge_rows,
     make_extractors,
+    some_rows,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "Score",
     "judge_rows",
     "make_extractors",
+    "some_rows",
 ]

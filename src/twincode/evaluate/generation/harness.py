@@ -134,6 +134,11 @@ class Score(NamedTuple):
     deviation: float
 
 
+def some_rows(n: int, most: int, seed: int) -> NDArray[np.integer]:
+    """At most so many of n rows, each once, in no order: files may lie sorted by class."""
+    return np.random.default_rng(seed).permutation(n)[:most]
+
+
 def judge_rows(
     rows: Iterable[Row],
     train: Row,
@@ -192,9 +197,8 @@ def _accuracies(
     """How well test is told by what has seen a row, and the row and train; none without labels."""
     if row.labels is None or train.labels is None or test.labels is None:
         return {}
-    # Test series may lie sorted by class.
-    draw = np.random.default_rng(settings.generation_seed).permutation(len(row.series))
-    some = np.sort(draw[: settings.lesson(len(train.series))])
+    most = settings.lesson(len(train.series))
+    some = np.sort(some_rows(len(row.series), most, settings.generation_seed))
     own = row.series[some], row.labels[some]
     budget = settings.budget(settings.generation_seed, device)
     both = np.concatenate([own[0], train.series]), np.concatenate([own[1], train.labels])
@@ -224,7 +228,7 @@ class _Features(NamedTuple):
     @classmethod
     def of(cls, extractor: Extractor, train: Row, test: Row, seed: int) -> "_Features":
         own, real = (extractor.look(part.series).features for part in (train, test))
-        some = np.random.default_rng(seed).permutation(len(own))[:MOST_SERIES]
+        some = some_rows(len(own), MOST_SERIES, seed)
         return cls(extractor, own, real, median_distance(own[some]))
 
     def judge(self, row: Row, settings: GenerationSettings) -> dict[str, float]:
