@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_waves, tiny
+from toys import NETWORKS
 
 import twincode
 from twincode.data import Dataset
 from twincode.errors import TwincodeError
 from twincode.model import load_model
-from twincode.priors import prior
+from twincode.priors import PRIORS, prior
 from twincode.priors.fitted import load_prior
 from twincode.storage import file_hash, read_tensors, tensors_hash, write_tensors
 from twincode.train import fit, fit_prior
@@ -22,7 +23,7 @@ from twincode.train.loop import learning_rate_at
 from twincode.train.prior_task import PriorTask
 
 SMALL = {"model_width": 8, "layers": 1, "feedforward": 1, "batch_size": 16}
-KINDS = ("masked", "autoregressive", "independent")
+KINDS = tuple(PRIORS)
 
 
 class Killed(BaseException):
@@ -30,7 +31,7 @@ class Killed(BaseException):
 
 
 def small(kind="masked", **changes):
-    quick = {**SMALL, "steps": 12} if kind != "independent" else {}
+    quick = {**SMALL, "steps": 12} if kind in NETWORKS else {}
     return prior(kind, **{**quick, **changes})
 
 

@@ -8,20 +8,21 @@ import torch
 from conftest import make_waves, tiny
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import NETWORKS
 
 from twincode.errors import TwincodeError
 from twincode.generate import Stages, surprise_along
 from twincode.generate.gaps import interpolated, overlapping
 from twincode.generate.likelihood import pseudo_bits
 from twincode.generate.surprise import odd_width, surprise
-from twincode.priors import Grids, load_prior, prior
+from twincode.priors import PRIORS, Grids, load_prior, prior
 from twincode.quantize import Grid, Layout
 from twincode.tokenizers import TOKENIZERS, embed
 from twincode.train import fit, fit_prior
 from twincode.train.prior_task import PriorTask
 
 QUICK = {"model_width": 8, "layers": 1, "feedforward": 1, "steps": 3, "batch_size": 16}
-KINDS = ("masked", "autoregressive", "independent")
+KINDS = tuple(PRIORS)
 QUANTIZERS = ("vq", "fsq", "residual", "product")
 # A tokenizer that takes a quantiser is tried with one of them each, the plain one with all.
 COMBINATIONS = [
@@ -32,7 +33,7 @@ COMBINATIONS = [
 
 
 def quick(kind, **changes):
-    return prior(kind, **({} if kind == "independent" else QUICK), **changes)
+    return prior(kind, **(QUICK if kind in NETWORKS else {}), **changes)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import CLASSES, ROW, TWO, generator, labels, made, tokens_of, trained
+from toys import CLASSES, NETWORKS, ROW, TWO, generator, labels, made, tokens_of, trained
 
 from twincode.errors import TwincodeError
 from twincode.priors import PRIORS, Grids, IterativeSampling, Sampling, prior
@@ -19,7 +19,6 @@ from twincode.priors.prior import CHUNK, draw
 from twincode.quantize import Grid, Layout
 
 KINDS = tuple(PRIORS)
-NETWORKS = ("masked", "autoregressive")
 TINY = Grids.of(Layout((Grid("a", 1, 2), Grid("b", 1, 3))), 2)  # 2 * 2 * 3 * 3 grids in all
 SIX = Grids.of(Layout((Grid("", 3, 3),)), 2)
 
@@ -45,7 +44,7 @@ def chain(n, seed):
 # -- likelihood ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["autoregressive", "independent"])
+@pytest.mark.parametrize("kind", ["autoregressive", "independent", "tree"])
 @pytest.mark.parametrize("grids", [TINY, Grids.of(TINY.layout, 1)], ids=["two grids", "one row"])
 def test_probabilities_of_all_grids_sum_to_one(kind, grids):
     found, all_grids = made(kind, grids), every(grids)
@@ -71,8 +70,8 @@ def test_leave_one_out_probabilities_of_a_masked_prior_sum_to_one():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("grids", [TWO, ROW])
 def test_the_uniform_prior_costs_log2_of_every_codebook(kind, grids):
-    found = made(kind, grids, scale=0.0) if kind != "independent" else PRIORS.build(
-        prior("independent"), grids, CLASSES
+    found = made(kind, grids, scale=0.0) if kind in NETWORKS else PRIORS.build(
+        prior(kind), grids, CLASSES
     )  # fmt: skip
     exact = grids.places().size.double().log2().sum().item()
     estimated = kind == "masked" and grids is ROW  # codebooks of several sizes in one mask

@@ -12,6 +12,7 @@ TWO = Grids.of(Layout((Grid("top", 2, 4), Grid("bottom", 4, 5))), 3)
 ROW = Grids.of(Layout((Grid("step", 1, 7), Grid("mode", 2, 2), Grid("level", 3, 4))), 1)
 SMALL = {"model_width": 8, "layers": 1, "heads": 2, "feedforward": 1}
 CLASSES = 2
+NETWORKS = ("masked", "autoregressive")
 
 
 def generator(seed=0):
@@ -20,16 +21,26 @@ def generator(seed=0):
 
 def made(kind, grids=TWO, classes=CLASSES, scale=1.0, seed=0, **settings):
     """A prior whose weights are noise, so that every input has a say."""
-    small = SMALL if kind != "independent" else {}
+    small = SMALL if kind in NETWORKS else {}
     with drawing_weights(seed):
         found = PRIORS.build(prior(kind, **{**small, **settings}), grids, classes)
     noise = generator(seed)
     with torch.no_grad():
         for parameter in found.parameters():
             parameter.add_(scale * torch.randn(parameter.shape, generator=noise))
-    if kind == "independent":
-        found.start(tokens_of(grids, 30, seed), labels(30, classes, seed))
+    if kind not in NETWORKS:
+        found.start(linked_tokens(grids, 200, seed), labels(200, classes, seed))
     return found
+
+
+def linked_tokens(grids, n, seed=0):
+    """Each like the one before it, most of the time."""
+    sizes, noise = grids.places().size, generator(seed)
+    shared, own = torch.rand(2, n, len(sizes), generator=noise)
+    turns = torch.rand(n, len(sizes), generator=noise) < 0.2
+    turns[:, 0] = True
+    since = torch.where(turns, torch.arange(len(sizes)), 0).cummax(1).values
+    return ((shared.gather(1, since) + 0.1 * own) / 1.1 * sizes).long()
 
 
 def tokens_of(grids, n, seed=0):

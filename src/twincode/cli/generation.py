@@ -33,7 +33,9 @@ def prior(
     folder: RunFolder,
     source: Source,
     form: Form,
-    kind: Annotated[str, typer.Option(help="masked, autoregressive or independent.")] = "masked",
+    kind: Annotated[
+        str, typer.Option(help="masked, autoregressive, tree or independent.")
+    ] = "masked",
     name: PriorName = "prior",
     dataset: Annotated[
         str | None, typer.Option(help="The model's own data, if not found by their name.")

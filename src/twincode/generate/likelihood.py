@@ -10,6 +10,7 @@ from twincode.generate.stages import Stages
 from twincode.priors.prior import chunks
 
 UNITS = ("dimension", "token", "step", "series")
+AT_ONCE = 512  # series of which each hides another token
 LEAST_VARIANCE = 1e-12  # of codes without an error the density is unbounded
 
 
@@ -54,9 +55,12 @@ def pseudo_bits(stages: Stages, tokens: Tensor, y: Tensor) -> Tensor:
     total = torch.zeros(n, dtype=torch.float64, device=tokens.device)
     alone = torch.eye(N, dtype=torch.bool, device=tokens.device)
     for rows, _ in chunks(n, 0):
-        for place, hidden in enumerate(alone):
+        own, told = tokens[rows], y[rows]
+        for hidden in alone.split(max(1, AT_ONCE // len(own))):
+            # Each series once for every token that it hides.
+            times, hidden = len(hidden), hidden.repeat_interleave(len(own), 0)
             log_p = stages.fitted.prior.log_probabilities(
-                tokens[rows], hidden.expand(tokens[rows].shape), y[rows]
+                own.repeat(times, 1), hidden, told.repeat(times)
             )
-            total[rows] -= log_p[:, place].double() / math.log(2)
+            total[rows] -= log_p[hidden].view(times, -1).double().sum(0) / math.log(2)
     return total / N

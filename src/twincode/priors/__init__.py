@@ -17,11 +17,13 @@ from twincode.priors.prior import (
     PriorSettings,
     Sampling,
 )
+from twincode.priors.tree import TreePrior, TreeSettings
 from twincode.settings import field_types
 
 PRIORS.register("masked", MaskedPrior, MaskedSettings)
 PRIORS.register("autoregressive", AutoregressivePrior, AutoregressiveSettings)
 PRIORS.register("independent", IndependentPrior, IndependentSettings)
+PRIORS.register("tree", TreePrior, TreeSettings)
 
 
 def prior(kind: str = "masked", **settings: Any) -> PriorSettings:
@@ -55,6 +57,7 @@ __all__ = [
     "Prior",
     "PriorSettings",
     "Sampling",
+    "TreePrior",
     "class_indices",
     "load_prior",
     "prior",
