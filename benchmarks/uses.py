@@ -34,7 +34,8 @@ Floats = NDArray[np.floating]
 
 GAP, HORIZON = (0.4, 0.6), 0.25  # parts of a series
 INTERVAL = (0.05, 0.95)
-AUTOREGRESSIVE, MASKED = "autoregressive", "masked"
+AUTOREGRESSIVE, MASKED, TREE = "autoregressive", "masked", "tree"
+SURPRISE = {MASKED: "surprise", TREE: "surprise, tree"}
 
 
 class Budget(NamedTuple):
@@ -135,7 +136,7 @@ def filled(data: Dataset, models: dict[str, Model], budget: Budget) -> Iterator[
         gappy = x.copy()
         gappy[:, :, where] = np.nan
         gaps = np.isnan(gappy)
-        guesses = {MASKED: models[MASKED].impute(gappy, draws, seed)}
+        guesses = {kind: models[kind].impute(gappy, draws, seed) for kind in (MASKED, TREE)}
         if task == "forecast":
             guesses[AUTOREGRESSIVE] = models[AUTOREGRESSIVE].impute(
                 gappy, draws, seed, refinements=1
@@ -154,13 +155,13 @@ def told_apart(data: Dataset, budget: Budget) -> Iterator[Row]:
     assert data.y_test is not None
     usual = np.bincount(data.y_train).argmax()
     normal = Dataset.from_arrays(data.X_train[data.y_train == usual])
-    model = trained(normal, budget, MASKED)[MASKED]
+    models = trained(normal, budget, *SURPRISE)
     draw = np.random.default_rng(budget.seed)
     rows = draw.permutation(len(data.X_test))[: 4 * budget.series]
     x, odd = data.X_test[rows], data.y_test[rows] != usual
-    decoded = model.decode(model.encode(x))
+    decoded = models[MASKED].decode(models[MASKED].encode(x))
     ways = {
-        "surprise": model.surprise(x).sum(1).mean(1),
+        **{way: models[kind].surprise(x).sum(1).mean(1) for kind, way in SURPRISE.items()},
         "reconstruction error": np.square(decoded - x).mean((1, 2)),
         "nearest of train": nearest_distances(x, normal.X_train),
     }
@@ -172,15 +173,16 @@ def trained(data: Dataset, budget: Budget, *kinds: str) -> dict[str, Model]:
     """A VQ-VAE beside each of the priors."""
     config = recipe("vqvae", steps=budget.steps, batch_size=64, seed=budget.seed, evaluations=0)
     model = fit(config, data, device="cpu")
-    return {
-        kind: fit_prior(prior(kind, steps=budget.prior_steps, seed=budget.seed), model, data)
-        for kind in kinds
-    }
+    found = {}
+    for kind in kinds:
+        steps = {} if kind == TREE else {"steps": budget.prior_steps}
+        found[kind] = fit_prior(prior(kind, seed=budget.seed, **steps), model, data)
+    return found
 
 
 def measure(data: Dataset, budget: Budget) -> Iterator[Row]:
     """All tasks on one set; telling classes apart where there are several."""
-    yield from filled(data, trained(data, budget, MASKED, AUTOREGRESSIVE), budget)
+    yield from filled(data, trained(data, budget, MASKED, AUTOREGRESSIVE, TREE), budget)
     if len(data.classes) > 1:
         yield from told_apart(data, budget)
 

@@ -39,16 +39,20 @@ def test_plain_ways():
 def test_every_way_is_judged_on_every_task(monkeypatch):
     settings = {"latent_channels": 4, "residual_blocks": 1, "codebook_size": 6}
     monkeypatch.setattr(uses, "recipe", lambda name, **more: RECIPE(name, **more, **settings))
-    small = {"model_width": 8, "layers": 1}
-    monkeypatch.setattr(uses, "prior", lambda kind, **more: PRIOR(kind, **more, **small))
+    few = dict.fromkeys(("masked", "autoregressive"), {"model_width": 8, "layers": 1})
+    few["tree"] = {}
+    monkeypatch.setattr(uses, "prior", lambda kind, **more: PRIOR(kind, **more, **few[kind]))
     rows = list(uses.measure(make_waves(40), uses.Budget(4, 4, 6, 3, 0)))
     assert [(row.task, row.way) for row in rows] == [
-        *(("impute", way) for way in ("masked", "linear", "nearest of train")),
+        *(("impute", way) for way in ("masked", "tree", "linear", "nearest of train")),
         *(
             ("forecast", way)
-            for way in ("masked", "autoregressive", "last value", "nearest of train")
+            for way in ("masked", "tree", "autoregressive", "last value", "nearest of train")
         ),
-        *(("surprise", way) for way in ("surprise", "reconstruction error", "nearest of train")),
+        *(
+            ("surprise", way)
+            for way in ("surprise", "surprise, tree", "reconstruction error", "nearest of train")
+        ),
     ]
     assert all(np.isfinite(row.mae) == (row.task != "surprise") for row in rows)
     assert all(np.isfinite(row.auroc) == (row.task == "surprise") for row in rows)
