@@ -149,6 +149,10 @@ def test_spread_is_a_ratio_of_variances_within_classes():
     assert spread(real[one], real, y[one], y) == pytest.approx(1)
     few = slice(0, 15)  # with no class of 20 series all are one
     assert spread(real[few], real[few], y[few], y[few]) == pytest.approx(1)
+    # A few series of a class are as varied as many, in the mean over draws of them.
+    of_class = [np.flatnonzero(y == c) for c in range(2)]
+    fives = [np.concatenate([own[i : i + 5] for own in of_class]) for i in range(0, 60, 5)]
+    assert np.mean([spread(real[i], real, y[i], y) for i in fives]) == pytest.approx(1, abs=0.05)
     # Without labels the classes' distance counts as spread, and hides what is lost.
     assert spread(half, real) > 0.9
 

@@ -12,7 +12,7 @@ FEWEST_OF_A_CLASS = 20
 def spread(
     samples: Floats, real: Floats, y: Labels | None = None, y_real: Labels | None = None
 ) -> float:
-    """Variance within a class, a mean over steps, of samples over that of real series.
+    """Variance within a class, a mean over steps, of samples over that of real series, unbiased.
 
     The geometric mean over classes with 20 real series; where there are none, and without labels,
     all are of one class. What looks like one curve has 0, as has a class that was never drawn, and
@@ -25,12 +25,17 @@ def spread(
         parts = [(a, b) for a, b in each if len(b) >= FEWEST_OF_A_CLASS] or parts
     ratios = []
     for own, expected in parts:
-        if len(own) != 1 and expected.var(0).mean() > 0:
-            ratios.append(own.var(0).mean() / expected.var(0).mean() if len(own) else 0.0)
+        # Few series vary less around their own mean than around that of their class.
+        if len(own) != 1 and len(expected) > 1 and (real_variance := _variance(expected)) > 0:
+            ratios.append(_variance(own) / real_variance if len(own) else 0.0)
     if not ratios:
         return float("nan")
     with np.errstate(divide="ignore"):
         return float(np.exp(np.log(ratios).mean()))
+
+
+def _variance(x: Floats) -> float:
+    return float(x.var(0, ddof=1).mean())
 
 
 def marginal_distance(samples: Floats, real: Floats, deviation: Floats) -> float:
