@@ -126,9 +126,11 @@ class TreePrior(Prior):
     ) -> Tensor:
         """Exact draws given all that is known, from the first token on."""
         filled = tokens.clone()
-        u = [uniform(generator, tokens[rows]) for rows, generator in chunks(len(tokens), seed)]
+        u = torch.empty(tokens.shape, device=tokens.device)
+        for rows, generator in chunks(len(tokens), seed):
+            u[rows] = uniform(generator, tokens[rows])
         for rows, tables in self._by_label(y, sampling):
-            filled[rows] = self._draw(tokens[rows], known[rows], torch.cat(u)[rows], tables)
+            filled[rows] = self._draw(tokens[rows], known[rows], u[rows], tables)
         return filled
 
     def log_probabilities(self, tokens: Tensor, hidden: Tensor, y: Tensor) -> Tensor:
