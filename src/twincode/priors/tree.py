@@ -127,8 +127,8 @@ class TreePrior(Prior):
         """Exact draws given all that is known, from the first token on."""
         filled = tokens.clone()
         u = torch.empty(tokens.shape, device=tokens.device)
-        for rows, generator in chunks(len(tokens), seed):
-            u[rows] = uniform(generator, tokens[rows])
+        for chunk, generator in chunks(len(tokens), seed):
+            u[chunk] = uniform(generator, tokens[chunk])
         for rows, tables in self._by_label(y, sampling):
             filled[rows] = self._draw(tokens[rows], known[rows], u[rows], tables)
         return filled
