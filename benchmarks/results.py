@@ -181,7 +181,7 @@ class Study:
         return load_results(self._folder.parent / GENERATION)
 
     def ahead_drawn(self, score: str) -> list[str]:
-        """The data sets on which frequencies alone are ahead of the published configuration."""
+        """The data sets on which a tree over closed-form codes is ahead of the published prior."""
         (measure,) = (m for m in self.drawn.generation_measures if m.key == score)
         sign = 1 if measure.better == "higher" else -1
         names = []

@@ -22,8 +22,8 @@ from twincode.settings import field_types
 
 PRIORS.register("masked", MaskedPrior, MaskedSettings)
 PRIORS.register("autoregressive", AutoregressivePrior, AutoregressiveSettings)
-PRIORS.register("independent", IndependentPrior, IndependentSettings)
 PRIORS.register("tree", TreePrior, TreeSettings)
+PRIORS.register("independent", IndependentPrior, IndependentSettings)
 
 
 def prior(kind: str = "masked", **settings: Any) -> PriorSettings:
