@@ -1,6 +1,7 @@
 """Every metric of generated series against a plain restatement, and against damage."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -204,6 +205,16 @@ def test_forecasts_learnt_from_samples(C):
     assert predictive(train, train, test) == 1
     assert predictive(other, train, test) == pytest.approx(1, abs=0.1)
     assert predictive(gaussian(60, C, 33), train, test) > 1.5
+
+
+def test_smooth_series_are_forecast_without_a_warning():
+    """Though one step of them is nearly another: in float32 the ridge could not tell."""
+    steps = np.linspace(0, 2 * np.pi, 200)
+    starts = np.linspace(0, 6, 300)
+    x = (8 * np.sin(steps + starts[:, None]))[:, None].astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert predictive(x[:100], x[100:200], x[200:]) > 0
 
 
 # -- classifiers -----------------------------------------------------------------------------------

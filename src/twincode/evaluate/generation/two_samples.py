@@ -87,6 +87,7 @@ def _forecast_error(x: Floats, test: Floats, window: int, ahead: int) -> float:
 
 def _windows(x: Floats, window: int, ahead: int) -> tuple[Floats, Floats]:
     """All windows as rows (m, C * window), and the values (m, C) so many steps ahead of them."""
+    x = x.astype(np.float64)  # steps of smooth series are too much alike for float32
     past = np.lib.stride_tricks.sliding_window_view(x, window, axis=2)[:, :, :-ahead]
     future = x[:, :, window - 1 + ahead :]
     rows = past.transpose(0, 2, 1, 3).reshape(-1, x.shape[1] * window)
