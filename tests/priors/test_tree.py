@@ -96,8 +96,8 @@ def test_what_is_hidden_has_its_exact_probability(grids, seed):
     for row, label in enumerate(y.tolist()):
         all_grids, p = probabilities(found, grids, label)
         for place in hidden[row].nonzero()[:, 0].tolist():
-            end = ends[np.searchsorted(ends, place, side="right")]
-            first = end - grids.sizes[int(np.searchsorted(ends, place, side="right"))]
+            part = int(np.searchsorted(ends, place, side="right"))
+            first, end = ends[part] - grids.sizes[part], ends[part]
             known = ~hidden[row].clone()
             known[:first], known[end:] = True, False
             agree = (all_grids == tokens[row])[:, known].all(1).numpy()
@@ -135,7 +135,7 @@ def test_guidance_and_temperature_are_those_of_codes(guidance, temperature):
     """Though groups are drawn first: given its parent, a token has the guided logits of codes."""
     found = made("tree", LARGE)
     assert (found.parent[1:] >= 0).all()
-    pair, within = found._tables(0, Sampling(guidance, temperature))
+    pair, within, _ = found._tables(0, Sampling(guidance, temperature))
     plain, blind = found._tables(0, Sampling()), found._tables(CLASSES, Sampling())
     for place in (1, 2):
         group = found.group[place].long()

@@ -1,6 +1,5 @@
 """The autoregressive prior: each token given those before it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,8 +80,8 @@ class AutoregressivePrior(Prior):
             for rows, _ in chunks(len(tokens), 0):
                 logits, ordered = self._logits(tokens[rows], y[rows])
                 log_p = logits.float().log_softmax(-1).gather(-1, ordered[..., None])
-                totals.append(-log_p.double().sum((1, 2)) / math.log(2))
-        return Bits(torch.cat(totals), torch.zeros_like(torch.cat(totals)))
+                totals.append(log_p.double().sum((1, 2)))
+        return Bits.exact(torch.cat(totals))
 
     def fill(
         self, tokens: Tensor, known: Tensor, y: Tensor, sampling: Sampling, seed: int

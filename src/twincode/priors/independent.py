@@ -1,6 +1,5 @@
 """Tokens that know nothing of one another: the control of every table."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -57,8 +56,7 @@ class IndependentPrior(Prior):
     def bits(self, tokens: Tensor, y: Tensor, seed: int = 0, draws: int = 8) -> Bits:
         """Exact."""
         del seed, draws
-        total = -self._of(tokens, y).double().sum(1) / math.log(2)
-        return Bits(total, torch.zeros_like(total))
+        return Bits.exact(self._of(tokens, y).double().sum(1))
 
     @torch.no_grad()
     def fill(

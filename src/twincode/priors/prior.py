@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -115,6 +116,12 @@ class Bits(NamedTuple):
 
     total: Tensor
     error: Tensor
+
+    @classmethod
+    def exact(cls, log_p: Tensor) -> "Bits":
+        """Those of log p (B,), in nats."""
+        total = -log_p.double() / math.log(2)
+        return cls(total, torch.zeros_like(total))
 
 
 class Prior(nn.Module):

@@ -31,10 +31,14 @@ MOST_TOKENS = 1 << 22
 
 
 class Tables(NamedTuple):
-    """log p (N, J, J) of groups, given the parent's, and (N, K) of codes, given their group."""
+    """log p (N, J, J) of groups, given the parent's, and (N, K) of codes, given their group.
+
+    ``p_pair`` is p of the former.
+    """
 
     pair: Tensor
     within: Tensor
+    p_pair: Tensor
 
 
 class Fold(NamedTuple):
@@ -118,8 +122,7 @@ class TreePrior(Prior):
     def bits(self, tokens: Tensor, y: Tensor, seed: int = 0, draws: int = 8) -> Bits:
         """Exact."""
         del seed, draws
-        total = -self._log_p(tokens, y) / math.log(2)
-        return Bits(total, torch.zeros_like(total))
+        return Bits.exact(self._log_p(tokens, y))
 
     def fill(
         self, tokens: Tensor, known: Tensor, y: Tensor, sampling: Sampling, seed: int
@@ -162,21 +165,21 @@ class TreePrior(Prior):
         """Those of a label, guided and at a temperature as they would be code by code."""
         pair, within = self._plain(label)
         if how.guidance != 1:
-            blind = self._plain(self.none)
-            pair = guided(torch.cat([pair, blind.pair]), how.guidance)
-            within = guided(torch.cat([within, blind.within]), how.guidance)
+            blind_pair, blind_within = self._plain(self.none)
+            pair = guided(torch.cat([pair, blind_pair]), how.guidance)
+            within = guided(torch.cat([within, blind_within]), how.guidance)
         within = within / how.draw_temperature
         total = self._of_groups(within.exp()[None], self.group)[0].log()
         pair = (pair / how.draw_temperature + total[:, None]).log_softmax(2)
-        return Tables(pair, within - total.gather(1, self.group.long()))
+        return Tables(pair, within - total.gather(1, self.group.long()), pair.exp())
 
-    def _plain(self, label: int) -> Tables:
-        """Those of a label."""
+    def _plain(self, label: int) -> tuple[Tensor, Tensor]:
+        """log p of both of a label, neither guided nor at a temperature."""
         log_p = self.log_p[[label, self.none]].double()
         of_label, of_all = self._of_groups(log_p.exp(), self.group).log()
         more = torch.where(of_all.isinf(), 0.0, of_label - of_all)
         pair = (self.log_pair.double() + more[:, None]).log_softmax(2)
-        return Tables(pair, log_p[0] - of_label.gather(1, self.group.long()))
+        return pair, log_p[0] - of_label.gather(1, self.group.long())
 
     def _groups_of(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The groups (B, N) of tokens, and those of their parents, 0 where there is none."""
@@ -187,7 +190,7 @@ class TreePrior(Prior):
         """log p(s | y) (B,), in nats."""
         found = torch.zeros(len(tokens), dtype=torch.float64, device=tokens.device)
         places = torch.arange(tokens.shape[1], device=tokens.device)
-        for rows, (pair, within) in self._by_label(y, Sampling()):
+        for rows, (pair, within, _) in self._by_label(y, Sampling()):
             own, before = self._groups_of(tokens[rows])
             found[rows] = (pair[places, before, own] + within[places, tokens[rows]]).sum(1)
         return found
@@ -208,7 +211,7 @@ class TreePrior(Prior):
     def _log_posterior(self, tokens: Tensor, known: Tensor, tables: Tables) -> Tensor:
         """log p (B, N) of each token that is not known given those that are."""
         belief, message = self._beliefs(tokens, known, tables)
-        pair, posterior = tables.pair.exp(), torch.empty_like(belief)
+        pair, posterior = tables.p_pair, torch.empty_like(belief)
         own, before = self._groups_of(tokens)
         for i, j in enumerate(self.parent.tolist()):
             expected = pair[i, before[:, i]]
@@ -225,7 +228,7 @@ class TreePrior(Prior):
 
         Both are (N, B, J), up to a factor (Pearl, 1982).
         """
-        own, pair = self._groups_of(tokens)[0], tables.pair.exp()
+        own, pair = self._groups_of(tokens)[0], tables.p_pair
         groups = torch.arange(pair.shape[1], device=tokens.device)
         belief = (~known.T[..., None] | (own.T[..., None] == groups)).double()
         message = torch.ones_like(belief)
