@@ -8,8 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-# Two processes of tests with two threads each would fight over two cores.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Two processes of tests with two threads each would fight over two cores, and runs in processes
+# of their own are held to the numbers of runs in this one.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
