@@ -6,7 +6,6 @@ the figures; all else on the pages is written by hand. The full tables go beside
 ``summary.csv`` and ``paired.csv``.
 """
 
-import csv
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +16,8 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks import accuracy, conditions, training
-from benchmarks.tables import read_rows
+from benchmarks.drawn import GENERATION, Drawn, generation_page
+from benchmarks.tables import TABLE, anchor_rows, filled, markdown, read_rows
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_text, write_whole
 from twincode.recipes import DEFAULT
@@ -28,15 +28,12 @@ from twincode.report.frontier import Numbers, on_dataset, over_all, rates
 from twincode.report.metrics import decimals_for, number, signed
 from twincode.report.models import BITS
 from twincode.report.page import drawn
-from twincode.report.pages.samples import TRAIN
 from twincode.report.runs import Results, Run, load_results
 from twincode.report.tables import paired_frame, summary_table
 
 ROOT = Path(__file__).parents[1]
-STUDY, FRONTIER, GENERATION, SHOWN = "converged", "frontier", "generation", 200
+STUDY, FRONTIER, SHOWN = "converged", "frontier", 200
 BUDGET = 1200  # optimiser steps of the networks that are compared
-# Scores of series drawn that the page on priors shows.
-QUALITY = ("fid", "cas", "recall", "spread", "memorised_share", "bits_per_dimension")
 # What is told of a level in per cent of labels or length, and in deviations.
 CONDITIONS = {
     "labels": "{:g} % of the labels",
@@ -44,15 +41,7 @@ CONDITIONS = {
     "shift": "moved by up to {:g} %",
     "transfer": "another data set",
 }
-# What stands side by side for each data set.
-BESIDE = (
-    ("TimeVQVAE", TRAIN), ("TimeVQVAE", "masked"), ("TimeVQVAE", "tree"), ("Mixture", "tree"),
-)  # fmt: skip
-PUBLISHED, BEST = BESIDE[1], BESIDE[-1]
-DRAWN = ("fid", "inception_score", "cas")  # those that papers give
-ANCHORS = "anchors.csv"
 _QUOTED = re.compile(r"([^\s(|*]*)<!--: ([^>]*?)-->")
-_TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SVM, _NEIGHBOURS = "svm_accuracy@flatten", "knn5_accuracy@flatten"
 
 
@@ -97,9 +86,9 @@ class Study:
             "ahead at": lambda *of: str(sum(gain > 0 for gain in self.gains(*of).values())),
             "gain under": lambda *of: signed(fmean(self.under(*of).values()), 3),
             "ahead under": lambda *of: str(sum(gain > 0 for gain in self.under(*of).values())),
-            "drawn": lambda *of: number(_score(self.drawn, *of), 3),
-            "drawn on": lambda: str(len(beside_sets(self.drawn))),
-            "drawn ahead": lambda *of: str(len(self.ahead_drawn(*of))),
+            "drawn": lambda *of: number(self.drawn.score(*of), 3),
+            "drawn on": lambda: str(len(self.drawn.beside.datasets)),
+            "drawn ahead": lambda *of: str(len(self.drawn.ahead(*of))),
         }
         if kind not in kinds:
             raise unknown_name("kind of number", kind, kinds)
@@ -176,20 +165,9 @@ class Study:
         return {name: ours[name] - theirs[name] for name in self.whole.datasets}
 
     @cached_property
-    def drawn(self) -> Results:
+    def drawn(self) -> Drawn:
         """What priors over the codes draw."""
-        return load_results(self._folder.parent / GENERATION)
-
-    def ahead_drawn(self, score: str) -> list[str]:
-        """The data sets on which a tree over closed-form codes is ahead of the published prior."""
-        (measure,) = (m for m in self.drawn.generation_measures if m.key == score)
-        sign = 1 if measure.better == "higher" else -1
-        names = []
-        for dataset in beside_sets(self.drawn):
-            theirs, ours = (_score(self.drawn, dataset, *of, score) for of in (PUBLISHED, BEST))
-            if sign * ours > sign * theirs:
-                names.append(dataset)
-        return names
+        return Drawn(load_results(self._folder.parent / GENERATION))
 
     def value(self, measure: str, model: str, dataset: str) -> str:
         """A mean over seeds on one data set, or a dash where nothing was measured."""
@@ -233,7 +211,7 @@ def page(text: str, stored: Path) -> str:
         "published": lambda: _published(study, _anchors(stored)),
         "thesis": lambda: _thesis(study, stored),
     }
-    text = _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
+    text = filled(text, tables)
     return _QUOTED.sub(lambda found: f"{study.quote(found[2])}<!--: {found[2]}-->", text)
 
 
@@ -246,33 +224,19 @@ def frontier_page(text: str, stored: Path) -> str:
         "sets": lambda: _sets(results),
         "accuracy": lambda: _accuracy(unlimited, _anchors(stored)),
     }
-    return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
+    return filled(text, tables)
 
 
 def training_page(text: str, stored: Path) -> str:
     """The page ``text`` with its tables as the times to quality in ``stored`` have them."""
     rows = read_rows(stored / "benchmarks" / "training.csv", training.Row)
     tables = {"minute": lambda: _minute(rows), "reached": lambda: _reached(rows)}
-    return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
-
-
-def generation_page(text: str, stored: Path) -> str:
-    """The page ``text`` with its tables as what is drawn from priors, and their uses, are kept."""
-    with (stored / "benchmarks" / "uses.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    results = load_results(stored / GENERATION)
-    tables = {
-        "uses": lambda: _uses(rows),
-        "drawn": lambda: _drawn(results),
-        "beside": lambda: _beside(results),
-        "published": lambda: _published_drawn(stored),
-    }
-    return _TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
+    return filled(text, tables)
 
 
 def unquoted(text: str) -> list[str]:
     """The numbers in the prose of a page that no comment says the source of."""
-    prose = _QUOTED.sub("", _TABLE.sub("", text))
+    prose = _QUOTED.sub("", TABLE.sub("", text))
     prose = re.sub(r"`[^`]*`|\]\([^)]*\)|<!--.*?-->|\b\w*[A-Za-z]+-?\d\w*", "", prose)
     return re.findall(r"[+−<]?\d[\d.,]*\d|\d", prose)
 
@@ -321,7 +285,7 @@ def _plane(results: Results) -> str:
         for m in models for own in [numbers[m.label]]
     ]  # fmt: skip
     names = ["Bits taken", "NMSE over bound", "Accuracy", "Classes kept", "Model, MB"]
-    return _markdown(["Bits asked", "Model", *names], rows)
+    return markdown(["Bits asked", "Model", *names], rows)
 
 
 def _sets(results: Results) -> str:
@@ -336,7 +300,7 @@ def _sets(results: Results) -> str:
             dataset, f"{own['bits']:.0f}", number(own["nmse"], 4), number(own["bound"], 4),
             number(own["retained_accuracy"], 3), f"{own['model_bytes'] / 1e6:.2f}",
         ])  # fmt: skip
-    return _markdown(["", "Bits taken", "NMSE", "Bound", "Classes kept", "Model, MB"], rows)
+    return markdown(["", "Bits taken", "NMSE", "Bound", "Classes kept", "Model, MB"], rows)
 
 
 def _flagship(results: Results) -> str:
@@ -368,7 +332,7 @@ def _length(study: Study) -> str:
                 )])  # fmt: skip
     budgets = [f"{budget}" for budget in study.budgets]
     names = [f"{what} {b}" for what in ("NMSE,", "SVM,", "5-NN,") for b in budgets]
-    return _markdown(["", "Model", *names], lines)
+    return markdown(["", "Model", *names], lines)
 
 
 def _conditions(study: Study) -> str:
@@ -381,7 +345,7 @@ def _conditions(study: Study) -> str:
         )]
         for (condition, level), cells in told.items()
     ]  # fmt: skip
-    return _markdown(["", *(m.label if m.fitted else f"*{m.label}*" for m in models)], rows)
+    return markdown(["", *(m.label if m.fitted else f"*{m.label}*" for m in models)], rows)
 
 
 def _models(study: Study) -> str:
@@ -397,20 +361,14 @@ def _models(study: Study) -> str:
             *(number(study.mean(measure, model.label), 3) for measure in (_SVM, _NEIGHBOURS)),
         ])  # fmt: skip
     names = ["Bits", "NMSE", "over bound", "Decoded, MiniROCKET", "Linear SVM", "5-NN"]
-    return _markdown(["Model", *names], rows)
-
-
-def _anchor_rows(stored: Path) -> list[dict[str, str]]:
-    """All published numbers."""
-    with (stored / ANCHORS).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return markdown(["Model", *names], rows)
 
 
 def _anchors(stored: Path) -> Mapping[tuple[str, str, str], float]:
     """Published accuracies by data set, source and model."""
     return {
         (row["dataset"], row["source"], row["model"].split(",")[0]): float(row["value"])
-        for row in _anchor_rows(stored)
+        for row in anchor_rows(stored)
         if row["metric"] in ("svm_accuracy", "accuracy")
     }
 
@@ -430,7 +388,7 @@ def _accuracy(rows: list[accuracy.Row], found: Mapping[tuple[str, str, str], flo
         [*words, *(number(value, 3) for value in values)]
         for *words, values in [*table, ("mean", "", "", means)]
     ]
-    return _markdown(["", "Bits", "Read by", "Codes", "MiniROCKET", "MR-Hydra", "HC2"], lines)
+    return markdown(["", "Bits", "Read by", "Codes", "MiniROCKET", "MR-Hydra", "HC2"], lines)
 
 
 def _published(study: Study, found: Mapping[tuple[str, str, str], float]) -> str:
@@ -447,12 +405,12 @@ def _published(study: Study, found: Mapping[tuple[str, str, str], float]) -> str
     ]  # fmt: skip
     ours = ["VQ-VAE", "BT-VQVAE", f"Mixture, {SHOWN} bits"]
     theirs = ["VQ-VAE, authors", "BT-VQVAE, authors", "MiniROCKET", "TS2Vec", "HIVE-COTE 2"]
-    return _markdown(["", *ours, *theirs], rows)
+    return markdown(["", *ours, *theirs], rows)
 
 
 def _thesis(study: Study, stored: Path) -> str:
     """The thesis's own runs beside ours, on the data set that both have."""
-    told = [row for row in _anchor_rows(stored) if row["source"] == "thesis"]
+    told = [row for row in anchor_rows(stored) if row["source"] == "thesis"]
     lines = []
     for row in told:
         model = row["model"].removesuffix(" γ=1")
@@ -463,7 +421,7 @@ def _thesis(study: Study, stored: Path) -> str:
             lines.append(
                 [row["dataset"], model, title, number(float(row["value"]), 3), number(ours, 3)]
             )
-    return _markdown(["", "Model", "", "Thesis", "Here"], lines)
+    return markdown(["", "Model", "", "Thesis", "Here"], lines)
 
 
 def _reached(rows: list[training.Row]) -> str:
@@ -483,7 +441,7 @@ def _reached(rows: list[training.Row]) -> str:
             cells.append(f"{min(there):.0f}" if there else late)
         lines.append([aim.dataset, aim.minutes, number(aim.nmse, 4), *cells])
     names = [f"`{name}`" for name in others]
-    return _markdown(["", "Minutes", f"`{thesis}`, NMSE", *names], lines)
+    return markdown(["", "Minutes", f"`{thesis}`, NMSE", *names], lines)
 
 
 def _minute(rows: list[training.Row]) -> str:
@@ -495,91 +453,7 @@ def _minute(rows: list[training.Row]) -> str:
             cells.setdefault(row.dataset, {})[row.recipe] = number(row.nmse, 4) + seconds
     names = list(dict.fromkeys(row.recipe for row in rows if row.minutes in ("1", "")))
     lines = [[name, *(own.get(each, "–") for each in names)] for name, own in cells.items()]
-    return _markdown(["", *(f"`{name}`" for name in names)], lines)
-
-
-def _uses(rows: list[dict[str, str]]) -> str:
-    """Every way of every task, a column a data set: error, or how well classes are told apart."""
-    sets = list(dict.fromkeys(row["dataset"] for row in rows))
-    cells = {(row["task"], row["way"], row["dataset"]): row["mae"] or row["auroc"] for row in rows}
-    ways = dict.fromkeys((task, way) for task, way, _ in cells)
-    lines = [[*way, *(number(float(cells[*way, name]), 3) for name in sets)] for way in ways]
-    return _markdown(["Task", "Way", *sets], lines)
-
-
-def whole_sets(results: Results) -> list[str]:
-    """Data sets on which what is drawn from every tokenizer has been judged."""
-    judged = {(dataset, label) for dataset, label, *_ in results.generation}
-    labels = {label for _, label in judged}
-    return [name for name in results.datasets if all((name, label) in judged for label in labels)]
-
-
-def _drawn(results: Results) -> str:
-    """Scores of what was drawn by class, and of the controls: means over ``whole_sets``."""
-    sets = whole_sets(results)
-    rows = dict.fromkeys(key[1:3] for key in results.generation if "no labels" not in key[2])
-    lines: list[list[str]] = []
-    for label, row in rows:
-        # Train series have no tokenizer; what they are through the codes memorises all of them.
-        if row == "copies" or (row == TRAIN and lines):
-            continue
-        found = ([_score(results, name, label, row, each) for name in sets] for each in QUALITY)
-        scores = [number(fmean(each), 3) for each in found]
-        lines.append(["–" if row == TRAIN else label, row, *scores])
-    return _markdown(["Tokenizer", "Drawn by", *_titles(results, QUALITY)], lines)
-
-
-def beside_sets(results: Results) -> list[str]:
-    """Data sets on which all that stands side by side has been judged."""
-    return [
-        name
-        for name in results.datasets
-        if all((name, *of, "fid") in results.generation for of in BESIDE)
-    ]
-
-
-def _beside(results: Results) -> str:
-    """Train series, what the published configuration draws, and what trees do."""
-    names = [name for name in QUALITY if name != "bits_per_dimension"]
-    lines = []
-    for dataset in beside_sets(results):
-        found = [[_score(results, dataset, *of, name) for of in BESIDE] for name in names]
-        lines.append([dataset, *(" / ".join(number(x, 3) for x in each) for each in found)])
-    return _markdown(["", *_titles(results, names)], lines)
-
-
-def _score(results: Results, dataset: str, label: str, row: str, name: str) -> float:
-    """A mean over seeds; NaN where there is none, and for how near train series are to train."""
-    found = results.generation.get((dataset, label, row, name))
-    senseless = row == TRAIN and name == "memorised_share"
-    return math.nan if found is None or senseless else found.mean
-
-
-def _titles(results: Results, names: Iterable[str]) -> list[str]:
-    titles = {measure.key: measure.title for measure in results.generation_measures}
-    return [titles[name] for name in names]
-
-
-def _published_drawn(stored: Path) -> str:
-    """Published scores of series drawn, data set by data set."""
-    told = [row for row in _anchor_rows(stored) if row["metric"] in DRAWN]
-    models = list(dict.fromkeys(row["model"].split(",")[0] for row in told))
-    cells = {
-        (row["dataset"], row["model"].split(",")[0], row["metric"]): row["value"] for row in told
-    }
-    lines = [
-        [
-            dataset,
-            *(" / ".join(cells.get((dataset, model, m), "–") for m in DRAWN) for model in models),
-        ]
-        for dataset in dict.fromkeys(row["dataset"] for row in told)
-    ]
-    return _markdown(["", *models], lines)
-
-
-def _markdown(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown(["", *(f"`{name}`" for name in names)], lines)
 
 
 if __name__ == "__main__":

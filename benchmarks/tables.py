@@ -1,7 +1,9 @@
-"""Measurements as files."""
+"""Measurements as files, and as tables of pages."""
 
+import csv
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +14,7 @@ from twincode.train.result import commit
 
 _Row = TypeVar("_Row", bound=tuple[Any, ...])
 RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
+TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def write_table(path: Path, rows: Iterable[Any]) -> None:
@@ -33,3 +36,20 @@ def read_rows(path: Path, row: type[_Row]) -> list[_Row]:
 def write_rows(path: Path, rows: Iterable[_Row]) -> None:
     """Write rows that carry their commit."""
     write_text(path, pd.DataFrame(rows).to_csv(index=False, float_format="%.6g"))
+
+
+def anchor_rows(stored: Path) -> list[dict[str, str]]:
+    """All published numbers."""
+    with (stored / "anchors.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def filled(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
+    """A page with every table made anew."""
+    return TABLE.sub(lambda found: found[1] + tables[found[2]]() + found[3], text)
+
+
+def markdown(columns: list[str], rows: list[list[str]]) -> str:
+    """A table of a page; all columns but the first are of numbers."""
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from test_readme import run_python_of
 
-from benchmarks.results import BESIDE, GENERATION, beside_sets, generation_page
+from benchmarks.drawn import BESIDE, GENERATION, Drawn, generation_page
 from twincode.cli import main
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
 from twincode.priors import PRIORS, IterativeSampling, NetworkSettings, PriorSettings, Sampling
@@ -117,8 +118,8 @@ def test_every_metric_has_its_place():
 
 
 def test_what_it_says_of_trees_holds():
-    results = load_results(ROOT / "results" / GENERATION)
-    found, sets = results.generation, beside_sets(results)
+    results = Drawn(load_results(ROOT / "results" / GENERATION)).beside
+    found, sets = results.generation, results.datasets
     assert {"TwoPatterns", "Wafer", "ElectricDevices", "FordA"} <= set(sets)
     for name in sets:
         fid, cas, recall, spread, near = (
@@ -154,7 +155,7 @@ def test_what_it_says_of_trees_holds():
 
 
 def test_what_it_says_of_one_set_holds():
-    results = load_results(ROOT / "results" / GENERATION)
+    results = Drawn(load_results(ROOT / "results" / GENERATION)).every
     networks, patches = ("VQ-VAE", "VQ-VAE, augmented", "BT-VQVAE"), "Patches, k-means"
 
     def score(label, row, name):
@@ -191,3 +192,27 @@ def test_its_numbers_are_the_stored_ones():
     wrong = re.sub(r"\| impute \| linear \| [\d.]+", "| impute | linear | 7", PAGE)
     assert wrong != PAGE
     assert generation_page(wrong, ROOT / "results") == PAGE
+
+
+def again(run):
+    """The same run of a seed that none has."""
+    config = run.record["config"]
+    training = {**config["training"], "seed": 7}
+    return replace(run, record={**run.record, "config": {**config, "training": training}})
+
+
+def test_only_what_all_have_is_compared():
+    results = load_results(ROOT / "results" / GENERATION)
+    whole = Drawn(results).beside
+    one = [r for r in results.runs if r.dataset == "Wafer" and "Mixture" in r.record["title"]]
+    others = tuple(r for r in results.runs if r not in one)
+    fewer = Drawn(replace(results, runs=others)).beside
+    assert set(fewer.datasets) == set(whole.datasets) - {"Wafer"}
+    assert {(r.dataset, r.key, r.seed) for r in fewer.runs} <= {
+        (r.dataset, r.key, r.seed) for r in whole.runs
+    }
+    for added, there in ((others, False), (results.runs, True)):
+        runs = (*results.runs, *map(again, added))
+        found = Drawn(replace(results, runs=runs)).beside
+        assert found.datasets == whole.datasets
+        assert (7 in {r.seed for r in found.runs}) == there

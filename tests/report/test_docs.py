@@ -6,7 +6,7 @@ from statistics import fmean
 
 import synthetic
 
-from benchmarks.results import ANCHORS, STUDY, Study, page, training_page, unquoted
+from benchmarks.results import STUDY, Study, page, training_page, unquoted
 
 ROOT = Path(__file__).parents[2]
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def test_the_code_in_the_page_on_reports_runs(tmp_path, monkeypatch):
 
 def test_every_number_on_the_results_page_is_the_stored_one():
     assert page(RESULTS, ROOT / "results") == RESULTS
-    assert (ROOT / "results" / ANCHORS).exists()
+    assert (ROOT / "results" / "anchors.csv").exists()
 
 
 def test_no_number_on_the_results_page_is_without_a_source():

@@ -1,0 +1,141 @@
+"""What priors over codes draw, and what else they are used for, as the page on priors shows it."""
+
+import csv
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+from benchmarks.tables import anchor_rows, filled, markdown
+from twincode.report.metrics import number
+from twincode.report.pages.samples import TRAIN
+from twincode.report.runs import Results, load_results
+
+GENERATION = "generation"
+QUALITY = ("fid", "cas", "recall", "spread", "memorised_share", "bits_per_dimension")
+# What stands side by side for each data set.
+BESIDE = (
+    ("TimeVQVAE", TRAIN), ("TimeVQVAE", "masked"), ("TimeVQVAE", "tree"), ("Mixture", "tree"),
+)  # fmt: skip
+PUBLISHED, BEST = BESIDE[1], BESIDE[-1]
+PAPERS = ("fid", "inception_score", "cas")  # what these give
+
+
+class Drawn:
+    """What was drawn with every tokenizer, and with those of ``BESIDE`` on more data sets.
+
+    Each of data sets and seeds that all of its tokenizers were judged with.
+    """
+
+    def __init__(self, results: Results) -> None:
+        labels = {results.model_of(run).label for run in results.runs if run.generation}
+        self.every = _alike(results, labels)
+        self.beside = _alike(results, {label for label, _ in BESIDE})
+
+    def score(self, dataset: str, label: str, row: str, name: str) -> float:
+        """A mean over seeds, among all tokenizers."""
+        return _score(self.every, dataset, label, row, name)
+
+    def ahead(self, name: str) -> list[str]:
+        """The data sets on which a tree over closed-form codes is ahead of the published prior."""
+        (measure,) = (m for m in self.beside.generation_measures if m.key == name)
+        sign = 1 if measure.better == "higher" else -1
+        return [
+            dataset
+            for dataset in self.beside.datasets
+            if sign * _score(self.beside, dataset, *BEST, name)
+            > sign * _score(self.beside, dataset, *PUBLISHED, name)
+        ]
+
+
+def _alike(results: Results, labels: Collection[str]) -> Results:
+    """What was judged with these tokenizers, where and of the seeds that all of them have."""
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for run in results.runs:
+        if run.generation:
+            seeds.setdefault((run.dataset, results.model_of(run).label), set()).add(run.seed)
+    sets = [name for name in results.datasets if all((name, label) in seeds for label in labels)]
+    common = set.intersection(*(seeds[name, label] for name in sets for label in labels))
+    runs = (
+        run
+        for run in results.runs
+        if run.dataset in sets and run.seed in common and results.model_of(run).label in labels
+    )
+    return replace(results, datasets=tuple(sets), runs=tuple(runs))
+
+
+def generation_page(text: str, stored: Path) -> str:
+    """The page ``text`` with its tables as what is drawn from priors, and their uses, are kept."""
+    with (stored / "benchmarks" / "uses.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    drawn = Drawn(load_results(stored / GENERATION))
+    tables = {
+        "uses": lambda: _uses(rows),
+        "drawn": lambda: _drawn(drawn.every),
+        "beside": lambda: _beside(drawn.beside),
+        "published": lambda: _published(stored),
+    }
+    return filled(text, tables)
+
+
+def _drawn(results: Results) -> str:
+    """Scores of what was drawn by class, and of the controls: means over data sets."""
+    rows = dict.fromkeys(key[1:3] for key in results.generation if "no labels" not in key[2])
+    lines: list[list[str]] = []
+    for label, row in rows:
+        # Train series have no tokenizer; what they are through the codes memorises all of them.
+        if row == "copies" or (row == TRAIN and lines):
+            continue
+        found = [[_score(results, d, label, row, n) for d in results.datasets] for n in QUALITY]
+        scores = [number(fmean(each), 3) for each in found]
+        lines.append(["–" if row == TRAIN else label, row, *scores])
+    return markdown(["Tokenizer", "Drawn by", *_titles(results, QUALITY)], lines)
+
+
+def _beside(results: Results) -> str:
+    """Train series, what the published configuration draws, and what trees do."""
+    names = [name for name in QUALITY if name != "bits_per_dimension"]
+    lines = []
+    for dataset in results.datasets:
+        found = [[_score(results, dataset, *of, name) for of in BESIDE] for name in names]
+        lines.append([dataset, *(" / ".join(number(x, 3) for x in each) for each in found)])
+    return markdown(["", *_titles(results, names)], lines)
+
+
+def _score(results: Results, dataset: str, label: str, row: str, name: str) -> float:
+    """A mean over seeds; NaN where there is none, and for how near train series are to train."""
+    found = results.generation.get((dataset, label, row, name))
+    senseless = row == TRAIN and name == "memorised_share"
+    return math.nan if found is None or senseless else found.mean
+
+
+def _titles(results: Results, names: Iterable[str]) -> list[str]:
+    titles = {measure.key: measure.title for measure in results.generation_measures}
+    return [titles[name] for name in names]
+
+
+def _published(stored: Path) -> str:
+    """Published scores of series drawn, data set by data set."""
+    told = [row for row in anchor_rows(stored) if row["metric"] in PAPERS]
+    models = list(dict.fromkeys(row["model"].split(",")[0] for row in told))
+    cells = {
+        (row["dataset"], row["model"].split(",")[0], row["metric"]): row["value"] for row in told
+    }
+    lines = [
+        [
+            dataset,
+            *(" / ".join(cells.get((dataset, model, m), "–") for m in PAPERS) for model in models),
+        ]
+        for dataset in dict.fromkeys(row["dataset"] for row in told)
+    ]
+    return markdown(["", *models], lines)
+
+
+def _uses(rows: list[dict[str, str]]) -> str:
+    """Every way of every task, a column a data set: error, or how well classes are told apart."""
+    sets = list(dict.fromkeys(row["dataset"] for row in rows))
+    cells = {(row["task"], row["way"], row["dataset"]): row["mae"] or row["auroc"] for row in rows}
+    ways = dict.fromkeys((task, way) for task, way, _ in cells)
+    lines = [[*way, *(number(float(cells[*way, name]), 3) for name in sets)] for way in ways]
+    return markdown(["Task", "Way", *sets], lines)
