@@ -84,6 +84,7 @@ def judge(
     most = max(n, settings.lesson(len(split.x_train)))
     given = (sampler for sampler in samplers if sampler.name == INDEPENDENT)
     control = next(given, None) or Sampler(INDEPENDENT, _independent(first, split), {})
+    bits_of: dict[tuple[int, str | None], float] = {}  # however series are drawn
     for sampler in (control, *(each for each in samplers if each is not control)):
         labels: list[str | None] = [None]
         if sampler in samplers and sampler.stages.fitted.classes:
@@ -93,7 +94,10 @@ def judge(
             # The first of many are those of few.
             rows.append(_some(whole, np.arange(n)))
             lessons[whole.name] = whole
-            scores.append(_likelihood(sampler, whole.name, split, seed, told))
+            key = id(sampler.stages), told
+            if key not in bits_of:
+                bits_of[key] = _likelihood(sampler.stages, split, seed, told)
+            scores.append(Score(whole.name, BITS, bits_of[key], 0.0))
     classes = split.n_classes
     extracting = make_extractors(train, classes, settings, extractors, first.device)
     parts = train, test, copies, reconstruction
@@ -117,17 +121,14 @@ def _check(stages: Stages, split: Split) -> None:
         raise TwincodeError(f"samples are judged with aeon: {installing('aeon')}")
 
 
-def _likelihood(
-    sampler: Sampler, name: str, split: Split, seed: int, labels: str | None = None
-) -> Score:
+def _likelihood(stages: Stages, split: Split, seed: int, labels: str | None) -> float:
     """Bits a dimension of some test series, told their classes or ``labels``."""
-    stages = sampler.stages
     rows = np.sort(some_rows(len(split.x_test), LIKELY_SERIES, seed))
     y = torch.full((len(rows),), stages.fitted.prior.none)
     if labels is None and stages.fitted.classes and split.y_test is not None:
         y = torch.as_tensor(split.y_test[rows])
     found = bits(stages, split.x_test[rows], y.to(stages.device), seed=seed)
-    return Score(name, BITS, float(found.mean()), 0.0)
+    return float(found.mean())
 
 
 def _typicality(stages: Stages, row: Row, seed: int) -> Score:
