@@ -221,7 +221,7 @@ def test_arithmetic_coding_returns_its_symbols(symbols: list[int]) -> None:
 
 @pytest.mark.parametrize("capped", [False, True])
 def test_shares_expected_of_codes_are_those_they_are_packed_with(capped: bool) -> None:
-    """Of one series, the last level's bits tell them; of several, they are a mean."""
+    """A last level's bits tell them; of several series they are a mean."""
     x = torch.randn(80, 1, 24, generator=seeded()).cumsum(2)
     rate = "capped" if capped else "average"
     coder = MixtureCoder.fit(x, 60, seeded(), rate=rate, window=8, modes=3)
@@ -233,14 +233,20 @@ def test_shares_expected_of_codes_are_those_they_are_packed_with(capped: bool) -
     assert all((row[:size] > 0).all() and not row[size:].any() for row, size in zip(
         found, sizes, strict=True
     ))  # fmt: skip
-    each = [coder.expected_shares(codes[i : i + 1]) for i in range(5)]
-    assert torch.allclose(found, torch.stack(each).mean(0), atol=1e-5)
-    # The last level decides nothing that comes after it.
-    last = codes[:1].repeat(sizes[-1], 1)
-    last[:, -1] = torch.arange(sizes[-1])
-    share = torch.exp2(-coder.bits_of(last).double())
+    # Every last level, which decides nothing that comes after it, so that none is out of reach.
+    last = codes.repeat_interleave(sizes[-1], 0)
+    last[:, -1] = torch.arange(sizes[-1]).repeat(5)
+    share = torch.exp2(-coder.bits_of(last).double()).view(5, -1)
+    share = (share / share.sum(1, keepdim=True)).mean(0)
     least = sizes[-1] / 2**20  # what codes have that would have less
-    assert torch.allclose(each[0][-1, : sizes[-1]], share / share.sum(), atol=least)
+    assert torch.allclose(coder.expected_shares(last)[-1, : sizes[-1]], share, atol=least)
+    place, middle = found[-1, : sizes[-1]], sizes[-1] // 2
+    reach = 2 * max(1, int((codes[:, -1] - middle).abs().max()))
+    far = (torch.arange(sizes[-1]) - middle).abs() > reach
+    assert 0 < int(far.sum()) < len(far)
+    assert place[far].sum() < 2**-20
+    near = torch.where(far, 0, share)
+    assert torch.allclose(place, near / near.sum(), atol=least)
     first = int(capped)
     modes = coder.mode_frequencies[len(coder.mean)].double() / 2**20
     assert torch.allclose(found[first, : len(modes)], modes, atol=1e-5)
