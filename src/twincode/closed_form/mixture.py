@@ -50,9 +50,9 @@ RATES = ("average", "capped")
 # finer than the common one, and coarser ones enough for series far larger than any in train.
 FINER, STEPS = 32, 128
 FEWEST_BITS = 8
-# Levels more than so many times as large as any of train are not expected of series drawn: one
-# wild series in a thousand is more than all others differ by.
-REACH = 2
+# Levels more than so many times as large as any of train, or as a few steps, are not expected of
+# series drawn: by one wild series in a thousand these may differ more than by all others.
+REACH, FEW_STEPS = 2, 8
 SPARE = 0.05  # of its bits a series may leave unused before more passes are made
 PASSES, MOST_PASSES = 3, 8  # of the trellis, where the rate is capped
 SILENT = 32 * tables.UNITS  # the offset of the last step: nothing is coded but modes
@@ -230,9 +230,9 @@ class MixtureCoder:
     def expected_shares(self, codes: torch.Tensor) -> torch.Tensor:
         """Shares (tokens, K) of codes at each place, by the frequencies that codes are packed with.
 
-        Of series with the steps, modes and states of ``codes`` (n, tokens). Levels beyond ``REACH``
-        times the largest of ``codes`` at a place are left out, but no code has less than its share
-        of the least frequency. Rows are zero where a place has fewer codes than K.
+        Of series with the steps, modes and states of ``codes`` (n, tokens). Levels out of
+        ``REACH`` of the largest of ``codes`` at a place are left out, but no code has less than its
+        share of the least frequency. Rows are zero where a place has fewer codes than K.
         """
         offset, modes, levels = self._split(codes)
         n, t, d = levels.shape
@@ -243,7 +243,7 @@ class MixtureCoder:
         met.scatter_add_(1, which.view(t * d, n), torch.ones(t * d, n, dtype=torch.float64))
         largest = int(self._largest.max())
         of_levels = met @ tables.signed_shares(self.level_frequencies, kinds, largest) / n
-        reach = REACH * rank_major(levels).abs().amax(1, keepdim=True).clamp(min=1)
+        reach = REACH * rank_major(levels).abs().amax(1, keepdim=True).clamp(min=FEW_STEPS)
         of_levels[torch.arange(-largest, largest + 1).abs() > reach] = 0
         first = (largest - self._largest).repeat_interleave(t)
         before = modes_before(modes, len(self.mean))
