@@ -25,7 +25,8 @@ PAPERS = ("fid", "inception_score", "cas")  # what these give
 class Drawn:
     """What was drawn with every tokenizer, and with those of ``BESIDE`` on more data sets.
 
-    Each of data sets and seeds that all of its tokenizers were judged with.
+    Each of data sets that all of its tokenizers were judged on, and of the seeds that all were
+    there: only rows of one data set are ever compared.
     """
 
     def __init__(self, results: Results) -> None:
@@ -50,19 +51,22 @@ class Drawn:
 
 
 def _alike(results: Results, labels: Collection[str]) -> Results:
-    """What was judged with these tokenizers, where and of the seeds that all of them have."""
+    """What was judged with these tokenizers, where and of the seeds that all of them have there."""
     seeds: dict[tuple[str, str], set[int]] = {}
     for run in results.runs:
         if run.generation:
             seeds.setdefault((run.dataset, results.model_of(run).label), set()).add(run.seed)
-    sets = [name for name in results.datasets if all((name, label) in seeds for label in labels)]
-    common = set.intersection(*(seeds[name, label] for name in sets for label in labels))
+    common = {
+        name: set.intersection(*(seeds.get((name, label), set()) for label in labels))
+        for name in results.datasets
+    }
+    sets = tuple(name for name, own in common.items() if own)
     runs = (
         run
         for run in results.runs
-        if run.dataset in sets and run.seed in common and results.model_of(run).label in labels
+        if run.seed in common[run.dataset] and results.model_of(run).label in labels
     )
-    return replace(results, datasets=tuple(sets), runs=tuple(runs))
+    return replace(results, datasets=sets, runs=tuple(runs))
 
 
 def generation_page(text: str, stored: Path) -> str:
