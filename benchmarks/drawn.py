@@ -1,13 +1,12 @@
 """What priors over codes draw, and what else they are used for, as the page on priors shows it."""
 
-import csv
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks.tables import anchor_rows, filled, markdown
+from benchmarks.tables import anchor_rows, filled, markdown, text_rows
 from twincode.report.metrics import number
 from twincode.report.pages.samples import TRAIN
 from twincode.report.runs import Results, load_results
@@ -71,8 +70,7 @@ def _alike(results: Results, labels: Collection[str]) -> Results:
 
 def generation_page(text: str, stored: Path) -> str:
     """The page ``text`` with its tables as what is drawn from priors, and their uses, are kept."""
-    with (stored / "benchmarks" / "uses.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = text_rows(stored / "benchmarks" / "uses.csv")
     drawn = Drawn(load_results(stored / GENERATION))
     tables = {
         "uses": lambda: _uses(rows),

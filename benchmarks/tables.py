@@ -38,10 +38,15 @@ def write_rows(path: Path, rows: Iterable[_Row]) -> None:
     write_text(path, pd.DataFrame(rows).to_csv(index=False, float_format="%.6g"))
 
 
+def text_rows(path: Path) -> list[dict[str, str]]:
+    """Rows as they stand, by column."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def anchor_rows(stored: Path) -> list[dict[str, str]]:
     """All published numbers."""
-    with (stored / "anchors.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return text_rows(stored / "anchors.csv")
 
 
 def filled(text: str, tables: Mapping[str, Callable[[], str]]) -> str:

@@ -243,6 +243,11 @@ def test_shares_expected_of_codes_are_those_they_are_packed_with(
     least = sizes[-1] / 2**20  # what codes have that would have less
     assert torch.allclose(coder.expected_shares(last)[-1, : sizes[-1]], share, atol=least)
     assert torch.allclose(found[-1, : sizes[-1]], share, atol=least)
+    with monkeypatch.context() as patch:
+        patch.setattr("twincode.closed_form.mixture.FEW_STEPS", 1 << 20)  # all within reach
+        each = [coder.expected_shares(codes[i : i + 1]) for i in range(5)]
+        whole = coder.expected_shares(codes)
+    assert torch.allclose(whole, torch.stack(each).mean(0), atol=1e-5)
     monkeypatch.setattr("twincode.closed_form.mixture.FEW_STEPS", 1)
     place, middle = coder.expected_shares(codes)[-1, : sizes[-1]], sizes[-1] // 2
     reach = 2 * max(1, int((codes[:, -1] - middle).abs().max()))
