@@ -206,7 +206,7 @@ class Model:
         one class, or a name for each series. Raises TwincodeError for a class that is not in train.
         """
         stages = self._stages
-        tokens, y = sample_tokens(stages, n, labels, seed, **sampling)
+        tokens, y = sample_tokens(stages, n, labels, seed, stages.sampling(sampling))
         names = np.array([*stages.fitted.classes, NO_LABEL])[y.cpu().numpy()]
         told = None if bool((y == stages.fitted.prior.none).all()) else names
         return Samples(self.scaling.invert(stages.series(tokens).cpu().numpy()), told)
@@ -239,12 +239,12 @@ class Model:
     ) -> NDArray[np.float32]:
         """Series (draws, n, C, L) in which missing values (NaN) of X are drawn; others stay.
 
-        ``settings`` may also be ``refinements``, ``reach`` and ``candidates``; see
-        ``generate.impute``. Raises TwincodeError for a series without any value.
+        ``settings`` may also be those of ``generate.Filling``: ``refinements``, ``reach`` and
+        ``candidates``. Raises TwincodeError for a series without any value.
         """
         x = self._tensor(X, gaps=True)
         y = self._stages.labels(len(x), labels, seed)
-        drawn = impute(self._stages, x, y, draws, seed, **settings).cpu().numpy()
+        drawn = impute(self._stages, x, y, draws, seed, settings).cpu().numpy()
         given = np.asarray(X, dtype=np.float32).reshape(x.shape)
         return np.where(np.isnan(given), self.scaling.invert(drawn), given)
 
@@ -262,6 +262,7 @@ class Model:
         History and steps together are as long as the series that the model was made for.
         """
         past = as_series(history)
+        self.check_shape(past, any_length=True)
         if steps < 1 or past.shape[2] + steps != self.tokenizer.length:
             raise TwincodeError(
                 f"a history of {past.shape[2]} steps and {steps} to come are not "
@@ -338,7 +339,7 @@ class Model:
         self.check_shape(dataset.X_train)
         split = prepare(dataset, self.scaling, self.device)
         stages = self._stages
-        sampler = Sampler(stages.fitted.settings.name, stages, sampling)
+        sampler = Sampler(stages.fitted.settings.name, stages, stages.sampling(sampling))
         return judge([sampler], split, settings or GenerationSettings()).scores
 
     def to(self, device: str | torch.device) -> "Model":

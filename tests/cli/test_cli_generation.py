@@ -105,6 +105,32 @@ def test_gaps_and_missing_ends_are_filled(both, tmp_path, twincode):
     (tmp_path / "long.csv").write_text(",".join(["1"] * 34) + "\n")
     answer = twincode("impute", both, tmp_path / "long.csv", "-o", out)
     assert "has 1 channels and 34 steps; this model was made for 1 and at most 33" in answer.err
+    how = ("--refinements", 1, "--reach", 1, "--candidates", 2, "--guidance", 1.5)
+    assert twincode("impute", both, tmp_path / "gaps.csv", "-o", out, *how).status == 0
+    expected = load_model(both).impute(
+        read_gaps(rows), refinements=1, reach=1, candidates=2, guidance=1.5
+    )
+    assert np.allclose(np.stack(read_series(out)[0]), expected[0], atol=1e-4)
+
+
+def read_gaps(rows):
+    cells = [row.split(",") for row in rows]
+    return np.array([[float(v or "nan") for v in (*row, *[""] * (33 - len(row)))] for row in cells])
+
+
+def test_an_option_that_is_no_setting_is_one_line(both, waves_file, tmp_path, twincode):
+    out = tmp_path / "out.csv"
+    np.save(tmp_path / "x.npy", make_waves().X_test[:2])
+    for words in (
+        ("sample", both, "--n", 5, "-o", out),
+        ("impute", both, tmp_path / "x.npy", "-o", out, "--x", 1),
+        ("evaluate", both, "--dataset", waves_file, "--generation", "--seed", 1),
+        ("evaluate", both, "--dataset", waves_file, "--generation", "--settings", 1),
+    ):
+        answer = twincode(*words)
+        assert answer.status == 1
+        assert "unknown setting" in answer.err
+        assert answer.err.count("\n") == 1
 
 
 def test_surprise_has_a_line_a_step(both, tmp_path, twincode):
@@ -144,6 +170,14 @@ def test_ids_and_labels_stay_beside_what_is_made_of_series(both, tmp_path, twinc
     answer = twincode("impute", both, tmp_path / "pumps.csv", "-o", out)
     assert answer.status == 1
     assert "--id-column" in answer.err
+    for column, words in (("draw", ("impute", "--draws", 2)), ("step", ("surprise", *gaps))):
+        other = frame.rename(columns={"pump": column})
+        other.to_csv(tmp_path / "pumps.csv", index=False)
+        command, *more = words
+        told = ("--id-column", column, "--label-column", "state")
+        answer = twincode(command, both, tmp_path / "pumps.csv", "-o", out, *told, *more)
+        assert answer.status == 1
+        assert f"a column '{column}' of their own; rename it" in answer.err
 
 
 def test_without_a_prior_there_is_one_line(trained, tmp_path, twincode):
@@ -156,7 +190,11 @@ def test_without_a_prior_there_is_one_line(trained, tmp_path, twincode):
 
 @pytest.mark.parametrize(
     ("command", "option"),
-    [("prior", "--mask-schedule=cosine"), ("sample", "--decoding-steps=10")],
+    [
+        ("prior", "--mask-schedule=cosine"),
+        ("sample", "--decoding-steps=10"),
+        ("impute", "--refinements=2"),
+    ],
 )
 def test_the_help_names_every_setting(twincode, command, option):
     assert option in twincode(command, "--help").out.split()
@@ -170,7 +208,7 @@ def test_samples_are_judged_beside_controls(both, waves_file, tmp_path, twincode
     assert answer.status == 0, answer.err
     frame = pd.read_csv(out)
     assert list(dict.fromkeys(frame["row"])) == [
-        "train", "copies", "reconstruction", "independent", "masked", "masked, no labels",
+        "train", "copies", "reconstruction", "independent", "masked", "masked, no labels", "test",
     ]  # fmt: skip
     for column in ("fid", "spread", "recall", "memorised_share"):
         assert column in answer.out

@@ -399,16 +399,44 @@ def test_classifiers_of_train_are_kept_by_all_that_decides_them(three, tmp_path)
 
 
 def test_real_series_are_those_of_test_but_for_what_is_named_after_train(three):
-    """A row of train's own series is at no distance from train, and at some from test."""
-    found = judged([row(n, d.X_train, d.y_train) for n, d in zip(("a", "b"), three, strict=False)],
-                   three)  # fmt: skip
-    a, b = ({m: v for (r, m), v in found.items() if r == name} for name in "ab")
-    assert a["fid_train"] < 1e-6 < a["fid"] == pytest.approx(b["fid_train"])
-    assert b["fid"] < 1e-6
-    assert b["spread"] == pytest.approx(1) != a["spread"]
-    assert b["marginal_distance"] == b["autocorrelation_difference"] == 0
-    assert b["precision"] == b["recall"] == b["coverage"] == 1
-    assert a["coverage"] < 1
+    """Each score by hand, of parts that differ all from one another."""
+    train, test, samples = three
+    x, y, real = samples.X_train[:70] * 1.1, samples.y_train[:70], test.X_train
+    copies = row("copies", train.X_train + 0.1)
+    reconstruction = row("reconstruction", real + 0.2)
+    own, extractor = row("drawn", x, y), Waves()
+    parts = row("train", train.X_train, train.y_train), row("test", real, test.y_train)
+    scores = judge_rows(
+        [own], *parts, copies, reconstruction, {}, 2, [extractor], GenerationSettings()
+    )
+    found = {each.metric: each.value for each in scores if each.row == "drawn"}
+    seen, of_test, of_train = (extractor.look(each) for each in (x, real, train.X_train))
+    draw = np.random.default_rng(0)
+    some, others = (f[draw.permutation(len(f))[:70]] for f in (seen.features, of_test.features))
+    expected = {
+        "fid": frechet_distance(seen.features, of_test.features),
+        "fid_relative": relative_frechet_distance(seen.features, of_test.features),
+        "fid_train": frechet_distance(seen.features, of_train.features),
+        **neighbour_scores(some, others),
+        "mmd": maximum_mean_discrepancy(some, others, median_distance(of_train.features)),
+        "inception_score": inception_score(seen.probabilities, 10, 0),
+        "inception_score_whole": inception_score(seen.probabilities, 1, 0),
+        "agreement": agreement(seen.probabilities, y),
+        "spread": spread(x, real, y, test.y_train),
+        **memorised(x, reconstruction.series, copies.series),
+        **discriminative(x, real, 0),
+        "predictive": predictive(x, train.X_train, real),
+        "marginal_distance": marginal_distance(x, real, train.X_train.std((0, 2))),
+        "autocorrelation_difference": autocorrelation_difference(x, real),
+        "repeated_share": repeated_share(own.tokens, copies.tokens),
+    }
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert found["precision"] != found["recall"]
+    ceiling = {each.metric: each.value for each in scores if each.row == "test"}
+    assert ceiling == {
+        "inception_score": inception_score(of_test.probabilities, 10, 0),
+        "inception_score_whole": inception_score(of_test.probabilities, 1, 0),
+    }
 
 
 def test_every_score_is_declared_and_every_metric_measured(three):
@@ -431,7 +459,7 @@ def test_a_model_and_its_prior_are_judged_beside_all_controls():
     scores = fit_prior(small, model, data).evaluate_generation(data, quick, decoding_steps=2)
     rows = list(dict.fromkeys(each.row for each in scores))
     assert rows == ["train", "copies", "reconstruction", "independent", "masked",
-                    "masked, no labels"]  # fmt: skip
+                    "masked, no labels", "test"]  # fmt: skip
     found = {(each.row, each.metric): each for each in scores}
     assert found["copies", "memorised_distance"].value == pytest.approx(0, abs=1e-6)
     assert found["copies", "repeated_share"].value == 1
@@ -483,6 +511,36 @@ def test_an_independent_prior_is_the_control_and_drawn_as_it_was_told():
     assert sharp["independent", "spread"] < plain["independent", "spread"]
 
 
+def test_classes_are_those_of_their_names_whatever_the_order(monkeypatch):
+    """Other data may have more classes, and so count those of the prior differently."""
+    data = make_waves(60, 50)
+    model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
+    model = fit_prior(prior("independent"), model, data)
+    first = data.X_train[:1], ["0"]  # sorts before the others
+    X = np.concatenate([data.X_train, first[0]])
+    named = [*np.array(data.classes)[data.y_train], "0"]
+    test = data.X_test, np.array(data.classes)[data.y_test]
+    more = type(data).from_arrays(X, named, test)
+    assert more.classes == ("0", "a", "b")
+    monkeypatch.setattr("twincode.generate.judging.make_extractors", lambda *_: [Waves()])
+    quick = GenerationSettings(samples=40, extractor_seeds=1)
+    rows = {}
+    judge_all = twincode.generate.judging.judge_rows
+    monkeypatch.setattr(
+        "twincode.generate.judging.judge_rows",
+        lambda found, *rest: (
+            rows.update({each.name: each for each in found}) or judge_all(found, *rest)
+        ),
+    )
+    found = {(each.row, each.metric): each.value for each in model.evaluate_generation(data, quick)}
+    plain = rows["independent"]
+    also = {(each.row, each.metric): each.value for each in model.evaluate_generation(more, quick)}
+    assert np.array_equal(rows["independent"].series, plain.series)
+    assert np.array_equal(rows["independent"].labels, plain.labels + 1)
+    for name in ("bits_per_dimension", "spread"):
+        assert found["independent", name] == pytest.approx(also["independent", name])
+
+
 def test_what_cannot_be_judged_is_told_before_anything_is_computed(monkeypatch):
     data = make_waves(60, 50)
     model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
@@ -491,6 +549,12 @@ def test_what_cannot_be_judged_is_told_before_anything_is_computed(monkeypatch):
     one = type(data).from_arrays(data.X_train, data.y_train, test=(data.X_test[:1], None))
     with pytest.raises(TwincodeError, match="at least two series of train and of test"):
         model.evaluate_generation(one)
+    with pytest.raises(TwincodeError, match="unknown sampling setting 'seed'"):
+        model.evaluate_generation(data, seed=1)
+    test = data.X_test, np.array(["b", "c"])[data.y_test]
+    other = type(data).from_arrays(data.X_train, np.array(["b", "c"])[data.y_train], test)
+    with pytest.raises(TwincodeError, match="series of class 'a', and these data have none"):
+        model.evaluate_generation(other)
     monkeypatch.setattr("twincode.generate.judging.find_spec", lambda _name: None)
     with pytest.raises(TwincodeError, match=r"judged with aeon: .*\[aeon\]"):
         model.evaluate_generation(data)

@@ -63,9 +63,10 @@ def same(a, b):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_tokenizer_does_not_move(kind, model, waves):
+    noisy = {"code_noise": 1.0} if kind in NETWORKS else {}
     model.tokenizer.train()
     before = tensors_hash(model.tokenizer.state_dict())
-    fitted = fit_prior(small(kind), model, waves)
+    fitted = fit_prior(small(kind, **noisy), model, waves)
     assert tensors_hash(model.tokenizer.state_dict()) == before == fitted.prior.tokenizer_hash
     assert model.tokenizer.training
     model.tokenizer.eval()
@@ -90,6 +91,59 @@ def test_every_class_is_on_both_sides_of_a_sorted_file():
     assert held.tolist()[:3] != [0, 1, 2]
     assert not torch.equal(held, hold_out_by_class(y, 0.1, 1, 2, 512)[1])
     assert len(hold_out_by_class(y, 0.1, 0, 2, 20)[1]) == pytest.approx(20, abs=4)
+
+
+def test_a_prior_holds_out_and_is_told_the_classes_of_its_series():
+    """Though they are unequal in number and stand sorted."""
+    waves = make_waves(100)
+    order = np.r_[np.flatnonzero(waves.y_train == 0), np.flatnonzero(waves.y_train == 1)[:20]]
+    test = waves.X_test, [waves.classes[i] for i in waves.y_test]
+    named = [waves.classes[i] for i in waves.y_train[order]]
+    data = Dataset.from_arrays(waves.X_train[order], named, test)
+    model = fit(tiny("pca-pq"), data)
+    task = PriorTask(small("independent"), model, data)
+    assert np.bincount(data.y_train[task.held]).tolist() == [5, 2]
+    fitted = fit_prior(small("independent"), model, data)
+    slow, fast = (
+        np.abs(np.fft.rfft(fitted.sample(40, labels=name).series[:, 0])).mean(0) for name in "ab"
+    )
+    own = [np.abs(np.fft.rfft(data.X_train[data.y_train == i, 0])).mean(0) for i in range(2)]
+    for drawn, i in ((slow, 0), (fast, 1)):
+        assert np.square(drawn - own[i]).sum() < np.square(drawn - own[1 - i]).sum()
+
+
+def test_labels_are_withheld_as_often_as_it_is_said(model, monkeypatch):
+    waves = make_waves(600)
+    task = PriorTask(small(label_dropout=0.2, held_out=0), model, waves)
+    told, loss = [], task.prior.loss
+
+    def heard(tokens, y, generator):
+        told.append(y)
+        return loss(tokens, y, generator)
+
+    monkeypatch.setattr(task.prior, "loss", heard)
+    task.begin_epoch(1)
+    task.step(torch.arange(600), 0)
+    withheld = (told[0] == task.prior.none).float().mean().item()
+    assert withheld == pytest.approx(0.2, abs=0.05)
+    rest = told[0] != task.prior.none
+    assert torch.equal(told[0][rest], torch.from_numpy(waves.y_train)[rest])
+
+
+@pytest.mark.parametrize("kind", ["independent", "masked"])
+def test_a_class_of_test_alone_is_no_class_of_the_prior(kind, model, waves):
+    names = np.array(["b", "c"])
+    test = waves.X_test, [*names[waves.y_test][:-1], "a"]
+    data = Dataset.from_arrays(waves.X_train, names[waves.y_train], test)
+    assert data.classes == ("a", "b", "c")
+    fitted = fit_prior(small(kind), model, data)
+    assert fitted.prior.classes == ("b", "c")
+    assert fitted.prior.counts == (20, 20)
+    assert set(fitted.sample(20).labels) == {"b", "c"}
+    with pytest.raises(TwincodeError, match="unknown class 'a'"):
+        fitted.sample(2, labels="a")
+    as_before = fit_prior(small(kind), model, waves)  # whose classes are called a and b
+    assert same(state(fitted), state(as_before))
 
 
 def test_few_series_hold_none_out(model):

@@ -129,6 +129,8 @@ def test_labels_are_drawn_chosen_or_left_out(models):
     assert model.sample(3, labels="b").labels.tolist() == ["b"] * 3
     assert model.sample(2, labels=["b", "a"]).labels.tolist() == ["b", "a"]
     assert model.sample(2, labels="none").labels is None
+    with pytest.raises(TwincodeError, match="unknown class '4'"):
+        model.sample(2, labels=4)
     for wrong, message in (("c", "unknown class 'c'"), (["a"], "there are 1 labels for 2 series")):
         with pytest.raises(TwincodeError, match=message):
             model.sample(2, labels=wrong)
@@ -247,6 +249,24 @@ def test_candidates_are_those_nearest_to_what_was_observed(models, waves, monkey
         assert np.allclose(chosen[:, i][:, ~here], tried[i][best][:, ~here], atol=1e-5)
 
 
+def test_a_gap_is_refined_from_what_was_drawn_before(models, waves, monkeypatch):
+    model, gappy = models["masked"], waves.X_test[:4].copy()
+    gappy[:, :, 10:20] = np.nan
+    seen, tokens_of = [], Stages.tokens
+
+    def tokens(stages, x):
+        seen.append(x)
+        return tokens_of(stages, x)
+
+    monkeypatch.setattr(Stages, "tokens", tokens)
+    once = model.scaling.apply(model.impute(gappy, refinements=1)[0])
+    model.impute(gappy, refinements=2)
+    given = interpolated(torch.from_numpy(model.scaling.apply(gappy)))
+    assert torch.equal(seen[1], given)
+    assert torch.allclose(seen[2], torch.from_numpy(once), atol=1e-5)
+    assert not torch.allclose(seen[2], given, atol=1e-2)
+
+
 def test_linear_interpolation():
     nan = float("nan")
     x = torch.tensor([[[nan, 1.0, nan, nan, 4.0, nan], [nan] * 6]])
@@ -261,6 +281,12 @@ def test_what_comes_next(models, waves):
         assert np.isfinite(future).all()
     with pytest.raises(TwincodeError, match="25 steps and 9 to come are not 33 in all"):
         model.forecast(waves.X_test[:, :, :25], steps=9)
+    with pytest.raises(TwincodeError, match="series must be an array"):
+        model.forecast(waves.X_test[0, 0], steps=8)
+    by_row = fit_prior(quick("autoregressive", token_order="frequency"), model, waves)
+    with pytest.raises(TwincodeError, match="token_order=time to continue series"):
+        by_row.forecast(waves.X_test[:, :, :25], steps=8)
+    assert by_row.sample(2).series.shape == (2, 1, 33)
 
 
 def test_an_autoregressive_prior_continues_and_fills_no_gaps(models, waves):
@@ -272,7 +298,12 @@ def test_an_autoregressive_prior_continues_and_fills_no_gaps(models, waves):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"draws": 0}, "draws must be at least 1"), ({"reach": -1}, "reach must not be negative")],
+    [
+        ({"draws": 0}, "draws must be at least 1"),
+        ({"reach": -1}, "reach must be at least 0"),
+        ({"refinements": "two"}, "refinements must be of type int"),
+        ({"decodingsteps": 3}, "did you mean 'decoding_steps'"),
+    ],
 )
 def test_what_cannot_be_filled_is_an_error(models, waves, settings, message):
     with pytest.raises(TwincodeError, match=message):

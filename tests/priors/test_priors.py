@@ -167,6 +167,23 @@ def test_a_chain_is_learnt_to_its_entropy(kind):
     assert bits.item() == pytest.approx(exact.item(), rel=near)
 
 
+@pytest.mark.parametrize("kind", ["autoregressive", "tree"])
+def test_what_comes_next_depends_on_what_was(kind):
+    tokens, y = chain(2000, 0), torch.zeros(2000, dtype=torch.long)
+    grids = Grids.of(Layout((Grid("", 3, 2),)), 1)
+    if kind == "tree":
+        found = made(kind, grids, classes=1)
+        found.start(tokens, y)
+    else:
+        found = trained(kind, grids, tokens, y, 120, rate=2e-2, model_width=16)
+    known = torch.tensor([True, False, False]).expand(2000, 3)
+    drawn = found.fill(tokens, known, y, found.sampling(), 0)
+    assert torch.equal(drawn[:, 0], tokens[:, 0])
+    for place in (1, 2):
+        stays = (drawn[:, place] == drawn[:, place - 1]).float().mean().item()
+        assert stays == pytest.approx(0.8, abs=0.04)
+
+
 # -- masks -----------------------------------------------------------------------------------------
 
 
@@ -373,6 +390,20 @@ def test_a_guided_pass_costs_two_and_a_plain_one_one(guidance, rows, monkeypatch
     monkeypatch.setattr(found.network, "forward", count)
     found.sample(torch.arange(4) % 2, IterativeSampling(guidance=guidance, decoding_steps=3), 0)
     assert seen == [rows] * 6  # three steps for each of two grids
+
+
+@pytest.mark.parametrize(("guidance", "rows"), [(1.0, 4), (2.0, 8)])
+def test_so_does_a_guided_step_of_an_autoregressive_prior(guidance, rows, monkeypatch):
+    found, seen = made("autoregressive", TWO), []
+    step = found.network.step
+
+    def count(content, *rest):
+        seen.append(len(content))
+        return step(content, *rest)
+
+    monkeypatch.setattr(found.network, "step", count)
+    found.sample(torch.arange(4) % 2, Sampling(guidance=guidance), 0)
+    assert seen == [rows] * TWO.tokens_a_series
 
 
 def test_drawn_codes_have_their_probabilities():

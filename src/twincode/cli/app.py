@@ -155,13 +155,13 @@ def evaluate(
     from twincode.model import load_bare_model, load_model
 
     model = load_model(folder, device, prior) if generation else load_bare_model(folder, device)
-    options = parse_settings(context.args)
-    if options and not generation:
+    if not generation and (options := parse_settings(context.args)):
         raise TwincodeError(f"{', '.join(options)} can be chosen with --generation only")
     data = source.load(dataset, form.columns) if dataset else own_data(model, source)
     title, target = f"{model.source.name} model on {data.name}", out or folder / "evaluation.csv"
     if generation:
-        scores, target = judge_generation(model, data, options), out or folder / "generation.csv"
+        scores = judge_generation(model, data, context.args)
+        target = out or folder / "generation.csv"
         show_scores(scores, f"series of the {title}")
         frame = pd.DataFrame(scores)
     else:

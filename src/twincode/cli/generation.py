@@ -7,10 +7,18 @@ import typer
 
 from twincode.cli.command import command
 from twincode.cli.options import Device, Form, Gaps, RunFolder, SeriesFile, Source, typed_command
-from twincode.cli.settings import describe_prior_settings, describe_sampling, parse_settings
+from twincode.cli.settings import (
+    describe_filling,
+    describe_prior_settings,
+    describe_sampling,
+    parse_sampling,
+    parse_settings,
+)
 from twincode.errors import TwincodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -92,13 +100,13 @@ def sample(
 
     check_suffix(out)
     model = load_model(folder, device, prior)
-    series, told = model.sample(n, labels or None, seed, **parse_settings(context.args))
+    series, told = model.sample(n, labels or None, seed, **parse_sampling(context.args))
     more = {} if told is None else {"label": told}
     write_rows(out, series, step_columns(*series.shape[1:]), pa.table(more))
     typer.echo(f"written: {out} ({len(series)} series)")
 
 
-@command(app, settings=describe_sampling)
+@command(app, settings=describe_filling)
 def impute(
     context: typer.Context,
     folder: RunFolder,
@@ -120,12 +128,16 @@ def impute(
     import numpy as np
 
     from twincode.cli.output import check_suffix, step_columns, write_rows
+    from twincode.generate import Filling
     from twincode.model import load_model
 
     check_suffix(out)
+    settings = parse_sampling(context.args, Filling)
     model = load_model(folder, device, prior)
     series, beside = _with_gaps(file, form, model)
-    filled = model.impute(series, draws, seed, labels, **parse_settings(context.args))
+    if draws > 1:
+        _check_free(beside, "draw")
+    filled = model.impute(series, draws, seed, labels, **settings)
     n, columns = len(series), step_columns(*series.shape[1:])
     rows = filled.swapaxes(0, 1).reshape(n * draws, *series.shape[1:])
     if draws > 1:
@@ -161,6 +173,7 @@ def surprise(
     check_suffix(out)
     model = load_model(folder, device, prior)
     given = read_rows(file, form.columns)
+    _check_free(given.beside, "step", "surprise")
     series = apply_policy(given.series, gaps.policy)
     found = model.surprise(series, labels)
     n, H, T = found.shape
@@ -195,12 +208,12 @@ def own_data(
     return data
 
 
-def judge_generation(model: "Model", data: "Dataset", options: dict[str, str]) -> "list[Score]":
-    """Scores of series drawn from a model, under settings of judging and of drawing."""
+def judge_generation(model: "Model", data: "Dataset", words: "Sequence[str]") -> "list[Score]":
+    """Scores of series drawn from a model, under options of judging and of drawing."""
     from twincode.evaluate.generation import GenerationSettings
     from twincode.settings import field_types
 
-    known = field_types(GenerationSettings)
+    options, known = parse_sampling(words, GenerationSettings), field_types(GenerationSettings)
     own = {name: value for name, value in options.items() if name in known}
     sampling = {name: value for name, value in options.items() if name not in known}
     return model.evaluate_generation(data, GenerationSettings().replace(**own), **sampling)
@@ -224,6 +237,13 @@ def _with_gaps(file: Path, form: Form, model: "Model") -> "tuple[NDArray[np.floa
         [np.pad(s, ((0, 0), (0, L - s.shape[1])), constant_values=np.nan) for s in rows.series]
     ).astype(np.float64)
     return series, rows.beside
+
+
+def _check_free(beside: "pa.Table", *names: str) -> None:
+    """Raise TwincodeError where the file has columns that are about to be added."""
+    for name in names:
+        if name in beside.column_names:
+            raise TwincodeError(f"the series have a column {name!r} of their own; rename it")
 
 
 def _beside_each(beside: "pa.Table", n: int, times: int, which: "dict[str, NDArray]") -> "pa.Table":

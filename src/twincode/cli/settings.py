@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, unknown_name
 
 if TYPE_CHECKING:
     from twincode.settings import Settings
@@ -70,12 +70,33 @@ def describe_prior_settings() -> str:
     return _described((f"prior {name}", PRIORS.choose(name)) for name in PRIORS)
 
 
+def parse_sampling(words: Sequence[str], *beside: "type[Settings]") -> dict[str, str]:
+    """Options that are settings of drawing from some prior, or of a kind ``beside`` them."""
+    from twincode.priors import PRIORS
+    from twincode.settings import field_types
+
+    settings = parse_settings(words)
+    kinds = (*beside, *(PRIORS.choose(name).sampling for name in PRIORS))
+    known = set().union(*map(field_types, kinds))
+    for name in settings:
+        if name not in known:
+            raise unknown_name("setting", name, known)
+    return settings
+
+
 def describe_sampling() -> str:
     """Every setting of drawing from a prior with its default, for the help of a command."""
     from twincode.priors import IterativeSampling, Sampling
 
     parts = {"any prior": Sampling(), "a masked prior": IterativeSampling()}
     return _described(parts.items())
+
+
+def describe_filling() -> str:
+    """Every setting of filling gaps with its default, and of drawing what fills them."""
+    from twincode.generate import Filling
+
+    return f"{_described([('any gap', Filling())])}\n\n{describe_sampling()}"
 
 
 def describe_judging() -> str:

@@ -10,7 +10,7 @@ from twincode.data.series import Dataset, Scaling
 
 
 class Split(NamedTuple):
-    """Scaled series (n, C, L) on a device and label indices (n,), part by part.
+    """Scaled series (n, C, L) on a device and labels (n,), indices into ``classes``, part by part.
 
     Without a test part ``x_test`` has no series, and without labels they are None.
     """
@@ -19,7 +19,7 @@ class Split(NamedTuple):
     x_test: Tensor
     y_train: np.ndarray | None
     y_test: np.ndarray | None
-    n_classes: int
+    classes: tuple[str, ...]
 
 
 def prepare(dataset: Dataset, scaling: Scaling, device: torch.device) -> Split:
@@ -29,5 +29,5 @@ def prepare(dataset: Dataset, scaling: Scaling, device: torch.device) -> Split:
         torch.from_numpy(scaling.apply(dataset.X_test)).to(device),
         dataset.y_train,
         dataset.y_test,
-        len(dataset.classes),
+        dataset.classes,
     )

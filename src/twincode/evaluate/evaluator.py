@@ -56,4 +56,4 @@ def _features(judged: Judged, readout: str) -> Features | None:
     test = READOUTS[readout](*judged.test, layout)
     if train is None or test is None:
         return None
-    return Features(train, test, split.y_train, split.y_test, split.n_classes)
+    return Features(train, test, split.y_train, split.y_test, len(split.classes))

@@ -7,7 +7,7 @@ penalty is chosen by leave-one-out on train. Labels are used here only.
 import hashlib
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -132,13 +132,23 @@ def kernels_accuracy(
 
 def minirocket_features(fitted: Floats, *others: Floats, seed: int, kernels: int) -> list[Floats]:
     """MiniROCKET features (n, kernels) of the series (n, C, L) it is fitted to, and of others."""
+    features = fitted_minirocket(fitted, seed, kernels)
+    return [features(each) for each in (fitted, *others)]
+
+
+def fitted_minirocket(x: Floats, seed: int, kernels: int) -> Callable[[Floats], Floats]:
+    """MiniROCKET fitted to series (n, C, L): what makes features (n, kernels) of any."""
     from aeon.transformations.collection.convolution_based import MiniRocket
 
     transform = MiniRocket(n_kernels=kernels, random_state=seed)
     with nothing_else_moved():
-        found = [transform.fit_transform(_padded(fitted))]
-        found += [transform.transform(_padded(each)) for each in others]
-    return [np.asarray(each) for each in found]
+        transform.fit(_padded(x))
+
+    def features(x: Floats) -> Floats:
+        with nothing_else_moved():
+            return np.asarray(transform.transform(_padded(x)))
+
+    return features
 
 
 def retained_accuracy(decoded: float, original: float) -> float:

@@ -4,7 +4,7 @@ Series are scaled tensors (n, C, L) here; ``Model`` takes and gives them in thei
 """
 
 from twincode.generate.exhibits import make_exhibits
-from twincode.generate.gaps import impute
+from twincode.generate.gaps import Filling, impute
 from twincode.generate.judging import Judged, Sampler, judge
 from twincode.generate.likelihood import bits
 from twincode.generate.stages import Stages, sample_tokens
@@ -12,6 +12,7 @@ from twincode.generate.surprise import WINDOWS, surprise_along, surprise_thresho
 
 __all__ = [
     "WINDOWS",
+    "Filling",
     "Judged",
     "Sampler",
     "Stages",

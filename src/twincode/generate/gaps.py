@@ -1,5 +1,7 @@
 """Filling gaps in series, and what comes after their end."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,45 +12,50 @@ from twincode.errors import TwincodeError
 from twincode.generate.stages import Stages
 from twincode.priors import Places
 from twincode.randomness import stream_seed
+from twincode.settings import Settings, field_types
+
+
+@dataclass(frozen=True)
+class Filling(Settings):
+    """How gaps are filled.
+
+    They are filled linearly at first. Then, ``refinements`` times, series are encoded, the tokens
+    whose columns overlap a gap, or lie within ``reach`` columns of one that does, are drawn given
+    the others, and what is decoded fills the gaps. Of ``candidates`` times as many draws those are
+    kept that come nearest to the observed values.
+    """
+
+    refinements: int = 2
+    reach: int = 0
+    candidates: int = 1
+
+    def __post_init__(self) -> None:
+        self.check_at_least(1, "refinements", "candidates")
+        self.check_at_least(0, "reach")
 
 
 def impute(
-    stages: Stages,
-    x: Tensor,
-    y: Tensor,
-    draws: int = 1,
-    seed: int = 0,
-    refinements: int = 2,
-    reach: int = 0,
-    candidates: int = 1,
-    **settings: Any,
+    stages: Stages, x: Tensor, y: Tensor, draws: int, seed: int, settings: Mapping[str, Any]
 ) -> Tensor:
     """Series (draws, n, C, L) in which the missing values (NaN) of x are drawn.
 
-    Gaps are filled linearly at first. Then, ``refinements`` times, series are encoded, the tokens
-    whose columns overlap a gap, or lie within ``reach`` columns of one that does, are drawn given
-    the others, and what is decoded fills the gaps. Of ``candidates`` times as many draws those are
-    kept that come nearest to the observed values. A latent sees far, so that visible tokens have
-    seen the provisional filling.
+    ``settings`` are those of ``Filling`` and of drawing from the prior. A latent sees far, so that
+    visible tokens have seen the provisional filling.
     """
-    for name, value in {
-        "draws": draws,
-        "refinements": refinements,
-        "candidates": candidates,
-    }.items():
-        if value < 1:
-            raise TwincodeError(f"{name} must be at least 1, not {value}")
-    if reach < 0:
-        raise TwincodeError(f"reach must not be negative, not {reach}")
+    if draws < 1:
+        raise TwincodeError(f"draws must be at least 1, not {draws}")
+    told = {name: value for name, value in settings.items() if name in field_types(Filling)}
+    how = stages.sampling({name: value for name, value in settings.items() if name not in told})
+    filling = Filling().replace(**told)
     gaps = x.isnan()
     _check_gaps(stages, gaps)
-    n, copies = len(x), draws * candidates
+    n, copies = len(x), draws * filling.candidates
     observed = ~gaps.repeat_interleave(copies, 0)
     given = interpolated(x).repeat_interleave(copies, 0)
-    known = ~overlapping(stages.places, gaps.any(1), reach).repeat_interleave(copies, 0)
-    labels, how = y.repeat_interleave(copies, 0), stages.sampling(settings)
+    known = ~overlapping(stages.places, gaps.any(1), filling.reach).repeat_interleave(copies, 0)
+    labels = y.repeat_interleave(copies, 0)
     filled = decoded = given
-    for turn in range(refinements):
+    for turn in range(filling.refinements):
         tokens = stages.tokens(filled)
         own = stream_seed(seed, "sampling", turn)
         tokens = stages.fitted.prior.fill(tokens, known, labels, how, own)
@@ -86,10 +93,15 @@ def overlapping(places: Places, gaps: Tensor, reach: int) -> Tensor:
 def _check_gaps(stages: Stages, gaps: Tensor) -> None:
     if bool(gaps.all((1, 2)).any()):
         raise TwincodeError("a series has no observed value at all; use sample for new series")
-    steps = gaps.any(1)
+    prior, steps = stages.fitted.prior, gaps.any(1)
     trailing = steps.flip(1).cumprod(1).flip(1).bool()
-    if not stages.fitted.prior.fills_gaps and bool((steps & ~trailing).any()):
+    if not prior.fills_gaps and bool((steps & ~trailing).any()):
         raise TwincodeError(
             f"a prior of kind {stages.fitted.settings.name} continues series only; "
             "train one of kind masked to fill gaps"
+        )
+    if not prior.continues and bool(gaps.any()):
+        raise TwincodeError(
+            "a prior with token_order=frequency draws a row to its end before it sees the next "
+            "one's beginning; train one with token_order=time to continue series"
         )

@@ -1,10 +1,10 @@
 """The rows that generated series are judged beside, made of a model and its data."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from twincode.evaluate.generation import (
 )
 from twincode.generate.likelihood import bits, pseudo_bits
 from twincode.generate.stages import Stages, sample_tokens
-from twincode.priors import NO_LABEL, PRIORS
+from twincode.priors import NO_LABEL, PRIORS, Sampling, label_indices
 
 INDEPENDENT = "independent"
 # So many series of a row tell how typical its grids are.
@@ -40,7 +40,7 @@ class Sampler(NamedTuple):
 
     name: str
     stages: Stages
-    sampling: Mapping[str, Any]
+    sampling: Sampling
 
 
 class Judged(NamedTuple):
@@ -68,7 +68,8 @@ def judge(
     samples of the ``independent`` prior, which is one of ``samplers`` or made of the same codes;
     and those of each prior, by class where it knows classes and without labels too. What turns
     series into features is kept in a folder ``extractors``, if one is given. Raises TwincodeError
-    for a model without a decoder, fewer than two series in a part, and without aeon.
+    for a model without a decoder, priors of classes that the data have not, fewer than two series
+    in a part, and without aeon.
     """
     first = samplers[0].stages
     _check(first, split)
@@ -83,14 +84,14 @@ def judge(
     scores, lessons = [], {TRAIN: train, "copies": copies}
     most = max(n, settings.lesson(len(split.x_train)))
     given = (sampler for sampler in samplers if sampler.name == INDEPENDENT)
-    control = next(given, None) or Sampler(INDEPENDENT, _independent(first, split), {})
+    control = next(given, None) or Sampler(INDEPENDENT, _independent(first, split), Sampling())
     bits_of: dict[tuple[int, str | None], float] = {}  # however series are drawn
     for sampler in (control, *(each for each in samplers if each is not control)):
         labels: list[str | None] = [None]
         if sampler in samplers and sampler.stages.fitted.classes:
             labels.append(NO_LABEL)
         for told in labels:
-            whole = _sampled(sampler, most if told is None else n, seed, told)
+            whole = _sampled(sampler, split, most if told is None else n, seed, told)
             # The first of many are those of few.
             rows.append(_some(whole, np.arange(n)))
             lessons[whole.name] = whole
@@ -98,7 +99,7 @@ def judge(
             if key not in bits_of:
                 bits_of[key] = _likelihood(sampler.stages, split, seed, told)
             scores.append(Score(whole.name, BITS, bits_of[key], 0.0))
-    classes = split.n_classes
+    classes = len(split.classes)
     extracting = make_extractors(train, classes, settings, extractors, first.device)
     parts = train, test, copies, reconstruction
     where = first.device, extractors
@@ -117,6 +118,12 @@ def _check(stages: Stages, split: Split) -> None:
         raise TwincodeError("samples are judged against at least two series of train and of test")
     if not stages.tokenizer.has_decoder:
         raise TwincodeError("this model is an encoder alone: it has no decoder, so no samples")
+    strange = [name for name in stages.fitted.classes if name not in split.classes]
+    if strange and split.classes:
+        raise TwincodeError(
+            f"the prior draws series of class {strange[0]!r}, and these data have none; "
+            "judge it on data of the same classes"
+        )
     if find_spec("aeon") is None:
         raise TwincodeError(f"samples are judged with aeon: {installing('aeon')}")
 
@@ -124,9 +131,8 @@ def _check(stages: Stages, split: Split) -> None:
 def _likelihood(stages: Stages, split: Split, seed: int, labels: str | None) -> float:
     """Bits a dimension of some test series, told their classes or ``labels``."""
     rows = np.sort(some_rows(len(split.x_test), LIKELY_SERIES, seed))
-    y = torch.full((len(rows),), stages.fitted.prior.none)
-    if labels is None and stages.fitted.classes and split.y_test is not None:
-        y = torch.as_tensor(split.y_test[rows])
+    known = split.y_test[rows] if labels is None and split.y_test is not None else None
+    y = label_indices(known, len(rows), split.classes, stages.fitted.classes)
     found = bits(stages, split.x_test[rows], y.to(stages.device), seed=seed)
     return float(found.mean())
 
@@ -141,13 +147,11 @@ def _typicality(stages: Stages, row: Row, seed: int) -> Score:
 
 
 def _independent(stages: Stages, split: Split) -> Stages:
-    """The control prior, of the same train codes."""
+    """The control prior, of all train codes: those too that others held out."""
     fitted = stages.fitted
     settings = PRIORS.choose(INDEPENDENT)
     prior = PRIORS.build(settings, fitted.prior.grids, len(fitted.classes)).to(stages.device)
-    y = torch.full((len(split.x_train),), len(fitted.classes))
-    if fitted.classes and split.y_train is not None:
-        y = torch.as_tensor(split.y_train)
+    y = label_indices(split.y_train, len(split.x_train), split.classes, fitted.classes)
     tokens = stages.tokens(split.x_train)
     prior.start(tokens, y.to(stages.device), stages.expected_shares(tokens))
     return dataclasses.replace(
@@ -169,9 +173,13 @@ def _some(row: Row, rows: NDArray) -> Row:
     return Row(row.name, row.series[rows], row.tokens[rows], labels)
 
 
-def _sampled(sampler: Sampler, n: int, seed: int, labels: str | None) -> Row:
+def _sampled(sampler: Sampler, split: Split, n: int, seed: int, labels: str | None) -> Row:
     stages = sampler.stages
     name = sampler.name if labels is None else f"{sampler.name}, no labels"
-    tokens, y = sample_tokens(stages, n, labels, seed, **sampler.sampling)
-    told = None if bool((y == stages.fitted.prior.none).all()) else y.cpu().numpy()
+    tokens, y = sample_tokens(stages, n, labels, seed, sampler.sampling)
+    told = None
+    if split.classes and not bool((y == stages.fitted.prior.none).all()):
+        # As the data count their classes, in which the prior's are all.
+        place = [split.classes.index(name) for name in stages.fitted.classes]
+        told = np.array(place)[y.cpu().numpy()]
     return Row(name, stages.series(tokens).cpu().numpy(), tokens.cpu().numpy(), told)

@@ -1,10 +1,11 @@
 """A tokenizer and a prior over its codes, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +17,6 @@ from twincode.priors import (
     FittedPrior,
     Places,
     Sampling,
-    class_indices,
 )
 from twincode.priors.prior import CHUNK, chunks
 from twincode.settings import field_types
@@ -66,12 +66,11 @@ class Stages:
         fitted = self.fitted
         if labels is None:
             labels = TRAIN_LABELS if fitted.classes else NO_LABEL
-        if not isinstance(labels, str):
-            if len(labels) != n:
-                raise TwincodeError(f"there are {len(labels)} labels for {n} series")
-            return class_indices(list(map(str, labels)), fitted).to(self.device)
-        if labels != TRAIN_LABELS:
-            return torch.full((n,), fitted.label(labels), device=self.device)
+        if not (isinstance(labels, str) and labels == TRAIN_LABELS):
+            names = list(map(str, labels)) if np.ndim(labels) else [str(labels)] * n
+            if len(names) != n:
+                raise TwincodeError(f"there are {len(names)} labels for {n} series")
+            return torch.tensor(list(map(fitted.label, names)), device=self.device)
         if not fitted.classes:
             raise TwincodeError("this prior knows no labels; use labels none")
         shares = torch.tensor(fitted.counts, dtype=torch.float64)
@@ -81,7 +80,7 @@ class Stages:
         ]
         return torch.cat(drawn)[:n].to(self.device)
 
-    def sampling(self, settings: dict[str, Any]) -> Sampling:
+    def sampling(self, settings: Mapping[str, Any]) -> Sampling:
         """How to draw; TwincodeError for what this prior cannot be told."""
         known = field_types(self.fitted.prior.sampling)
         for name in settings:
@@ -98,10 +97,10 @@ class Stages:
 
 
 def sample_tokens(
-    stages: Stages, n: int, labels: str | Sequence[str] | None, seed: int, **settings: Any
+    stages: Stages, n: int, labels: str | Sequence[str] | None, seed: int, sampling: Sampling
 ) -> tuple[Tensor, Tensor]:
     """Tokens (n, N) drawn from the prior, and the labels (n,) they were drawn for."""
     if n < 1:
         raise TwincodeError(f"at least one series must be asked for, not {n}")
     y = stages.labels(n, labels, seed)
-    return stages.fitted.prior.sample(y, stages.sampling(settings), seed), y
+    return stages.fitted.prior.sample(y, sampling, seed), y

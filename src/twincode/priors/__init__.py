@@ -5,7 +5,7 @@ from typing import Any
 from twincode.errors import TwincodeError
 from twincode.priors.autoregressive import AutoregressivePrior, AutoregressiveSettings
 from twincode.priors.decoding import IterativeSampling
-from twincode.priors.fitted import NO_LABEL, TRAIN_LABELS, FittedPrior, class_indices, load_prior
+from twincode.priors.fitted import NO_LABEL, TRAIN_LABELS, FittedPrior, label_indices, load_prior
 from twincode.priors.grids import Grids, Places
 from twincode.priors.independent import IndependentPrior, IndependentSettings
 from twincode.priors.masked import MaskedPrior, MaskedSettings
@@ -58,7 +58,7 @@ __all__ = [
     "PriorSettings",
     "Sampling",
     "TreePrior",
-    "class_indices",
+    "label_indices",
     "load_prior",
     "prior",
 ]

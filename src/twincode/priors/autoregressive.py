@@ -52,6 +52,7 @@ class AutoregressivePrior(Prior):
     def __init__(self, settings: AutoregressiveSettings, grids: Grids, classes: int) -> None:
         super().__init__(grids, classes)
         self.settings = settings
+        self.continues = settings.token_order == "time"
         order = _token_order(grids, settings.token_order)
         self.network = TokenNetwork(settings, grids, classes, order)
         self.register_buffer("order", order, persistent=False)

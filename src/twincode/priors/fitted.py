@@ -1,12 +1,14 @@
 """A prior with what belongs to it, in a folder and out of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from twincode.errors import TwincodeError, unknown_name
@@ -100,9 +102,17 @@ def load_prior(folder: Path, tokenizer: nn.Module) -> FittedPrior:
     return fitted
 
 
-def class_indices(names: list[str], fitted: FittedPrior) -> Tensor:
-    """The label of each name (n,)."""
-    return torch.tensor([fitted.label(name) for name in names], dtype=torch.long)
+def label_indices(
+    y: NDArray[np.integer] | None, n: int, classes: Sequence[str], known: Sequence[str]
+) -> Tensor:
+    """Labels (n,) as a prior that has ``known`` classes counts them, of indices y into ``classes``.
+
+    The number of known classes, which stands for no label, where it is not told or not known.
+    """
+    if y is None:
+        return torch.full((n,), len(known))
+    place = {name: i for i, name in enumerate(known)}
+    return torch.tensor([place.get(classes[i], len(known)) for i in y])
 
 
 def _upgraded(tensors: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:

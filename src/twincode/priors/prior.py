@@ -130,11 +130,13 @@ class Prior(nn.Module):
     Labels y (B,) are class indices; ``none``, which is the number of classes, is no label. Losses
     are in nats, likelihoods in bits. ``sampling`` are the settings that ``fill`` takes; nothing but
     training changes a prior, whatever mode it is in. One that ``fills_gaps`` takes all known tokens
-    into account, the others only those before.
+    into account, the others only those before; one that ``continues`` has what comes earlier in
+    time there.
     """
 
     sampling: type[Sampling] = PriorSettings.sampling
     fills_gaps: bool = True
+    continues: bool = True
 
     def __init__(self, grids: Grids, classes: int) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
 from twincode.files import write_json
 from twincode.generate import Sampler, Stages, judge, make_exhibits
 from twincode.model import Model
-from twincode.priors import PRIORS, PriorSettings, prior
+from twincode.priors import PRIORS, PriorSettings, Sampling, prior
 from twincode.settings import field_types
 from twincode.storage import write_arrays
 from twincode.train import fit_prior
@@ -102,17 +102,16 @@ class SecondStage:
             },
         )
 
-    def _ways(self, settings: PriorSettings) -> list[tuple[str, dict[str, Any]]]:
-        """How series are drawn from a prior and what that is called; equal ways once."""
-        found: dict[Any, tuple[str, dict[str, Any]]] = {}
+    def _ways(self, settings: PriorSettings) -> list[tuple[str, Sampling]]:
+        """What drawing from a prior is called, and how it is done; equal ways once."""
+        names: dict[Sampling, str] = {}
         kind = settings.sampling
         for name, pairs in self.samplers:
             own = {key: value for key, value in pairs if key in field_types(kind)}
-            found.setdefault(kind().replace(**own), (name, own))
-        ways = list(found.values())
-        if len(ways) == 1:
-            return [(settings.name, ways[0][1])]
-        return [(f"{settings.name}, {name}", own) for name, own in ways]
+            names.setdefault(kind().replace(**own), name)
+        if len(names) == 1:
+            return [(settings.name, how) for how in names]
+        return [(f"{settings.name}, {name}", how) for how, name in names.items()]
 
 
 @dataclass(frozen=True)

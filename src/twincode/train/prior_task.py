@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
@@ -28,6 +29,7 @@ from twincode.priors import (
     NetworkSettings,
     Prior,
     PriorSettings,
+    label_indices,
 )
 from twincode.randomness import drawing_weights, stream
 from twincode.storage import tensors_hash
@@ -71,8 +73,10 @@ class PriorTask:
         self.checksum = data_checksum(model, dataset)
         grids = Grids.of(tokenizer.layout, tokenizer.grid[0])
         split = prepare(dataset, model.scaling, self.device)
-        labelled = settings.conditional and split.y_train is not None
-        self.classes = dataset.classes if labelled else ()
+        self.classes: tuple[str, ...] = ()
+        if settings.conditional and split.y_train is not None:
+            # What test alone has cannot be learnt: it counts as no label.
+            self.classes = tuple(split.classes[i] for i in np.unique(split.y_train))
         for name in (NO_LABEL, TRAIN_LABELS):
             if name in self.classes:
                 raise TwincodeError(
@@ -84,9 +88,10 @@ class PriorTask:
         variance = None
         if tokenizer.has_decoder:
             variance = reconstruction_errors(tokenizer, split.x_train)["reconstruction_time"]
-        self.y, self.y_test = (self._labels(y, len(x)) for y, x in (
-            (split.y_train, split.x_train), (split.y_test, split.x_test)
-        ))  # fmt: skip
+        self.y, self.y_test = (
+            label_indices(y, len(x), split.classes, self.classes).to(self.device)
+            for y, x in ((split.y_train, split.x_train), (split.y_test, split.x_test))
+        )
         counts = torch.bincount(self.y, minlength=len(self.classes) + 1)[:-1].tolist()
         self.fitted = FittedPrior(
             self.prior, settings, self.classes, tuple(counts), variance,
@@ -241,12 +246,6 @@ class PriorTask:
             "epochs": self.schedule.epochs,
             "parameters": sum(p.numel() for p in self.prior.parameters()),
         }
-
-    def _labels(self, y: Any, n: int) -> Tensor:
-        """Label indices (n,); those of no label where none are told."""
-        if y is None or not self.classes:
-            return torch.full((n,), len(self.classes), device=self.device)
-        return torch.as_tensor(y, device=self.device)
 
     def _held_out_bits(self, prior: Prior) -> float:
         """Bits a token of held-out codes, under the same masks each time."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from twincode.evaluate.kernels import minirocket_features
+from twincode.evaluate.kernels import fitted_minirocket
 from twincode.nets import FullyConvolutional
 from twincode.precision import computing_in
 from twincode.randomness import drawing_weights, stream
@@ -129,11 +129,10 @@ class RandomConvolutions:
     def __init__(self, x: Floats, seed: int) -> None:
         from sklearn.decomposition import PCA
 
-        self._train, self._seed = x, seed
-        (features,) = minirocket_features(x, seed=seed, kernels=RANDOM_KERNELS)
+        self._features = fitted_minirocket(x, seed, RANDOM_KERNELS)
+        features = self._features(x)
         self._axes = PCA(min(AXES, *features.shape), random_state=seed).fit(features)
 
     def look(self, x: Floats) -> Seen:
         """Features (n, 128); it knows no classes."""
-        _, own = minirocket_features(self._train, x, seed=self._seed, kernels=RANDOM_KERNELS)
-        return Seen(self._axes.transform(own), None)
+        return Seen(self._axes.transform(self._features(x)), None)

@@ -17,6 +17,7 @@ from twincode.evaluate.generation.extractor import (
     Classifier,
     Extractor,
     RandomConvolutions,
+    Seen,
     kept_classifier,
     train_classifier,
 )
@@ -155,9 +156,10 @@ def judge_rows(
     """All scores of all rows, each against ``test``; what is fitted is fitted on ``train``.
 
     ``copies`` and ``reconstruction`` are train and test through the codes. Scores of features are
-    means over ``extractors``. Classifiers learn from what ``lessons`` have under a row's name, or
-    from the row, on ``device``; those of ``train`` are kept in ``folder``, if one is given. What
-    needs labels is left out where a row has none.
+    means over ``extractors``; of ``test`` the inception scores, the ceiling of these, come last.
+    Classifiers learn from what ``lessons`` have under a row's name, or from the row, on ``device``;
+    those of ``train`` are kept in ``folder``, if one is given. What needs labels is left out where
+    a row has none.
     """
     seed = settings.generation_seed
     told = [_Features.of(each, train, test, seed) for each in extractors]
@@ -179,10 +181,14 @@ def judge_rows(
                 folder if row.name == TRAIN else None,
             )
         scores += [Score(row.name, name, value, 0.0) for name, value in found.items()]
-        for name in each[0]:
-            values = [own[name] for own in each]
-            scores.append(Score(row.name, name, float(np.mean(values)), float(np.std(values))))
-    return scores
+        scores += _means(row.name, each)
+    return scores + _means(test.name, [features.ceiling(seed) for features in told])
+
+
+def _means(row: str, each: Sequence[Mapping[str, float]]) -> list[Score]:
+    """The mean over extractors of what each has found, and the deviation."""
+    values = {name: [own[name] for own in each] for name in each[0]}
+    return [Score(row, name, float(np.mean(v)), float(np.std(v))) for name, v in values.items()]
 
 
 def _accuracies(
@@ -222,36 +228,46 @@ class _Features(NamedTuple):
 
     extractor: Extractor
     train: Floats
-    test: Floats
+    test: Seen
     scale: float
 
     @classmethod
     def of(cls, extractor: Extractor, train: Row, test: Row, seed: int) -> "_Features":
-        own, real = (extractor.look(part.series).features for part in (train, test))
-        some = some_rows(len(own), MOST_SERIES, seed)
-        return cls(extractor, own, real, median_distance(own[some]))
+        own, real = (extractor.look(part.series) for part in (train, test))
+        some = some_rows(len(own.features), MOST_SERIES, seed)
+        return cls(extractor, own.features, real, median_distance(own.features[some]))
+
+    def ceiling(self, seed: int) -> dict[str, float]:
+        """The inception scores that test itself has, where classes are known."""
+        return {} if self.test.probabilities is None else _inception(self.test.probabilities, seed)
 
     def judge(self, row: Row, settings: GenerationSettings) -> dict[str, float]:
         """What features, and classes where they are known, tell of a row."""
         own, p = self.extractor.look(row.series)
-        n = min(len(own), len(self.test), MOST_SERIES)
-        draw = np.random.default_rng(settings.generation_seed)
-        some, real = (x[draw.permutation(len(x))[:n]] for x in (own, self.test))
+        test, seed = self.test.features, settings.generation_seed
+        n = min(len(own), len(test), MOST_SERIES)
+        draw = np.random.default_rng(seed)
+        some, real = (x[draw.permutation(len(x))[:n]] for x in (own, test))
         found = {
-            "fid": frechet_distance(own, self.test),
-            "fid_relative": relative_frechet_distance(own, self.test),
+            "fid": frechet_distance(own, test),
+            "fid_relative": relative_frechet_distance(own, test),
             "fid_train": frechet_distance(own, self.train),
             **neighbour_scores(some, real),
             "mmd": maximum_mean_discrepancy(some, real, self.scale),
         }
         if p is None:
             return found
-        seed = settings.generation_seed
-        found["inception_score"] = inception_score(p, 10, seed)
-        found["inception_score_whole"] = inception_score(p, 1, seed)
+        found |= _inception(p, seed)
         if row.labels is not None:
             found["agreement"] = agreement(p, row.labels)
         return found
+
+
+def _inception(p: Floats, seed: int) -> dict[str, float]:
+    return {
+        "inception_score": inception_score(p, 10, seed),
+        "inception_score_whole": inception_score(p, 1, seed),
+    }
 
 
 def make_extractors(
