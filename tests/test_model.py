@@ -246,6 +246,14 @@ def test_a_saved_model_comes_back_the_same(tmp_path, name, changes):
     assert not again.tokenizer.training
 
 
+@pytest.mark.parametrize("name", ["mixture", "pca-pq", "warm-vqvae", "vqvae"])
+def test_a_model_travels_to_another_process(waves, name):
+    model = fit(tiny(name, epochs=0, evaluations=0), waves)
+    other = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(other.encode(waves.X_test), model.encode(waves.X_test))
+    assert other.checksum == model.checksum
+
+
 def test_a_full_disk_keeps_the_old_model(model, copy, monkeypatch):
     def full(*_arguments):
         from safetensors import SafetensorError

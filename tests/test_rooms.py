@@ -1,6 +1,7 @@
 """A room imports only rooms above it."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import twincode
@@ -39,6 +40,13 @@ def imported_rooms(path):
         names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
         names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         yield from (name.split(".")[1] for name in names if name.startswith("twincode."))
+
+
+def test_every_name_that_is_offered_is_there():
+    for path in SOURCE.rglob("__init__.py"):
+        module = ".".join(["twincode", *path.parent.relative_to(SOURCE).parts])
+        found = importlib.import_module(module)
+        assert [name for name in getattr(found, "__all__", ()) if not hasattr(found, name)] == []
 
 
 def test_every_file_lies_in_a_known_room():

@@ -72,6 +72,17 @@ def check_answer(address: str, own_host: str) -> None:
     raise TwincodeError(f"nothing answers at {address}; give --ray the address of a cluster")
 
 
+def failure(ray: Any, error: Any, attempts: int) -> str:
+    """Why a task did not end, of Ray's error: what it raised, or that its workers died."""
+    if isinstance(error, ray.exceptions.RayTaskError) and error.cause is not None:
+        return f"{type(error.cause).__name__}: {_first_line(error.cause)}"
+    return f"its worker died {attempts} times ({type(error).__name__}: {_first_line(error)})"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
 @contextmanager
 def variables(values: Mapping[str, str]) -> Iterator[None]:
     """Environment variables for as long as it takes to start something."""

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+CONTINUOUS = ("gaussian", "identity")  # quantisers without codes
 _SYMBOLS = {"gamma": "γ"}
 
 Settings = dict[str, Any]

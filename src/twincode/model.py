@@ -116,7 +116,7 @@ class Model:
 
     @property
     def bits_per_series(self) -> float:
-        """What the codes of a series cost; in the mean where they vary, infinite without codes."""
+        """What the codes of a series cost; where they vary, the mean of new ones; infinite without."""
         return self.tokenizer.bits_per_series
 
     @property

@@ -10,12 +10,12 @@ from typing import Any
 
 from twincode.config import Config
 from twincode.errors import unknown_name
+from twincode.labels import CONTINUOUS
 
 DEFAULT = "mixture"
 THESIS_EPOCHS = 1500
 CLOSED_FORMS = ("mixture", "pca-pq", "patch-rvq")
 THESIS_AUGMENTATIONS = ("flip", "jitter", "amplitude_resize", "slope", "phase")
-_WITHOUT_CODES = ("gaussian", "identity")  # quantisers
 
 
 def mixture() -> Config:
@@ -193,7 +193,7 @@ def is_closed_form(config: Config) -> bool:
 
 def is_continuous(config: Config) -> bool:
     """Whether there are latents but no codes."""
-    return config.quantizer is not None and config.quantizer.name in _WITHOUT_CODES
+    return config.quantizer is not None and config.quantizer.name in CONTINUOUS
 
 
 def thesis(config: Config) -> Config:

@@ -14,6 +14,7 @@ from benchmarks.cases import all_cases, our_step, our_task
 from benchmarks.encoding import agreements
 from benchmarks.floor import Machine
 from benchmarks.memory import Sizes, peaks
+from benchmarks.startup import first_step
 from benchmarks.systems import SYSTEMS, costs, footprint, study_settings
 from benchmarks.tables import read_rows
 from benchmarks.timing import Comparison, clock_name
@@ -61,7 +62,11 @@ def test_a_ratio_says_how_many_times_as_long_the_first_takes():
     assert (found.ratios, found.spread) == ([3, 1, 2], (2, 1, 3))
 
 
-def test_every_case_has_two_sides_and_a_goal():
+def test_a_person_waits_for_thefirst_step_in_a_process_that_ends_well():
+    assert 0 < first_step() < 600
+
+
+def test_every_case_has_a_name_and_a_goal():
     for device in ("cpu", "cuda"):
         cases = list(all_cases(device))
         assert len({(case.name, case.precision) for case in cases}) == len(cases)

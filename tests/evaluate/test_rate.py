@@ -12,17 +12,11 @@ from twincode.errors import TwincodeError
 from twincode.evaluate.rate import (
     bound_nmse,
     cross_entropy_bits,
-    fixed_rate_bits,
     gaussian_bound,
     nmse,
     token_frequencies,
 )
 from twincode.train import fit
-
-
-def test_fixed_rate() -> None:
-    assert fixed_rate_bits([32, 32, 2]) == pytest.approx(11)
-    assert fixed_rate_bits([]) == 0
 
 
 def test_cross_entropy_restated() -> None:
@@ -40,7 +34,7 @@ def test_cross_entropy_restated() -> None:
 def test_uniform_codes_cost_the_fixed_rate() -> None:
     codes = np.stack(np.meshgrid(np.arange(4), np.arange(8)), -1).reshape(-1, 2)
     bits = cross_entropy_bits(codes, token_frequencies(codes, [4, 8]))
-    assert bits.mean() == pytest.approx(fixed_rate_bits([4, 8]))
+    assert bits.mean() == pytest.approx(2 + 3)
 
 
 def test_codes_outside_their_codebooks_are_refused() -> None:

@@ -15,9 +15,9 @@ from twincode.data import Dataset
 from twincode.errors import TwincodeError
 from twincode.explorer import exploration
 from twincode.explorer.page import packed, packed_lines, unpacked
+from twincode.labels import CONTINUOUS
 from twincode.recipes import RECIPES
 
-CONTINUOUS = ("gaussian", "identity")
 CODED = [
     name
     for name in RECIPES

@@ -43,6 +43,10 @@ def die_twice(run, watch=None):
     return succeed(run, watch)
 
 
+def blunder(run, _watch=None):
+    return {}[run.name]
+
+
 def crash(_run, _watch=None):
     raise SystemExit("no more")
 

@@ -91,6 +91,11 @@ def test_a_run_that_kills_every_worker_fails(executor, runs):
     assert light_tasks.attempts(runs[0]) == ATTEMPTS
 
 
+def test_what_a_task_raises_is_its_reason(executor, runs):
+    (reason,) = reasons(carry_out(executor, runs[:1], light_tasks.blunder)).values()
+    assert reason == "KeyError: '0'"
+
+
 @pytest.mark.usefixtures("executor")
 def test_ctrl_c_lets_runs_that_share_a_gpu_save(cluster, runs):
     executor = RayCluster(cluster.address, cpus=0.5, gpus=0.5)

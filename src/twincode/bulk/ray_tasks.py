@@ -6,7 +6,7 @@ from typing import Any
 
 from twincode.bulk.job import Job, Piece
 from twincode.bulk.parquet import Tell, count_rows
-from twincode.cluster import connected
+from twincode.cluster import connected, failure
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 from twincode.model import load_model
@@ -52,8 +52,7 @@ def _outcome(ray: Any, reference: Any) -> str | None:
     try:
         reason: str | None = ray.get(reference)
     except ray.exceptions.RayError as error:
-        detail = (str(error).splitlines() or [""])[0]
-        return f"a worker died {RETRIES + 1} times ({type(error).__name__}: {detail})"
+        return failure(ray, error, RETRIES + 1)
     return reason
 
 

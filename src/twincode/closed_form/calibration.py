@@ -7,7 +7,7 @@ from typing import Self
 import torch
 
 from twincode.closed_form import levels as tables
-from twincode.closed_form.modes import Modes, water_level
+from twincode.closed_form.modes import Modes, modes_before, water_level
 from twincode.closed_form.trellis import Path, Price, points, quantise
 
 WEIGHT = 0.5  # squared error that a bit is worth, in steps squared
@@ -70,11 +70,6 @@ class HeldOut:
 def naming_bits(labels: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
     """Bits (n,) that name the modes ``labels`` (n, t) one after another; ``cost`` (M + 1, M)."""
     return cost[modes_before(labels, cost.shape[1]), labels].sum(1).float()
-
-
-def modes_before(labels: torch.Tensor, M: int) -> torch.Tensor:
-    """The mode before each of ``labels`` (n, t), of which there are M; M before the first."""
-    return torch.cat([torch.full_like(labels[:, :1], M), labels[:, :-1]], 1)
 
 
 def rank_major(z: torch.Tensor) -> torch.Tensor:

@@ -27,11 +27,10 @@ from twincode.closed_form.calibration import (
     code_levels,
     cut_windows,
     join_windows,
-    modes_before,
     naming_bits,
     rank_major,
 )
-from twincode.closed_form.modes import Modes
+from twincode.closed_form.modes import Modes, modes_before
 from twincode.closed_form.sample import check_series, reservoir
 from twincode.closed_form.trellis import (
     NEXT_STATE,

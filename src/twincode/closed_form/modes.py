@@ -100,20 +100,11 @@ class Modes:
         variance = torch.stack(variances)
         variance = variance.clamp(min=max(1e-9 * float(variance.max()), 1e-12))
         sequence = labels.view(n, t)
-        before = torch.cat([torch.full((n, 1), modes), sequence[:, :-1]], 1)
+        before = modes_before(sequence, modes)
         transitions = torch.bincount(
             (before * modes + sequence).flatten(), minlength=modes * (modes + 1)
         )
         return cls(mean, torch.stack(bases), variance, transitions.view(modes + 1, modes))
-
-    def truncate(self, size: int) -> Self:
-        """The same modes with their ``size`` leading components."""
-        return type(self)(
-            self.mean,
-            self.basis[:, :, :size].contiguous(),
-            self.variance[:, :size].contiguous(),
-            self.transitions,
-        )
 
     def assign(self, windows: torch.Tensor, level: float) -> tuple[torch.Tensor, torch.Tensor]:
         """The mode (n, t) of each window (n, t, D), and its components (n, t, d) in that mode.
@@ -158,3 +149,8 @@ class Modes:
             previous = (price[:, place] + naming[previous]).argmin(1)
             chosen.append(previous)
         return torch.stack(chosen, 1)
+
+
+def modes_before(labels: torch.Tensor, M: int) -> torch.Tensor:
+    """The mode before each of ``labels`` (n, t), of which there are M; M before the first."""
+    return torch.cat([torch.full_like(labels[:, :1], M), labels[:, :-1]], 1)

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 import torch
 
+from twincode.closed_form.beam import beam_search
 from twincode.closed_form.books import Book, fixed_bits, fixed_bits_of
 from twincode.closed_form.calibration import cut_windows, join_windows
 from twincode.closed_form.components import split_bits
@@ -61,19 +62,9 @@ class PatchLevel:
         """Codes (n, stages, t) of series ``x`` (n, C, T), by a beam search patch by patch."""
         windows = cut_windows(x, self.patch)
         n, t, D = windows.shape
-        residual = windows.reshape(n * t, 1, D)
-        error = residual.new_zeros(n * t, 1)
-        codes = torch.empty(n * t, 1, 0, dtype=torch.long)
-        for book in self.codebooks:
-            change = book.square().sum(1) - 2 * residual @ book.T
-            total = (error[:, :, None] + change).flatten(1)
-            error, best = total.topk(min(beam, total.shape[1]), largest=False)
-            parent, code = (best // len(book))[:, :, None], best % len(book)
-            residual = residual.gather(1, parent.expand(-1, -1, D)) - book[code]
-            codes = codes.gather(1, parent.expand(-1, -1, codes.shape[2]))
-            codes = torch.cat([codes, code[:, :, None]], 2)
-        winner = error.argmin(1)
-        return codes[torch.arange(n * t), winner].view(n, t, -1).transpose(1, 2)
+        every = [torch.arange(D)] * len(self.codebooks)
+        codes = beam_search(windows.reshape(n * t, D), every, self.codebooks, beam)
+        return codes.view(n, t, -1).transpose(1, 2)
 
     def decode(self, codes: torch.Tensor, channels: int) -> torch.Tensor:
         """Series (n, C, t patch) of ``codes`` (n, stages, t)."""

@@ -62,11 +62,6 @@ def _tokens(codes: Tensor, layout: Layout) -> Codes:
     )
 
 
-def fixed_rate_bits(codebook_sizes: Sequence[int]) -> float:
-    """Bits a series where every token is stored at a fixed length: the sum of log2 of sizes."""
-    return math.fsum(math.log2(size) for size in codebook_sizes)
-
-
 def token_frequencies(
     codes: Codes, codebook_sizes: Sequence[int], smoothing: float = 0.5
 ) -> list[Floats]:

@@ -85,10 +85,9 @@ class TokenNetwork(nn.Module):
             found.append(vectors / vectors.std(correction=0).clamp(min=1e-12))
         self.codes.weight[:total] = torch.cat(found)
 
-    def content(self, tokens: Tensor, hidden: Tensor | None = None, first: int = 0) -> Tensor:
-        """What stands at places from ``first`` on, tokens (B, n), the mask where ``hidden``."""
-        own = tokens + self.offset[first : first + tokens.shape[1]]
-        return own if hidden is None else own.masked_fill(hidden, self.mask)
+    def content(self, tokens: Tensor, first: int = 0) -> Tensor:
+        """What stands at places from ``first`` on, where tokens (B, n) do."""
+        return tokens + self.offset[first : first + tokens.shape[1]]
 
     def forward(self, content: Tensor, y: Tensor, first: int, causal: bool = False) -> Tensor:
         """Logits (B, n - first, K) at the places from ``first`` on of content (B, n)."""

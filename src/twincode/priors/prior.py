@@ -51,7 +51,6 @@ class PriorSettings(Settings):
     conditional: bool = True
     held_out: float = 0.1
     smoothing: float = 0.5
-    trains: ClassVar[bool] = False
     sampling: ClassVar[type[Sampling]] = Sampling
 
     def __post_init__(self) -> None:
@@ -92,7 +91,6 @@ class NetworkSettings(PriorSettings):
     patience: int = added(5, before=0)
     code_noise: float = added(0.0, before=0.0)
     embedding_init: str = added("random", before="random")
-    trains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

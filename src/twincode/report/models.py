@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from twincode.labels import Settings, flat, label, telling, text_of
+from twincode.labels import CONTINUOUS, Settings, flat, label, telling, text_of
 
 NAIVE, AUGMENTED = "vqvae", "vqvae-augmented"
 BITS = "bits"  # the setting that asks for a rate
 _BUDGET = "thesis-"  # the same method with the authors' budget
 _RAW = "raw"  # the tokenizer that leaves series as they are
-_WITHOUT_CODES = ("gaussian", "identity")  # quantisers
 _INK, _GREY, _PALE = "#222222", "#80868f", "#b0a99f"
 # Hues that colour-blind readers can part (Okabe and Ito; Tol).
 HUES = (
@@ -112,23 +111,26 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_closed_form(config: Mapping[str, Any]) -> bool:
-    """Whether its tokenizer takes no quantiser, as every network does, and still makes codes."""
-    return config["quantizer"] is None and config["tokenizer"]["name"] != _RAW
+def _is_closed_form(record: Mapping[str, Any]) -> bool:
+    """Whether it makes codes and was not trained: only networks take a quantiser."""
+    config = record["config"]
+    untrained = not record["epochs"] and config["quantizer"] is None
+    return untrained and config["tokenizer"]["name"] != _RAW
 
 
 def _is_fitted(record: Mapping[str, Any]) -> bool:
     """Whether it has learnt from series, over epochs or in closed form."""
-    return record["epochs"] > 0 or _is_closed_form(record["config"])
+    return record["epochs"] > 0 or _is_closed_form(record)
 
 
 def _is_coded(config: Mapping[str, Any]) -> bool:
-    quantizer = config["quantizer"]
-    return _is_closed_form(config) or bool(quantizer and quantizer["name"] not in _WITHOUT_CODES)
+    if config["quantizer"] is None:
+        return bool(config["tokenizer"]["name"] != _RAW)
+    return config["quantizer"]["name"] not in CONTINUOUS
 
 
 def _place(record: Mapping[str, Any]) -> tuple[int, str]:
-    if _is_closed_form(record["config"]):
+    if _is_closed_form(record):
         return 4, record["title"]
     if not record["epochs"]:
         return 6 if record["config"]["quantizer"] is None else 5, record["title"]

@@ -21,8 +21,7 @@ FAILURE = "failure.txt"
 # How long a worker that was told to die, with its driver or its node, may take over it.
 PREDECESSOR_SECONDS = 30.0
 
-# What a person can mend; torch reports exhausted memory as a RuntimeError of several lines.
-_EXPECTED = (TwincodeError, RuntimeError, MemoryError)
+_EXPECTED = (TwincodeError, MemoryError)  # what a person can mend
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,6 @@ __all__ = [
     "Tokenizer",
     "TokenizerSettings",
     "Warm",
-    "batches",
     "build_tokenizer",
     "embed",
     "frozen",

@@ -79,7 +79,7 @@ class ClosedFormTokenizer(SeriesTokenizer):
 
     @property
     def bits_per_series(self) -> float:
-        """What was asked for: exact for ``pca-pq`` and ``patch-rvq``, else in the mean or most."""
+        """What was asked for: of ``mixture`` the mean over new series like those of train."""
         return float(self.quantizer.coder.bits)
 
     def bits_of(self, codes: Tensor) -> Tensor:

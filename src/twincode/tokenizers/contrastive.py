@@ -33,7 +33,6 @@ class ContrastiveVAE(PlaneTokenizer):
     order. In use, where no one says what a series is, both are decoded.
     """
 
-    takes_background = True
     capturable = False  # which rows are targets decides what is computed
     region_names = ("shared", "salient")
     quantizer: Regions

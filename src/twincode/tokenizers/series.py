@@ -22,8 +22,7 @@ class SeriesTokenizer(Tokenizer):
         self.latent_channels = channels
         self.quantizer = quantizer
         self._take_layout()
-        # What is loaded may be laid out otherwise than what was there.
-        self.register_load_state_dict_post_hook(lambda own, _keys: own._take_layout())
+        self.register_load_state_dict_post_hook(_take_loaded_layout)
 
     def forward(
         self, x: Tensor, twin: Tensor | None = None, background: Tensor | None = None
@@ -53,6 +52,11 @@ class SeriesTokenizer(Tokenizer):
     def _take_layout(self) -> None:
         self.layout = self.quantizer.layout(self.length)
         self.grid = (1, self.layout.width or self.length)
+
+
+def _take_loaded_layout(tokenizer: SeriesTokenizer, _keys: object) -> None:
+    """What is loaded may be laid out otherwise than what was there."""
+    tokenizer._take_layout()
 
 
 def build_raw_series(

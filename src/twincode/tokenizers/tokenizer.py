@@ -58,14 +58,13 @@ class Tokenizer(nn.Module):
     belong to which codebook; ``grid`` is its size (H, W), or that of the latents without codes.
     ``embed``, ``encode``, ``decode`` and ``reconstruct`` always run in evaluation mode and change
     nothing, whatever mode the tokenizer is in; without a decoder (``has_decoder``) the last two
-    are errors. A tokenizer that ``takes_background`` may be told in training which series are
-    background, as a third argument of ``forward``, (B,) and boolean. Where levels or bands stand
+    are errors. One with ``ContrastiveSettings`` is told in training which series are background, as
+    a third argument of ``forward``, (B,) and boolean. Where levels or bands stand
     side by side in the grid, ``region_names`` says from left to right what they are. One that
     ``fits_all`` places its codes in all train series there are, not in a first batch.
     """
 
     has_decoder: bool = True
-    takes_background: bool = False
     fits_all: bool = False
     # Enough to keep the cores busy, few enough for long series in little memory.
     series_at_once: int = 256

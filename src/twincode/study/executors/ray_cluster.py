@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twincode.cluster import LOCAL, check_address, connected
+from twincode.cluster import LOCAL, check_address, connected, failure
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 from twincode.study.executors.crew import Crew
@@ -112,8 +112,7 @@ class _Queue(Crew[Any]):
         try:
             reason: str | None = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            detail = (str(error).splitlines() or [""])[0]
-            return f"its worker died {ATTEMPTS} times ({type(error).__name__}: {detail})"
+            return failure(self._ray, error, ATTEMPTS)
         return reason
 
 
