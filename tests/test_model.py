@@ -173,9 +173,11 @@ def test_labels_are_optional(model, waves):
         (np.zeros((1, 1, 1, 33)), "must be an array"),
         (np.zeros((0, 1, 33)), "must be an array"),
         ([[1.0, 2.0], [1.0]], "all of one length"),
-        ([["a"] * 33], "one array of numbers"),
-        (None, "one array of numbers|must be an array"),
+        ([["a"] * 33], "one array of real numbers"),
+        (None, "one array of real numbers|must be an array"),
         (np.full((2, 1, 33), np.nan), "missing or infinite"),
+        (np.ma.masked_less(np.arange(66.0).reshape(2, 33), 5), "missing or infinite"),
+        (np.zeros((2, 33), complex), "one array of real numbers"),
         (np.full((2, 1, 33), -np.inf), "missing or infinite"),
         (np.full((2, 1, 33), 1e300), "missing or infinite"),
     ],
@@ -250,6 +252,7 @@ def test_a_saved_model_comes_back_the_same(tmp_path, name, changes):
 def test_a_model_travels_to_another_process(waves, name):
     model = fit(tiny(name, epochs=0, evaluations=0), waves)
     other = pickle.loads(pickle.dumps(model))
+    assert model.decode(model.encode(waves.X_test)[:0]).shape == (0, 1, 33)
     assert np.array_equal(other.encode(waves.X_test), model.encode(waves.X_test))
     assert other.checksum == model.checksum
 

@@ -83,6 +83,10 @@ class TrainingSettings(Settings):
     def held_out_of(self, n_train: int) -> int:
         """How many of ``n_train`` series are held out: none where chance would decide by them."""
         held = round(self.held_out * n_train)
+        if held >= n_train > 0:
+            raise TwincodeError(
+                f"held_out {self.held_out} leaves none of {n_train} train series to learn from"
+            )
         return held if held >= FEWEST_HELD_OUT else 0
 
 
@@ -300,6 +304,8 @@ def unread(name: str, configs: Sequence[Config]) -> TwincodeError:
                 f"{name} is a setting of the {kind} {', '.join(owners)}; "
                 f"{who} {', '.join(here) or NONE}"
             )
+    if name in setting_names():
+        return TwincodeError(f"none of these models has {name}; leave it out")
     return unknown_name("setting", name, setting_names())
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from twincode.card import CARD, OURS, model_card
 from twincode.config import Config
 from twincode.data import Dataset, Scaling
+from twincode.data.series import real_numbers
 from twincode.data.split import prepare
 from twincode.devices import choose_device
 from twincode.errors import TwincodeError
@@ -116,7 +117,7 @@ class Model:
 
     @property
     def bits_per_series(self) -> float:
-        """What the codes of a series cost; where they vary, the mean of new ones; infinite without."""
+        """Bits that the codes of a series take; of new ones the mean, where it varies."""
         return self.tokenizer.bits_per_series
 
     @property
@@ -155,6 +156,8 @@ class Model:
                 f"codes must be whole numbers of shape (n, {expected[0]}, {expected[1]}), "
                 f"not {grid.dtype} of shape {grid.shape}"
             )
+        if not len(grid):
+            return np.empty((0, tokenizer.channels, length or tokenizer.length), np.float32)
         tensor = torch.from_numpy(grid.astype(np.int64))
         layout.check(tensor)
         tensor = tensor.to(self.device)
@@ -426,9 +429,9 @@ def as_series(X: ArrayLike) -> NDArray[np.float32]:
     try:
         # A value beyond float32 becomes infinite here and is refused later.
         with np.errstate(over="ignore"):
-            array = np.asarray(X, dtype=np.float32)
+            array = real_numbers(X, np.float32)
     except (TypeError, ValueError):
-        raise TwincodeError("series must be one array of numbers, all of one length") from None
+        raise TwincodeError("series must be one array of real numbers, all of one length") from None
     return array[:, None] if array.ndim == 2 else array
 
 

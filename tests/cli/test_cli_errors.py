@@ -107,6 +107,7 @@ def test_data_that_cannot_be_used(fails, bad, tmp_path, source, message):
         ("--augmentations flop", "unknown augmentation 'flop'; did you mean 'flip'?"),
         ("--seed -1", "seed must be at least 0"),
         ("--evaluations -1", "evaluations must be at least 0"),
+        ("--held-out 0.999", "held_out 0.999 leaves none of 50 train series to learn from"),
         ("--device tpu", "device 'tpu' is not available here; try cpu"),
         ("--missing guess", "unknown policy for missing values 'guess'"),
         ("--lengths pad", "unknown policy for unequal lengths 'pad'"),
@@ -188,6 +189,7 @@ def test_command_lines_that_cannot_be_read(fails, words, culprit, remedy):
         (["--ray", "local", "--per-run", "gpus"], "--per-run looks like cpus=1,gpus=0.5, not 'gp"),
         (["--ray", "local", "--per-run", "tpus=1"], "--per-run looks like cpus=1,gpus=0.5, not"),
         (["--fsq-levels", "8,5"], "fsq_levels is a setting of the quantizer fsq; these models hav"),
+        (["--recipes", "raw-series", "--steps", "6"], "none of these models has steps; leave it"),
         (["mine.txt"], "unexpected argument 'mine.txt'; the name of a study file ends in .toml"),
         (["a.toml", "b.toml"], "one study file at a time, not a.toml and b.toml"),
         (["nowhere.toml"], "no study file at nowhere.toml"),
@@ -242,6 +244,7 @@ def test_the_status_of_no_study(fails, tmp_path):
         ("{run} {bad}/empty.csv -o {out}.csv", "empty.csv is empty"),
         ("{run} {bad}/none.csv -o {out}.csv", "there is no file"),
         ("{run} {bad} -o {out}.csv", "is a folder; name a file in it"),
+        ("{run} {bad}/good.csv -o {bad}/good.csv", "is what is read; write to another file"),
         ("{run} {bad}/good.csv -o {out}.txt", "must end in .csv, .parquet, .npy or .npz"),
         ("{run} {bad}/good.csv -o {out}", "must end in .csv, .parquet, .npy or .npz"),
         ("{run} {bad}/good.csv -o {bad}/notes.txt/x.csv", "a file stands where a folder is"),
@@ -284,6 +287,16 @@ def test_a_corrupt_model(fails, damaged, bad, tmp_path, name):
     (damaged / name).write_bytes(b"\x80\x04junk")
     line = fails("encode", damaged, bad / "good.csv", "-o", tmp_path / "out.csv")
     assert str(damaged / name) in line
+
+
+def test_a_corrupt_prior_hinders_those_alone_who_use_it(fails, twincode, damaged, bad, tmp_path):
+    (damaged / "prior").mkdir()
+    (damaged / "prior" / "prior.json").write_text("junk")
+    words = ("encode", damaged, bad / "good.csv", "-o", tmp_path / "out.csv")
+    assert twincode(*words).status == 0
+    assert "prior.json is not a readable prior" in fails(
+        "sample", damaged, "-o", tmp_path / "x.csv"
+    )
 
 
 @pytest.mark.parametrize("content", ["junk", "[]", '{"format": 1}'])

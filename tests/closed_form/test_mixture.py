@@ -176,6 +176,12 @@ def test_too_few_bits_are_refused() -> None:
         MixtureCoder.fit(torch.randn(20, 1, 16), 4, seeded())
 
 
+def test_more_modes_than_windows_can_tell_are_refused() -> None:
+    x = torch.randn(24, 1, 80, generator=seeded()).cumsum(2)
+    with pytest.raises(TwincodeError, match="100 modes are too many for 24 series of 5 windows"):
+        MixtureCoder.fit(x, 200, seeded(), window=16, modes=100)
+
+
 def test_codes_of_another_shape_are_refused() -> None:
     coder = MixtureCoder.fit(torch.randn(20, 1, 16, generator=seeded()), 30, seeded())
     with pytest.raises(TwincodeError, match="tokens"):

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +93,17 @@ def test_a_channel_of_one_may_be_left_out_and_labels_too():
     assert (found.y_train, found.classes) == (None, ())
     assert Dataset.from_arrays(X.tolist()).checksum == found.checksum
     assert Dataset.from_arrays(X, [10, 9, 1]).classes == ("1", "9", "10")
+    assert Dataset.from_arrays(X, [10.0, 9.0, 1.0]).classes == ("1", "9", "10")
+
+
+def test_a_data_frame_is_an_array_and_what_is_masked_is_missing():
+    X = np.arange(12.0).reshape(3, 4)
+    assert Dataset.from_arrays(pd.DataFrame(X)).checksum == Dataset.from_arrays(X).checksum
+    masked = np.ma.masked_equal(X, 5)
+    with pytest.raises(TwincodeError, match="series 2 has a missing value"):
+        Dataset.from_arrays(masked)
+    found = Dataset.from_arrays(masked, policy=Policy(missing="interpolate"))
+    assert np.array_equal(found.X_train[:, 0], X)
 
 
 def test_series_of_unequal_lengths_need_a_policy():
@@ -110,6 +122,9 @@ def test_series_of_unequal_lengths_need_a_policy():
         ((np.zeros((2, 1, 1, 3)),), r"X must be \(n, L\) or \(n, C, L\)"),
         ((np.zeros(3),), r"X must be \(n, L\) or \(n, C, L\)"),
         (([["a", "b"]],), "X must be numbers"),
+        ((np.zeros((2, 3), complex),), "X must be numbers"),
+        ((np.zeros((2, 3)), ["a", None]), "y, row 2 has no label"),
+        ((np.zeros((2, 3)), ["a", np.nan]), "y, row 2 has no label"),
         ((None,), "X must be numbers"),
         (([],), "there are no series"),
         ((np.full((2, 3), np.nan),), "series 1 has no known value"),

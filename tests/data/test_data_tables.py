@@ -237,13 +237,22 @@ def test_labels_without_a_header_need_one(tmp_path):
         read_series(path)
 
 
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), (" ", "spaces"), ("\t", "tabs")])
+def test_values_are_separated_by_commas(tmp_path, mark, name):
+    path = tmp_path / "a.csv"
+    np.savetxt(path, np.eye(5), delimiter=mark)
+    with pytest.raises(TwincodeError, match=f"separate values by commas, not by {name}"):
+        read_series(path)
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_header_that_counts_is_no_series(tmp_path, first):
     path = tmp_path / "a.csv"
     frame = pd.DataFrame(np.eye(8), columns=range(first, 8 + first))
-    frame.to_csv(path, index=False)
-    with pytest.raises(TwincodeError, match="row 1 counts its columns; leave that header out"):
-        read_series(path)
+    for index in (False, True):  # the second is what pandas writes unless it is told not to
+        frame.to_csv(path, index=index)
+        with pytest.raises(TwincodeError, match="row 1 counts its columns; leave that header out"):
+            read_series(path)
     frame.to_csv(path, index=False, header=False)
     assert len(read_series(path)[0]) == 8
     path.write_text("1,2,3\n4,5,6\n")

@@ -72,8 +72,8 @@ def test_codes_of_regions_with_several_codebooks_each(widths, depth, size):
 @pytest.mark.parametrize(
     ("codes", "message"),
     [
-        ([[[3, 0]]], "the grid 'top' of the codes holds a code of another codebook"),
-        ([[[0, 0]]], "the grid 'bottom' of the codes holds a code of another codebook"),
+        ([[[3, 0]]], "the grid 'top' of the codes holds a code that is none of its own"),
+        ([[[0, 0]]], "the grid 'bottom' of the codes holds a code that is none of its own"),
         ([[[0, 5]]], "the grid 'bottom'"),
         ([[[-1, 3]]], "the grid 'top'"),
         ([[[0, 3, 3]]], "codes must be 2 wide, not 3"),

@@ -10,7 +10,7 @@ from twincode.bulk.ray_tasks import convert_on_ray
 from twincode.cluster import check_address
 from twincode.errors import TwincodeError
 from twincode.files import make_folder
-from twincode.model import load_model
+from twincode.model import load_bare_model
 
 SUFFIX = ".parquet"
 # Told how many rows are done, and how many there are to do.
@@ -45,7 +45,7 @@ def convert_folder(
         check_address(ray)
         model_folder, source, target = (p.resolve() for p in (model_folder, source, target))
     pairs = _pairs(source, target)
-    model = load_model(model_folder, device)
+    model = load_bare_model(model_folder, device)
     made = {"model": model.checksum, **job.settings()}
     pieces = [Piece(one, other, {**made, "input": _stamp(one)}) for one, other in pairs]
     left = [piece for piece in pieces if not _finished(piece)]

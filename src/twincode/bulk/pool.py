@@ -16,7 +16,7 @@ from twincode.bulk.job import Job, Piece
 from twincode.bulk.parquet import Tell
 from twincode.devices import cores
 from twincode.errors import TwincodeError
-from twincode.model import Model, load_model
+from twincode.model import Model, load_bare_model
 
 POLL_SECONDS = 0.2
 
@@ -80,7 +80,7 @@ def _begin(
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver to pass on
     torch.set_num_threads(threads)
-    _worker = _Worker(load_model(folder, device), job, done, stop)
+    _worker = _Worker(load_bare_model(folder, device), job, done, stop)
 
 
 def _convert(piece: Piece) -> None:

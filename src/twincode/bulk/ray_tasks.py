@@ -9,7 +9,7 @@ from twincode.bulk.parquet import Tell, count_rows
 from twincode.cluster import connected, failure
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
-from twincode.model import load_model
+from twincode.model import load_bare_model
 
 POLL_SECONDS = 0.5
 LEAVE_SECONDS = 10.0
@@ -60,7 +60,7 @@ def _convert(model_folder: Path, job: Job, piece: Piece, device: str) -> str | N
     """What runs on a node."""
     keep_freed_memory()
     try:
-        model = load_model(model_folder, device)
+        model = load_bare_model(model_folder, device)
         job.convert(model, piece.source, piece.target, piece.note, lambda _rows: None)
     except TwincodeError as error:
         return str(error)

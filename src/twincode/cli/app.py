@@ -202,8 +202,8 @@ def encode(
 
     The same command goes on where a stopped one was.
     """
-    from twincode.cli.output import check_suffix, code_columns, write_rows
-    from twincode.model import load_model
+    from twincode.cli.output import check_target, code_columns, write_rows
+    from twincode.model import load_bare_model
 
     if _is_bulk(file, out):
         from twincode.bulk import Encode
@@ -211,10 +211,10 @@ def encode(
         job = Encode(form.columns, gaps.policy, stride, precision)
         _convert("encode", job, folder, file, out, workers, device, ray)
         return
-    check_suffix(out)
+    check_target(out, file)
     if stride or workers > 1 or ray:
         raise TwincodeError("--stride, --workers and --ray are for Parquet files: give -o a folder")
-    model = load_model(folder, device)
+    model = load_bare_model(folder, device)
     series, beside = _read(model, file, gaps, form)
     codes = model.encode(series, precision)
     write_rows(out, codes, code_columns(*codes.shape[1:]), beside)
@@ -242,19 +242,19 @@ def decode(
 
     Example: [bold]twincode decode run codes/ -o series/[/bold]
     """
-    from twincode.cli.output import check_suffix, step_columns, write_rows
+    from twincode.cli.output import check_target, step_columns, write_rows
     from twincode.data.files import read_rows
-    from twincode.model import load_model
+    from twincode.model import load_bare_model
 
     if _is_bulk(file, out):
         from twincode.bulk import Decode
 
         _convert("decode", Decode(), folder, file, out, workers, device, ray)
         return
-    check_suffix(out)
+    check_target(out, file)
     if workers > 1 or ray:
         raise TwincodeError("--workers and --ray are for Parquet files: give -o a folder")
-    model, rows = load_model(folder, device), read_rows(file, form.columns)
+    model, rows = load_bare_model(folder, device), read_rows(file, form.columns)
     series = model.decode(_grid(model, rows, file))
     write_rows(out, series, step_columns(*series.shape[1:]), rows.beside)
     typer.echo(f"written: {out} ({len(series)} series)")
@@ -273,11 +273,11 @@ def reconstruct(
 
     Example: [bold]twincode reconstruct run my_series.csv -o out.csv[/bold]
     """
-    from twincode.cli.output import check_suffix, step_columns, write_rows
-    from twincode.model import load_model
+    from twincode.cli.output import check_target, step_columns, write_rows
+    from twincode.model import load_bare_model
 
-    check_suffix(out)
-    model = load_model(folder, device)
+    check_target(out, file)
+    model = load_bare_model(folder, device)
     given, beside = _read(model, file, gaps, form)
     series = model.reconstruct(given)
     write_rows(out, series, step_columns(*series.shape[1:]), beside)

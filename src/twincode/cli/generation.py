@@ -95,10 +95,10 @@ def sample(
     """
     import pyarrow as pa
 
-    from twincode.cli.output import check_suffix, step_columns, write_rows
+    from twincode.cli.output import check_target, step_columns, write_rows
     from twincode.model import load_model
 
-    check_suffix(out)
+    check_target(out)
     model = load_model(folder, device, prior)
     series, told = model.sample(n, labels or None, seed, **parse_sampling(context.args))
     more = {} if told is None else {"label": told}
@@ -127,11 +127,11 @@ def impute(
     """
     import numpy as np
 
-    from twincode.cli.output import check_suffix, step_columns, write_rows
+    from twincode.cli.output import check_target, step_columns, write_rows
     from twincode.generate import Filling
     from twincode.model import load_model
 
-    check_suffix(out)
+    check_target(out, file)
     settings = parse_sampling(context.args, Filling)
     model = load_model(folder, device, prior)
     series, beside = _with_gaps(file, form, model)
@@ -165,12 +165,12 @@ def surprise(
     """
     import numpy as np
 
-    from twincode.cli.output import check_suffix, write_rows
+    from twincode.cli.output import check_target, write_rows
     from twincode.data import apply_policy
     from twincode.data.files import read_rows
     from twincode.model import load_model
 
-    check_suffix(out)
+    check_target(out, file)
     model = load_model(folder, device, prior)
     given = read_rows(file, form.columns)
     _check_free(given.beside, "step", "surprise")
@@ -201,6 +201,7 @@ def own_data(
     except TwincodeError as error:
         raise TwincodeError(f"cannot find the model's own data; {remedy}: {error}") from error
     if data.checksum != model.source.checksum:
+        remedy = "they differ in values, labels or test part" if dataset else remedy
         raise TwincodeError(
             f"the model was trained on another {data.name} ({model.source.origin}) "
             f"than is found now ({data.origin}); {remedy}"

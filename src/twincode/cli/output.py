@@ -24,8 +24,10 @@ def step_columns(C: int, L: int) -> list[str]:
     return [f"c{c}_t{t}" if C > 1 else f"t{t}" for c in range(C) for t in range(L)]
 
 
-def check_suffix(path: Path) -> None:
-    """Raise TwincodeError for a file of a format that cannot be written."""
+def check_target(path: Path, source: Path | None = None) -> None:
+    """Raise TwincodeError for a format that cannot be written, and for the file that is read."""
+    if source is not None and path.exists() and source.exists() and path.samefile(source):
+        raise TwincodeError(f"{path} is what is read; write to another file")
     if path.suffix.lower() not in SUFFIXES:
         *most, last = SUFFIXES
         raise TwincodeError(
@@ -38,7 +40,7 @@ def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table)
 
     An .npy file has room for the array alone; in an .npz file a label is called y.
     """
-    check_suffix(path)
+    check_target(path)
     values = pd.DataFrame(array.reshape(len(array), -1), columns=columns)
     if taken := {*columns} & {*beside.column_names}:
         raise TwincodeError(f"the series have a column {min(taken)!r} of their own; rename it")

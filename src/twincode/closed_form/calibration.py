@@ -159,4 +159,6 @@ def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
         inside = low < log2_step + change < high
         log2_step = log2_step + change if inside else (low + high) / 2
     at_bits = log2_error + 2 * (spent - bits) / slope
-    return Calibration(correction, log2_step, frequencies, 2.0**at_bits / t)
+    # Infinite where no step is near to so few bits.
+    error = float(torch.tensor(at_bits, dtype=torch.float64).exp2()) / t
+    return Calibration(correction, log2_step, frequencies, error)

@@ -146,6 +146,11 @@ class MixtureCoder:
             parts.append(HeldOut.of(fitted, windows[held][:1000], bits / t))
         fitted = Modes.fit(windows, modes, bits / t, generator)
         calibration = calibrate(parts or [HeldOut.of(fitted, windows, bits / t)], bits)
+        if not math.isfinite(calibration.error):
+            raise TwincodeError(
+                f"{modes} modes are too many for {n} series of {t} windows; choose fewer, or leave "
+                "modes out"
+            )
         coder = cls._assemble((C, L, window), bits, capped, fitted, calibration)
         return coder._learn_steps(series[:1000]) if capped else coder
 

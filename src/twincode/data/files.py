@@ -245,13 +245,16 @@ def _read_csv(path: Path, columns: Columns) -> Rows:
     import pyarrow as pa
 
     rows = _rows(path, ",")
+    if rows and (other := _other_separator(rows[0][1])):
+        raise TwincodeError(f"{path}: separate values by commas, not by {other}")
     if columns.layout == LONG:
         return frame_rows(_csv_table(path, rows, columns), columns, str(path))
     named = columns != DEFAULT_COLUMNS
     if not rows or not (named or _is_header(rows[0][1])):
         if len(rows) > 1 and _counts(rows[0][1]):
             raise TwincodeError(
-                f"{path}, row 1 counts its columns; leave that header out, or name the columns"
+                f"{path}, row 1 counts its columns; leave that header out, and row numbers, or "
+                "name the columns"
             )
         return _labelled([_values(path, row, cells, ()) for row, cells in rows], None)
     header = [cell.strip() for cell in rows[0][1]]
@@ -320,9 +323,20 @@ def _is_header(cells: Sequence[str]) -> bool:
     return has_name or (bool(filled) and not any(map(_is_number, filled)))
 
 
+def _other_separator(cells: Sequence[str]) -> str:
+    """What parts the words of a row that has no comma."""
+    whole = cells[0].strip() if len(cells) == 1 else ""
+    named = {";": "semicolons", "\t": "tabs", " ": "spaces"}
+    return next((name for mark, name in named.items() if mark in whole), "")
+
+
 def _counts(cells: Sequence[str]) -> bool:
-    """Whether a row is 0, 1, 2, ... or 1, 2, 3, ..., as tables without names of columns have it."""
+    """Whether a row is 0, 1, 2, ... or 1, 2, 3, ..., as tables without names of columns have it.
+
+    One without a name may stand before: that of a row index.
+    """
     words = [cell.strip() for cell in cells]
+    words = words[1:] if words[:1] == [""] else words
     # A short one may be a toy, and a ramp.
     return len(words) >= 8 and any(
         words == [str(first + i) for i in range(len(words))] for first in (0, 1)

@@ -178,7 +178,8 @@ def _listed(values: Sequence[float]) -> str:
 def _series(X: ArrayLike | Sequence[ArrayLike], what: str) -> list[NDArray[np.float64]]:
     """One array (C, L_i) a series; NaN stays."""
     try:
-        rows = [np.asarray(series, dtype=np.float64) for series in X]  # type: ignore[union-attr]
+        table = X.to_numpy() if hasattr(X, "to_numpy") else X  # a data frame
+        rows = [real_numbers(series, np.float64) for series in table]  # type: ignore[union-attr]
     except (TypeError, ValueError):
         raise TwincodeError(
             f"{what} must be numbers (n, L) or (n, C, L), or a list of n arrays"
@@ -189,6 +190,16 @@ def _series(X: ArrayLike | Sequence[ArrayLike], what: str) -> list[NDArray[np.fl
     return [np.atleast_2d(row) for row in rows]
 
 
+def real_numbers(X: ArrayLike, dtype: type[np.floating]) -> NDArray[Any]:
+    """An array of real numbers, NaN where it is masked; TypeError or ValueError for others."""
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.ma.filled(np.ma.asarray(X, dtype), np.nan)
+    array: NDArray[Any] = np.asarray(X)
+    if array.dtype.kind == "c":
+        raise TypeError("complex numbers")
+    return array.astype(dtype, copy=False)
+
+
 def _labels(y: ArrayLike | None, n: int, what: str) -> list[str] | None:
     if y is None:
         return None
@@ -197,4 +208,4 @@ def _labels(y: ArrayLike | None, n: int, what: str) -> list[str] | None:
         raise TwincodeError(
             f"{what} must hold one label for each of {n} series, not {labels.shape}"
         )
-    return [str(label) for label in labels.tolist()]
+    return plain_labels(labels.tolist(), what)

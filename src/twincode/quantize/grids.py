@@ -80,8 +80,8 @@ class Layout:
             columns = [grid for grid in self.grids for _ in range(grid.width)]
             grid = columns[int(strange.nonzero()[0])]
             raise TwincodeError(
-                f"the grid {grid.name!r} of the codes holds a code of another codebook; grids "
-                "that stand side by side cannot change places"
+                f"the grid {grid.name!r} of the codes holds a code that is none of its own; codes "
+                "are counted through all grids that stand side by side"
                 if grid.name
                 else f"codes must lie between 0 and {grid.codebook_size - 1}"
             )

@@ -308,7 +308,14 @@ def _read_records(folder: Path, planned: Any) -> tuple[list[tuple[Path, Any, str
         present = [folder / "result.json"]
     # Beside a folder of runs kept records are an earlier report's, and may be out of date.
     if present or (folder / "runs").exists() or not (folder / RECORDS_FILE).exists():
-        read = [(path.parent, read_json(path, "result of a run"), str(path)) for path in present]
+        read = [
+            (
+                path.parent,
+                read_json(path, "result of a run; delete it and run the study again"),
+                str(path),
+            )
+            for path in present
+        ]
         return read, left_out
     found = []
     lines = (folder / RECORDS_FILE).read_text(encoding="utf-8").splitlines()
@@ -324,7 +331,9 @@ def _read_records(folder: Path, planned: Any) -> tuple[list[tuple[Path, Any, str
 def _add_generation(path: Path, record: Any) -> None:
     """Put what a run's priors came to into its record, where they are done."""
     if path.exists() and isinstance(record, dict):
-        record["generation"] = read_json(path, "result of priors")
+        record["generation"] = read_json(
+            path, "result of priors; delete it and run the study again"
+        )
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -36,7 +36,9 @@ class RunLog:
                 file.truncate(position)
             self.records = [json.loads(line) for line in kept.splitlines()]
         except (OSError, ValueError) as error:
-            raise TwincodeError(f"cannot go on from the log {self._path}: {error}") from error
+            raise TwincodeError(
+                f"cannot go on from the log {self._path}: {error}; delete its folder to begin anew"
+            ) from error
         if len(kept) != position:
             raise TwincodeError(f"the log {self._path} lost records its checkpoint counted on")
         self.position = position

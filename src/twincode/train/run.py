@@ -21,6 +21,7 @@ from twincode.train.task import Task
 LOG = "log.jsonl"
 LOCK = ".lock"
 CHECKPOINT_SECONDS = 60.0
+MOST_NAMED = 5  # of the settings in which two runs differ
 
 
 def carry_out(
@@ -184,8 +185,9 @@ def _check_same(
     names = [name for name in mine | theirs if mine.get(name) != theirs.get(name)]
     names += ["the data"] if checksum != found_checksum else []
     if names:
+        told = names if len(names) <= MOST_NAMED else [*names[:MOST_NAMED], "more"]
         raise TwincodeError(
-            f"{folder} holds another run (it differs in {', '.join(names)}); choose another folder"
+            f"{folder} holds another run (it differs in {', '.join(told)}); choose another folder"
         )
 
 
