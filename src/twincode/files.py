@@ -1,15 +1,19 @@
-"""Writing files whole or not at all."""
+"""Files written whole or not at all, in folders that one program holds at a time."""
 
 import errno
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from twincode.errors import TwincodeError
 
+LOCK = ".lock"
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "your disk quota is used up; free some space and run the same command again",
@@ -35,6 +39,25 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise cannot_write(path, error) from error
     return path
+
+
+@contextmanager
+def held(folder: Path, busy: str, seconds: float = 0.0) -> Iterator[None]:
+    """Hold a folder, so that no two programs work on it.
+
+    Raises TwincodeError, ``busy``, where another one holds it for so many more ``seconds``.
+    """
+    lock = FileLock(make_folder(folder) / LOCK)
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        raise TwincodeError(busy) from None
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -13,8 +13,8 @@ from conftest import make_waves, tiny
 
 from twincode.bulk import Decode, Encode, convert_folder
 from twincode.bulk.parquet import ROWS_AT_ONCE
-from twincode.bulk.windows import cut, join
 from twincode.data import Columns, Policy
+from twincode.data.windows import cut, join
 from twincode.errors import TwincodeError
 from twincode.model import Model, load_model
 from twincode.train import fit

@@ -18,8 +18,8 @@ from twincode.bulk.parquet import (
     read_note,
     write_parquet,
 )
-from twincode.bulk.windows import join, window_starts
 from twincode.data.policy import FloatArray
+from twincode.data.windows import join, window_starts
 from twincode.errors import TwincodeError
 from twincode.model import Model
 

@@ -18,10 +18,10 @@ from twincode.bulk.parquet import (
     noted,
     write_parquet,
 )
-from twincode.bulk.windows import cut
 from twincode.data import Columns, Policy, apply_policy
 from twincode.data.policy import STRICT, FloatArray, SeriesArray, fill_gaps
 from twincode.data.tables import DEFAULT_COLUMNS, LONG, Rows, frame_rows
+from twincode.data.windows import cut
 from twincode.errors import TwincodeError, unknown_name
 from twincode.model import Model
 from twincode.precision import PRECISIONS

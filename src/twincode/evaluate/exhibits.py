@@ -95,7 +95,7 @@ def _token_grids(split: Split, codes: Tensor) -> Exhibits:
 
 def _plane(latents: Tensor, labels: np.ndarray | None) -> Exhibits:
     """The first two principal components of evenly spaced test series' flattened latents."""
-    chosen = np.unique(np.linspace(0, len(latents) - 1, LATENT_POINTS).astype(int))
+    chosen = evenly(len(latents), LATENT_POINTS)
     Z = latents[chosen].flatten(1).double()
     U, S, _ = torch.linalg.svd(Z - Z.mean(dim=0), full_matrices=False)
     plane = torch.zeros(len(Z), 2, dtype=Z.dtype)

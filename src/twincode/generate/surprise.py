@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from twincode.data.windows import window_starts
 from twincode.errors import TwincodeError
 from twincode.generate.stages import Stages
 from twincode.priors.prior import chunks
@@ -65,10 +66,8 @@ def surprise_along(
     L, T = stages.tokenizer.length, x.shape[2]
     if T < L:
         raise TwincodeError(f"series have {T} steps; this model needs at least {L}")
-    starts = list(range(0, T - L + 1, max(1, L // 10)))
-    starts += [T - L] if starts[-1] != T - L else []
     summed, covered = torch.zeros(0), torch.zeros(T)
-    for start in starts:
+    for start in window_starts(T, L, max(1, L // 10)):
         own = surprise(stages, x[:, :, start : start + L], y, windows).cpu()
         if not len(summed):
             summed = own.new_zeros(*own.shape[:2], T)

@@ -13,14 +13,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from twincode.errors import TwincodeError
-from twincode.files import cannot_write, read_json
+from twincode.files import LOCK, cannot_write, read_json
 from twincode.study.board import DONE, RUNNING, Board, Event, Row
 from twincode.study.runs import RUNS
 from twincode.train.run import LOG
 
 STUDY = "study.json"
 EVENTS = "events.jsonl"
-LOCK = ".lock"
 FORMAT = 2
 _LEDGER = "ledger.sqlite"  # that of format 1
 

@@ -4,22 +4,19 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from twincode.data import Columns, Policy
 from twincode.devices import choose_device
 from twincode.distributed import expected
 from twincode.errors import TwincodeError
-from twincode.files import cannot_write, make_folder, read_json, write_json
+from twincode.files import held, read_json, write_json
 from twincode.study.board import DONE, FAILED, Board, Event, Row
 from twincode.study.events import (
     FORMAT,
-    LOCK,
     STUDY,
     append_event,
     check_format,
@@ -100,23 +97,11 @@ def run_study(
     return Outcome(len(board.of(DONE)) - present, present, failed)
 
 
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
+def _alone(place: Path) -> AbstractContextManager[None]:
     """Hold a study's folder, so that no two drivers work on it."""
     check_format(place)
-    lock = FileLock(make_folder(place) / LOCK)
-    try:
-        lock.acquire(timeout=LOCK_SECONDS)
-    except Timeout:
-        raise TwincodeError(
-            f"another twincode is at work on {place}; see twincode study status {place}"
-        ) from None
-    except OSError as error:
-        raise cannot_write(place, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    busy = f"another twincode is at work on {place}; see twincode study status {place}"
+    return held(place, busy, LOCK_SECONDS)
 
 
 def _rows(place: Path, runs: Sequence[PlannedRun]) -> list[Row]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from twincode.errors import TwincodeError
-from twincode.files import write_text
+from twincode.files import LOCK, write_text
 from twincode.memory import return_freed_memory
 from twincode.study.runs import PlannedRun
 from twincode.train import fit
 from twincode.train.log import Watch
-from twincode.train.run import CHECKPOINT_SECONDS, LOCK
+from twincode.train.run import CHECKPOINT_SECONDS
 
 FAILURE = "failure.txt"
 

@@ -17,7 +17,7 @@ from twincode.model import Model, load_model
 from twincode.priors import PriorSettings, load_prior
 from twincode.train.log import Watch
 from twincode.train.prior_task import PriorTask, data_checksum
-from twincode.train.run import CHECKPOINT_SECONDS, carry_out, finished, held
+from twincode.train.run import CHECKPOINT_SECONDS, alone, carry_out, finished
 from twincode.train.tokenizer_task import TokenizerTask
 
 
@@ -60,7 +60,7 @@ def fit(
     place = Path(folder) if folder is not None else None
     if place is not None and finished(place, config.to_dict(), dataset.checksum):
         return load_model(place, target)
-    with held(place):
+    with alone(place):
         try:
             task = TokenizerTask(config, dataset, target)
             name = run_id(config, dataset)
@@ -94,7 +94,7 @@ def fit_prior(
     checksum = data_checksum(model, dataset)
     if place is not None and finished(place, {"prior": settings.to_dict()}, checksum):
         return model.with_prior(load_prior(place, model.tokenizer))
-    with held(place):
+    with alone(place):
         try:
             task = PriorTask(settings, model, dataset)
             name = f"{settings.digest()[:10]}-{checksum[:6]}"

@@ -1,16 +1,14 @@
 """A run of a task: resumable, logged, judged on the way and at the end, in a folder of its own."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from twincode.distributed import agreed, rank, wait
 from twincode.errors import TwincodeError
-from twincode.files import cannot_write, make_folder, read_json, write_json
+from twincode.files import held, read_json, write_json
 from twincode.train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from twincode.train.interrupt import PatientInterrupt
 from twincode.train.log import RunLog, Watch
@@ -19,7 +17,6 @@ from twincode.train.result import FORMAT, RESULT, compose_result, describe_start
 from twincode.train.task import Task
 
 LOG = "log.jsonl"
-LOCK = ".lock"
 CHECKPOINT_SECONDS = 60.0
 MOST_NAMED = 5  # of the settings in which two runs differ
 
@@ -43,23 +40,11 @@ def carry_out(
     work.finish(run)
 
 
-@contextmanager
-def held(folder: Path | None) -> Iterator[None]:
+def alone(folder: Path | None) -> AbstractContextManager[None]:
     """Hold a run's folder, so that two programs never write to one log."""
     if folder is None or rank() > 0:
-        yield
-        return
-    lock = FileLock(make_folder(folder) / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise TwincodeError(f"another program is training in {folder}; wait for it") from None
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
+        return nullcontext()
+    return held(folder, f"another program is training in {folder}; wait for it")
 
 
 def finished(folder: Path | None, config: Mapping[str, Any], checksum: str) -> bool:
@@ -194,8 +179,8 @@ def _check_same(
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a configuration by name, those of parts included, without the recipe's."""
     flat: dict[str, Any] = {}
-    for slot, held in config.items():
-        parts = held if isinstance(held, list) else [held]
+    for slot, value in config.items():
+        parts = value if isinstance(value, list) else [value]
         parts = [part for part in parts if isinstance(part, Mapping)]
         flat |= {name: value for part in parts for name, value in part.items() if name != "name"}
         if slot != "recipe":

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twincode.bulk.windows import cut, join, window_starts
+from twincode.data.windows import cut, join, window_starts
 
 SIZES = (st.integers(1, 60), st.integers(1, 20), st.integers(1, 25))
 
