@@ -8,7 +8,7 @@ from statistics import fmean
 
 from benchmarks.tables import anchor_rows, filled, markdown, text_rows
 from twincode.report.metrics import number
-from twincode.report.pages.samples import TRAIN
+from twincode.report.pages.samples import TEST, TRAIN
 from twincode.report.runs import Results, load_results
 
 GENERATION = "generation"
@@ -87,7 +87,7 @@ def _drawn(results: Results) -> str:
     lines: list[list[str]] = []
     for label, row in rows:
         # Train series have no tokenizer; what they are through the codes memorises all of them.
-        if row == "copies" or (row == TRAIN and lines):
+        if row in ("copies", TEST) or (row == TRAIN and lines):
             continue
         found = [[_score(results, d, label, row, n) for d in results.datasets] for n in QUALITY]
         scores = [number(fmean(each), 3) for each in found]

@@ -6,9 +6,11 @@ from twincode.report.metrics import MISSING, Measure, decimals_for, number
 from twincode.report.runs import Results
 from twincode.report.tables import hint
 
-# What is no prior that was trained; train series are the same for every tokenizer.
-TRAIN = "train"
-CONTROLS = (TRAIN, "copies", "reconstruction", "independent", "independent, no labels")
+# Series as they are, the same for every tokenizer.
+TRAIN, TEST = "train", "test"
+REAL = {TRAIN: "Train series", TEST: "Test series"}
+# What is no prior that was trained.
+CONTROLS = (*REAL, "copies", "reconstruction", "independent", "independent, no labels")
 
 _NOTE = (
     "Every row is compared with test series: train series, the same through the codes "
@@ -36,8 +38,12 @@ def _table(results: Results, dataset: str) -> Table:
     own = {key[1:3]: None for key in results.generation if key[0] == dataset}
     models = {model.label: model for model in results.models}
     ordered = [key for label in models for key in own if key[0] == label]
-    first = next(key for key in ordered if key[1] == TRAIN)
-    keys = [first, *(key for key in ordered if key[1] != TRAIN)]
+    # Of each kind the first tokenizer's stand for all.
+    real = {key[1]: key for key in reversed(ordered) if key[1] in REAL}
+    keys = [
+        *(real[row] for row in REAL if row in real),
+        *(key for key in ordered if key[1] not in REAL),
+    ]
     columns = [
         (measure.short, column)
         for measure in results.generation_measures
@@ -45,9 +51,9 @@ def _table(results: Results, dataset: str) -> Table:
     ]
     rows = tuple(
         Row(
-            "Train series" if key == first else f"{key[0]}: {key[1]}",
+            REAL.get(key[1], f"{key[0]}: {key[1]}"),
             tuple(column.get(key, Cell(MISSING)) for _, column in columns),
-            None if key == first else models[key[0]],
+            None if key[1] in REAL else models[key[0]],
             key[1] in CONTROLS,
         )
         for key in keys
