@@ -83,7 +83,8 @@ def generation_page(text: str, stored: Path) -> str:
 
 def _drawn(results: Results) -> str:
     """Scores of what was drawn by class, and of the controls: means over data sets."""
-    rows = dict.fromkeys(key[1:3] for key in results.generation if "no labels" not in key[2])
+    present = dict.fromkeys(key[1:3] for key in results.generation if "no labels" not in key[2])
+    rows = [each for model in results.models for each in present if each[0] == model.label]
     lines: list[list[str]] = []
     for label, row in rows:
         # Train series have no tokenizer; what they are through the codes memorises all of them.
