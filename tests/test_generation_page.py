@@ -129,7 +129,7 @@ def test_what_it_says_of_trees_holds():
         )
         train, published, theirs, ours = range(4)
         seeds = found[name, *BESIDE[ours], "fid"].n
-        assert seeds == (1 if name == "FordB" else 2), name
+        assert seeds == {"FordB": 1, "FordA": 2, "ElectricDevices": 2}.get(name, 3), name
         assert (fid[ours] < min(fid[theirs], fid[published])) == (name != "FordB"), name
         for better in (fid[theirs] < fid[published], recall[theirs] > recall[published],
                        spread[theirs] > spread[published]):  # fmt: skip
@@ -150,15 +150,14 @@ def test_what_it_says_of_trees_holds():
         bits = [results.mean(name, model, "bits") for model in ("TimeVQVAE", "Mixture")]
         assert 160 < bits[1] < 220, name
         assert bits[0] > 3 * bits[1], name
-    assert [min(farther), max(farther)] == pytest.approx([3, 400], rel=0.02)
+    assert [min(farther), max(farther)] == pytest.approx([3.4, 390], rel=0.01)
     kept = {
         name: found[name, "Mixture", "tree", "fid"].mean
         / found[name, "Mixture", "independent", "fid"].mean
         for name in sets
     }
-    assert kept["TwoPatterns"] == pytest.approx(3 / 4, abs=0.02)
-    assert kept["ElectricDevices"] == pytest.approx(3 / 4, abs=0.02)
-    assert kept["Wafer"] == pytest.approx(1 / 5, abs=0.03)
+    for name, ratio in (("ElectricDevices", 0.74), ("TwoPatterns", 0.7), ("Wafer", 0.16)):
+        assert kept[name] == pytest.approx(ratio, abs=0.01)
     assert kept["FordA"] == pytest.approx(2 / 3, abs=0.05)
     assert kept["FordB"] > 1.5
     for name in ("ECG5000", "ChlorineConcentration"):
