@@ -129,7 +129,7 @@ def test_what_it_says_of_trees_holds():
         )
         train, published, theirs, ours = range(4)
         seeds = found[name, *BESIDE[ours], "fid"].n
-        assert seeds == {"FordB": 1, "FordA": 2, "ElectricDevices": 2}.get(name, 3), name
+        assert seeds == {"FordB": 1, "FordA": 2}.get(name, 3), name
         assert (fid[ours] < min(fid[theirs], fid[published])) == (name != "FordB"), name
         for better in (fid[theirs] < fid[published], recall[theirs] > recall[published],
                        spread[theirs] > spread[published]):  # fmt: skip
@@ -156,7 +156,7 @@ def test_what_it_says_of_trees_holds():
         / found[name, "Mixture", "independent", "fid"].mean
         for name in sets
     }
-    for name, ratio in (("ElectricDevices", 0.74), ("TwoPatterns", 0.7), ("Wafer", 0.16)):
+    for name, ratio in (("ElectricDevices", 0.72), ("TwoPatterns", 0.7), ("Wafer", 0.16)):
         assert kept[name] == pytest.approx(ratio, abs=0.01)
     assert kept["FordA"] == pytest.approx(2 / 3, abs=0.05)
     assert kept["FordB"] > 1.5
