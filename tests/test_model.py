@@ -17,8 +17,9 @@ import twincode
 from twincode.data import Scaling
 from twincode.errors import TwincodeError
 from twincode.model import Model, load_model
+from twincode.priors import prior
 from twincode.storage import file_hash
-from twincode.train import fit
+from twincode.train import fit, fit_prior
 
 QUICK = {"latent_channels": 4, "epochs": 1, "evaluations": 1}
 
@@ -255,6 +256,12 @@ def test_a_model_travels_to_another_process(waves, name):
     assert model.decode(model.encode(waves.X_test)[:0]).shape == (0, 1, 33)
     assert np.array_equal(other.encode(waves.X_test), model.encode(waves.X_test))
     assert other.checksum == model.checksum
+    before = pickle.dumps(model)
+    model.reconstruct(waves.X_test)
+    assert pickle.dumps(model) == before
+    both = fit_prior(prior("independent"), model, waves)
+    again = pickle.loads(pickle.dumps(both))
+    assert np.array_equal(again.sample(3).series, both.sample(3).series)
 
 
 def test_a_full_disk_keeps_the_old_model(model, copy, monkeypatch):

@@ -388,6 +388,10 @@ class Model:
         restore(model.tokenizer, unpack_tensors(tensors), origin)
         return model
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As JSON and safetensors, so that what using it has left in memory does not show."""
+        return _unpacked, (*self.pack(), self.prior)
+
     def _describe(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
@@ -422,6 +426,12 @@ class Model:
             raise TwincodeError(
                 f"series have {X.shape[2]} steps; this model was made for {L}; resample them first"
             )
+
+
+def _unpacked(description: str, tensors: bytes, prior: FittedPrior | None) -> Model:
+    """The inverse of ``Model.__reduce__``, on the CPU."""
+    model = Model.unpack(description, tensors)
+    return model if prior is None else model.with_prior(prior).to("cpu")
 
 
 def as_series(X: ArrayLike) -> NDArray[np.float32]:
