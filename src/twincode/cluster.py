@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from twincode.errors import TwincodeError, installing
+from twincode.errors import TwincodeError, first_line, installing
 
 LOCAL = "local"
 # How long the address of a cluster may take to answer.
@@ -51,7 +51,7 @@ def connected(address: str) -> Iterator[Any]:
                     logging_level=logging.CRITICAL,
                 )
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                reason = first_line(error) or type(error).__name__
                 raise TwincodeError(f"cannot work with Ray at {address!r}: {reason}") from error
     try:
         yield ray
@@ -72,15 +72,15 @@ def check_answer(address: str, own_host: str) -> None:
     raise TwincodeError(f"nothing answers at {address}; give --ray the address of a cluster")
 
 
-def failure(ray: Any, error: Any, attempts: int) -> str:
-    """Why a task did not end, of Ray's error: what it raised, or that its workers died."""
-    if isinstance(error, ray.exceptions.RayTaskError) and error.cause is not None:
-        return f"{type(error.cause).__name__}: {_first_line(error.cause)}"
-    return f"its worker died {attempts} times ({type(error).__name__}: {_first_line(error)})"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0]
+def outcome(ray: Any, reference: Any, attempts: int) -> str | None:
+    """Why a task failed: what it says, what it raised, or that its workers died; None else."""
+    try:
+        reason: str | None = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        if isinstance(error, ray.exceptions.RayTaskError) and error.cause is not None:
+            return f"{type(error.cause).__name__}: {first_line(error.cause)}"
+        return f"its worker died {attempts} times ({type(error).__name__}: {first_line(error)})"
+    return reason
 
 
 @contextmanager

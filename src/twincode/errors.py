@@ -21,6 +21,11 @@ def installing(extra: str) -> str:
     return f"pip install 'twincode[{extra}]'"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; empty where it says nothing."""
+    return (str(error).splitlines() or [""])[0]
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> TwincodeError:
     """The error for a name that is not in a list: it offers the nearest one.
 

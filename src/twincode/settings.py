@@ -188,6 +188,15 @@ def field_types(settings: type[Settings]) -> dict[str, Any]:
     return _TYPES[settings]
 
 
+def parted(
+    values: Mapping[str, Any], settings: type[Settings]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Values by name: those of settings of this kind, and all others."""
+    known = field_types(settings)
+    own = {name: value for name, value in values.items() if name in known}
+    return own, {name: value for name, value in values.items() if name not in known}
+
+
 def values_before(settings: type[Settings]) -> dict[str, Any]:
     """What the absence of each later field (``added``) stands for."""
     return {

@@ -62,7 +62,7 @@ def test_a_ratio_says_how_many_times_as_long_the_first_takes():
     assert (found.ratios, found.spread) == ([3, 1, 2], (2, 1, 3))
 
 
-def test_a_person_waits_for_thefirst_step_in_a_process_that_ends_well():
+def test_a_person_waits_for_the_first_step_in_a_process_that_ends_well():
     assert 0 < first_step() < 600
 
 

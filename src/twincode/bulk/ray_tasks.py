@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from twincode.bulk.job import Job, Piece
 from twincode.bulk.parquet import Tell, count_rows
-from twincode.cluster import connected, failure
+from twincode.cluster import connected, outcome
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 from twincode.model import load_bare_model
@@ -37,7 +36,7 @@ def convert_on_ray(
                 over, _ = ray.wait(list(running), timeout=POLL_SECONDS)
                 for reference in over:
                     piece = running.pop(reference)
-                    if reason := _outcome(ray, reference):
+                    if reason := outcome(ray, reference, RETRIES + 1):
                         raise TwincodeError(reason)
                     tell(count_rows(piece.source))
         finally:
@@ -45,15 +44,6 @@ def convert_on_ray(
                 ray.cancel(reference)
             if running:  # so that they have time to take away what they began
                 ray.wait(list(running), num_returns=len(running), timeout=LEAVE_SECONDS)
-
-
-def _outcome(ray: Any, reference: Any) -> str | None:
-    """Why a file could not be converted; None where it was."""
-    try:
-        reason: str | None = ray.get(reference)
-    except ray.exceptions.RayError as error:
-        return failure(ray, error, RETRIES + 1)
-    return reason
 
 
 def _convert(model_folder: Path, job: Job, piece: Piece, device: str) -> str | None:

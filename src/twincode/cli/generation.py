@@ -127,7 +127,7 @@ def impute(
     """
     import numpy as np
 
-    from twincode.cli.output import check_target, step_columns, write_rows
+    from twincode.cli.output import check_free, check_target, step_columns, write_rows
     from twincode.generate import Filling
     from twincode.model import load_model
 
@@ -136,7 +136,7 @@ def impute(
     model = load_model(folder, device, prior)
     series, beside = _with_gaps(file, form, model)
     if draws > 1:
-        _check_free(beside, "draw")
+        check_free(beside, ["draw"])
     filled = model.impute(series, draws, seed, labels, **settings)
     n, columns = len(series), step_columns(*series.shape[1:])
     rows = filled.swapaxes(0, 1).reshape(n * draws, *series.shape[1:])
@@ -165,7 +165,7 @@ def surprise(
     """
     import numpy as np
 
-    from twincode.cli.output import check_target, write_rows
+    from twincode.cli.output import check_free, check_target, write_rows
     from twincode.data import apply_policy
     from twincode.data.files import read_rows
     from twincode.model import load_model
@@ -173,7 +173,7 @@ def surprise(
     check_target(out, file)
     model = load_model(folder, device, prior)
     given = read_rows(file, form.columns)
-    _check_free(given.beside, "step", "surprise")
+    check_free(given.beside, ["step", "surprise"])
     series = apply_policy(given.series, gaps.policy)
     found = model.surprise(series, labels)
     n, H, T = found.shape
@@ -212,11 +212,9 @@ def own_data(
 def judge_generation(model: "Model", data: "Dataset", words: "Sequence[str]") -> "list[Score]":
     """Scores of series drawn from a model, under options of judging and of drawing."""
     from twincode.evaluate.generation import GenerationSettings
-    from twincode.settings import field_types
+    from twincode.settings import parted
 
-    options, known = parse_sampling(words, GenerationSettings), field_types(GenerationSettings)
-    own = {name: value for name, value in options.items() if name in known}
-    sampling = {name: value for name, value in options.items() if name not in known}
+    own, sampling = parted(parse_sampling(words, GenerationSettings), GenerationSettings)
     return model.evaluate_generation(data, GenerationSettings().replace(**own), **sampling)
 
 
@@ -238,13 +236,6 @@ def _with_gaps(file: Path, form: Form, model: "Model") -> "tuple[NDArray[np.floa
         [np.pad(s, ((0, 0), (0, L - s.shape[1])), constant_values=np.nan) for s in rows.series]
     ).astype(np.float64)
     return series, rows.beside
-
-
-def _check_free(beside: "pa.Table", *names: str) -> None:
-    """Raise TwincodeError where the file has columns that are about to be added."""
-    for name in names:
-        if name in beside.column_names:
-            raise TwincodeError(f"the series have a column {name!r} of their own; rename it")
 
 
 def _beside_each(beside: "pa.Table", n: int, times: int, which: "dict[str, NDArray]") -> "pa.Table":

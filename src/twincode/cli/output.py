@@ -1,6 +1,6 @@
 """Arrays written as files a user asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,12 @@ def check_target(path: Path, source: Path | None = None) -> None:
         )
 
 
+def check_free(beside: pa.Table, columns: Iterable[str]) -> None:
+    """Raise TwincodeError where series have columns of names that are about to be added."""
+    if taken := {*columns} & {*beside.column_names}:
+        raise TwincodeError(f"the series have a column {min(taken)!r} of their own; rename it")
+
+
 def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table) -> None:
     """Write an array (n, ...) as one row a series after what stands ``beside`` each.
 
@@ -42,8 +48,7 @@ def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table)
     """
     check_target(path)
     values = pd.DataFrame(array.reshape(len(array), -1), columns=columns)
-    if taken := {*columns} & {*beside.column_names}:
-        raise TwincodeError(f"the series have a column {min(taken)!r} of their own; rename it")
+    check_free(beside, columns)
     frame = pd.concat([beside.to_pandas(types_mapper=pd.ArrowDtype), values], axis=1)
     arrays = {
         "y" if name == "label" else name: np.asarray(beside[name].to_pylist())

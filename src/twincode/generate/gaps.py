@@ -12,7 +12,7 @@ from twincode.errors import TwincodeError
 from twincode.generate.stages import Stages
 from twincode.priors import Places
 from twincode.randomness import stream_seed
-from twincode.settings import Settings, field_types
+from twincode.settings import Settings, parted
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,8 @@ def impute(
     """
     if draws < 1:
         raise TwincodeError(f"draws must be at least 1, not {draws}")
-    told = {name: value for name, value in settings.items() if name in field_types(Filling)}
-    how = stages.sampling({name: value for name, value in settings.items() if name not in told})
-    filling = Filling().replace(**told)
+    own, others = parted(settings, Filling)
+    filling, how = Filling().replace(**own), stages.sampling(others)
     gaps = x.isnan()
     _check_gaps(stages, gaps)
     n, copies = len(x), draws * filling.candidates
@@ -57,8 +56,8 @@ def impute(
     filled = decoded = given
     for turn in range(filling.refinements):
         tokens = stages.tokens(filled)
-        own = stream_seed(seed, "sampling", turn)
-        tokens = stages.fitted.prior.fill(tokens, known, labels, how, own)
+        stream = stream_seed(seed, "sampling", turn)
+        tokens = stages.fitted.prior.fill(tokens, known, labels, how, stream)
         decoded = stages.series(tokens).to(x)
         filled = torch.where(observed, given, decoded)
     misses = ((decoded - given).square() * observed).sum((1, 2)).view(n, copies)

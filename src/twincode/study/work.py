@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, first_line
 from twincode.files import LOCK, write_text
 from twincode.memory import return_freed_memory
 from twincode.study.runs import PlannedRun
@@ -45,11 +45,11 @@ class Work:
             if run.second_stage is not None:
                 run.second_stage.carry_out(model, dataset, run.folder, *told)
         except _EXPECTED as error:
-            return _first_line(error) or type(error).__name__
+            return first_line(error) or type(error).__name__
         except Exception as error:
             with suppress(TwincodeError):
                 write_text(run.folder / FAILURE, traceback.format_exc())
-            return f"{type(error).__name__}: {_first_line(error)}"
+            return f"{type(error).__name__}: {first_line(error)}"
         finally:
             return_freed_memory()
         return None
@@ -60,7 +60,3 @@ def _await_predecessor(folder: Path) -> None:
     if folder.exists():
         with suppress(Timeout, OSError), FileLock(folder / LOCK, timeout=PREDECESSOR_SECONDS):
             pass
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0]

@@ -59,9 +59,9 @@ class Tokenizer(nn.Module):
     ``embed``, ``encode``, ``decode`` and ``reconstruct`` always run in evaluation mode and change
     nothing, whatever mode the tokenizer is in; without a decoder (``has_decoder``) the last two
     are errors. One with ``ContrastiveSettings`` is told in training which series are background, as
-    a third argument of ``forward``, (B,) and boolean. Where levels or bands stand
-    side by side in the grid, ``region_names`` says from left to right what they are. One that
-    ``fits_all`` places its codes in all train series there are, not in a first batch.
+    a third argument of ``forward``, (B,) and boolean. Where levels or bands stand side by side in
+    the grid, ``region_names`` says from left to right what they are. One that ``fits_all`` places
+    its codes in all train series there are, not in a first batch.
     """
 
     has_decoder: bool = True

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twincode.cluster import LOCAL, check_address, connected, failure
+from twincode.cluster import LOCAL, check_address, connected, outcome
 from twincode.errors import TwincodeError
 from twincode.memory import keep_freed_memory
 from twincode.study.executors.crew import Crew
@@ -94,7 +94,7 @@ class _Queue(Crew[Any]):
         over, _ = self._ray.wait(handed_in, num_returns=len(handed_in), timeout=POLL_SECONDS)
         self.follow()
         for reference in over:
-            reason = self._reason(reference)
+            reason = outcome(self._ray, reference, ATTEMPTS)
             if self.stopping and reason is not None:
                 del self.tails[reference]  # it was told to stop
             else:
@@ -106,14 +106,6 @@ class _Queue(Crew[Any]):
         if self._cluster.gpus:
             slots = min(slots, there.get("GPU", 0) / self._cluster.gpus)
         return max(1, int(slots)) * QUEUED_PER_SLOT
-
-    def _reason(self, reference: Any) -> str | None:
-        """Why a run failed; None where it did not."""
-        try:
-            reason: str | None = self._ray.get(reference)
-        except self._ray.exceptions.RayError as error:
-            return failure(self._ray, error, ATTEMPTS)
-        return reason
 
 
 def _carry_out(task: Task, run: PlannedRun) -> str | None:
