@@ -69,7 +69,7 @@ def check_answer(address: str, own_host: str) -> None:
     for each in (host, own_host) if host in _LOOPBACK else (host,):
         with suppress(OSError), socket.create_connection((each, int(port)), ANSWER_SECONDS):
             return
-    raise TwincodeError(f"nothing answers at {address}; give --ray the address of a cluster")
+    raise TwincodeError(f"nothing answers at {address}; give the address of a Ray cluster")
 
 
 def outcome(ray: Any, reference: Any, attempts: int) -> str | None:

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 class TwincodeError(ValueError):
     """Something the user can mend: one line that says what is wrong and what to do.
 
-    The command line prints it without a traceback and exits with a non-zero status. It is a
+    A remedy names arguments as Python writes them, ``missing="interpolate"``; the command line
+    shows them as options, without a traceback, and exits with a non-zero status. It is a
     ValueError, as scikit-learn and aeon expect of their estimators.
     """
 

@@ -12,6 +12,7 @@ from conftest import options, training_options, write_waves
 from safetensors.torch import save_file
 
 from twincode.cli.errors import readable
+from twincode.errors import TwincodeError
 
 BT_VQVAE = ("train", "GunPoint", "--recipe", "bt-vqvae")
 
@@ -396,6 +397,11 @@ def test_an_output_that_takes_no_more(twincode, monkeypatch):
     ("failure", "status", "line"),
     [
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 1, "/x: Permission denied"),
+        (
+            TwincodeError('use lengths="resample" or id_column="my pump"'),
+            1,
+            "use --lengths resample or --id-column 'my pump'",
+        ),
         (KeyboardInterrupt(), 130, "interrupted; run the same command again to go on"),
     ],
 )

@@ -231,7 +231,7 @@ def test_names_that_are_no_classification_sets(name):
 
 
 def test_data_folder_must_be_a_folder(tmp_path, monkeypatch):
-    assert "--data-dir" in refused("GunPoint", data_dir=tmp_path / "nowhere")
+    assert "the data folder" in refused("GunPoint", data_dir=tmp_path / "nowhere")
     (tmp_path / "file").touch()
     assert "not a folder" in refused("GunPoint", data_dir=tmp_path / "file")
     assert "not a folder" in refused("GunPoint", data_dir="")
@@ -249,7 +249,7 @@ def test_bundled_multivariate_set():
 
 
 def test_bundled_set_of_unequal_lengths():
-    assert "--lengths resample" in refused("JapaneseVowels")
+    assert 'lengths="resample"' in refused("JapaneseVowels")
     dataset = load_dataset("JapaneseVowels", policy=Policy(lengths="resample"))
     assert dataset.X_train.shape == (270, 12, 26)
     assert dataset.X_test.shape == (370, 12, 26)
@@ -263,7 +263,7 @@ def test_bundled_set_of_unequal_lengths():
 def test_download_can_be_forbidden():
     message = refused("Adiac", download=False)
     assert "downloading is off" in message
-    assert "--data-dir" in message
+    assert "data_dir=" in message
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_failed_download_is_one_clear_line_and_leaves_nothing(monkeypatch, tmp_p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     message = refused("adiac")
     assert message.startswith("Adiac is not on this machine and its download failed")
-    assert "--data-dir DIR" in message
+    assert 'data_dir="DIR"' in message
     assert list((tmp_path / "twincode").iterdir()) == []
 
 

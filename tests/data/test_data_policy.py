@@ -114,9 +114,9 @@ def test_whole_numbers_are_welcome():
     ("arrays", "words"),
     (
         ([], ["no series"]),
-        (series([1, 2], [1, NAN, 2]), ["series 2", "series 1", "3", "--lengths resample"]),
-        (series([1, 2, 3], [1, NAN, 2]), ["series 2", "time step 2", "--missing interpolate"]),
-        (series([1, 2, 3], [1, 2, NAN]), ["series 2", "2 time steps", "--lengths resample"]),
+        (series([1, 2], [1, NAN, 2]), ["series 2", "series 1", "3", 'lengths="resample"']),
+        (series([1, 2, 3], [1, NAN, 2]), ["series 2", "time step 2", 'missing="interpolate"']),
+        (series([1, 2, 3], [1, 2, NAN]), ["series 2", "2 time steps", 'lengths="resample"']),
         (series([1, 2], [NAN, NAN]), ["series 2", "no known value"]),
         (series([1, 2], [1, np.inf]), ["series 2", "infinite"]),
         (series([1, 2], [1, 1e39]), ["series 2", "float32"]),
@@ -147,7 +147,7 @@ def test_channel_without_known_values_cannot_be_interpolated():
 
 @pytest.mark.parametrize("lengths", ("error", "truncate"))
 def test_a_fixed_length_names_both_lengths(lengths):
-    with pytest.raises(TwincodeError, match="3 time steps, not 5; use --lengths resample"):
+    with pytest.raises(TwincodeError, match='3 time steps, not 5; use lengths="resample"'):
         apply_policy(series([1, 2, 3]), Policy(lengths=lengths), target_length=5)
 
 

@@ -108,7 +108,7 @@ def test_a_data_frame_is_an_array_and_what_is_masked_is_missing():
 
 def test_series_of_unequal_lengths_need_a_policy():
     ragged = [np.arange(5.0), np.arange(3.0)]
-    with pytest.raises(TwincodeError, match="use --lengths resample"):
+    with pytest.raises(TwincodeError, match='use lengths="resample"'):
         Dataset.from_arrays(ragged)
     found = Dataset.from_arrays(ragged, policy=Policy(lengths="resample"))
     np.testing.assert_allclose(found.X_train[1, 0], [0, 0.5, 1, 1.5, 2])

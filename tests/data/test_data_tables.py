@@ -156,11 +156,11 @@ def test_wide_lists_and_long_rows_say_the_same(series, random):
 @pytest.mark.parametrize(
     ("columns", "how", "message"),
     [
-        (WIDE, {}, "--id-column name"),
-        (WIDE, {"id_column": "name"}, "--label-column kind"),
+        (WIDE, {}, 'id_column="name"'),
+        (WIDE, {"id_column": "name"}, 'label_column="kind"'),
         (WIDE, {"id_column": "nam"}, "unknown column 'nam'; did you mean 'name'?"),
         (WIDE, {"id_column": "kind", "label_column": "kind"}, "cannot be id, label and time"),
-        (LONG, {}, "has a column 'time': if it holds one time step a row, use --layout long"),
+        (LONG, {}, "has a column 'time': if it holds one time step a row, use layout="),
         (
             {**LONG, "id": ["a", "b", "a", "b", "b"], "time": [1, 1, 1, 2, 3]},
             "long",
@@ -171,7 +171,7 @@ def test_wide_lists_and_long_rows_say_the_same(series, random):
         ({**LONG, "class": list("ababa")}, "long", "series 's0' has several labels"),
         ({**LONG, "id": ["s1", "s0", None, "s0", "s0"]}, "long", "row 3 has no id"),
         ({**LONG, "y": list("uvwxy")}, "long", "column 'y' holds no numbers"),
-        ({"who": [1, 2], "x": [1.0, 2.0]}, "long", "use --id-column with one of who, x"),
+        ({"who": [1, 2], "x": [1.0, 2.0]}, "long", 'use id_column="NAME", one of who, x'),
         ({"id": [1, 2], "time": [1, 2]}, "long", "has no column of values beside 'id'"),
     ],
 )
@@ -200,7 +200,7 @@ def test_lists_that_are_no_series(columns, message):
 
 def test_mixed_lengths_say_which_option_serves():
     with pytest.raises(
-        TwincodeError, match=r"series 2 has 1 time steps, not 2 .* --lengths resample"
+        TwincodeError, match=r'series 2 has 1 time steps, not 2 .* lengths="resample"'
     ):
         Dataset.from_frame(pa.table({"series": [[1.0, 2.0], [3.0]]}))
 
@@ -215,7 +215,7 @@ def test_columns_where_they_mean_nothing(tmp_path):
         load_dataset("GunPoint", columns=NAMED)
     with pytest.raises(TwincodeError, match="unknown layout 'lon'; did you mean 'long'"):
         Columns("lon")
-    with pytest.raises(TwincodeError, match="use --layout long too"):
+    with pytest.raises(TwincodeError, match='use layout="long" too'):
         Columns(time_column="when")
     with pytest.raises(TwincodeError, match="is no table that Arrow can read"):
         Dataset.from_frame(np.eye(3))
@@ -224,7 +224,7 @@ def test_columns_where_they_mean_nothing(tmp_path):
 def test_a_header_with_numbers_in_it_says_how_to_name_it(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("sensor,0,1\ns0,1,2\n")
-    with pytest.raises(TwincodeError, match=r"'sensor' is not a number; .*--id-column sensor"):
+    with pytest.raises(TwincodeError, match=r"'sensor' is not a number; .*id_column=\"sensor\""):
         read_series(path)
     rows = read_rows(path, Columns(id_column="sensor"))
     assert as_lists(rows.series) == [[[1, 2]]]

@@ -171,5 +171,7 @@ def test_a_cluster_that_is_not_there_is_one_line():
         port = listener.getsockname()[1]
         for host in ("127.0.0.1", "localhost"):
             check_answer(f"{host}:{port}", "127.0.0.1")
-    with pytest.raises(TwincodeError, match=f"nothing answers at 127.0.0.1:{port}; give --ray"):
+    with pytest.raises(
+        TwincodeError, match=f"nothing answers at 127.0.0.1:{port}; give the address"
+    ):
         check_answer(f"127.0.0.1:{port}", "127.0.0.1")

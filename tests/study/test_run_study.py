@@ -382,5 +382,5 @@ def test_columns_are_told_of_files_and_reach_the_workers(tmp_path):
     results = [read_json(path, "") for path in (tmp_path / "out").glob("runs/*/result.json")]
     assert {tuple(result["dataset"]["classes"]) for result in results} == {("idle", "leak")}
     assert {result["dataset"]["length"] for result in results} == {12}
-    with pytest.raises(TwincodeError, match="--id-column"):
+    with pytest.raises(TwincodeError, match="id_column="):
         run_study(study, tmp_path / "other")

@@ -86,7 +86,7 @@ def test_a_loss_without_gradient_weighs_gamma():
 
 
 def test_an_encoder_alone_has_nothing_to_weigh_by():
-    with pytest.raises(TwincodeError, match="use --gamma-scale loss"):
+    with pytest.raises(TwincodeError, match='use gamma_scale="loss"'):
         learner("barlow-twins")
     with pytest.raises(TwincodeError, match="unknown gamma_scale 'grad'; did you mean 'gradient'"):
         tiny("bt-vqvae", gamma_scale="grad")

@@ -250,7 +250,7 @@ def test_an_encoder_alone_is_judged_by_its_features(waves):
     with pytest.raises(TwincodeError, match="continuous"):
         model.encode(waves.X_test)
     with pytest.raises(
-        TwincodeError, match="learns from its twin loss only; use --twin-loss barlow_twins"
+        TwincodeError, match='learns from its twin loss only; use twin_loss="barlow_twins"'
     ):
         train(None, waves, name="barlow-twins", gamma=0)
 

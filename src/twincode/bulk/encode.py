@@ -148,6 +148,6 @@ class Encode:
         for each, name in zip(series, names, strict=True):
             if each.shape[1] > window and not np.isnan(each[:, window:]).all():
                 raise TwincodeError(
-                    f"{name} has {each.shape[1]} time steps, not {window}; use --stride "
-                    f"{window} for windows, or --lengths resample"
+                    f"{name} has {each.shape[1]} time steps, not {window}; use a "
+                    f'stride of {window} for windows, or lengths="resample"'
                 )

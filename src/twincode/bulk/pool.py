@@ -47,7 +47,7 @@ def convert_in_processes(
         except BrokenProcessPool as error:
             raise TwincodeError(
                 "a worker process has died, perhaps for want of memory; run the same command "
-                "again, with fewer --workers"
+                "again, with fewer workers"
             ) from error
         finally:
             stop.set()

@@ -3,6 +3,8 @@
 import functools
 import io
 import os
+import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
@@ -45,7 +47,16 @@ def readable(command: Callable[P, R]) -> Callable[P, R]:
 
 def complain(message: str) -> None:
     """Print one line on the error stream."""
-    typer.echo(f"twincode: {' '.join(message.split())}", err=True)
+    typer.echo(f"twincode: {' '.join(_with_options(message).split())}", err=True)
+
+
+def _with_options(message: str) -> str:
+    """``missing="interpolate"``, as Python writes it, becomes ``--missing interpolate``."""
+    return re.sub(
+        r'\b([a-z]\w*)="([^"]+)"',
+        lambda found: f"--{found[1].replace('_', '-')} {shlex.quote(found[2])}",
+        message,
+    )
 
 
 def tell_warnings() -> None:

@@ -129,7 +129,7 @@ def _find_source(name: str, data_dir: str | Path | None, download: bool) -> Sour
 
 def _download(name: str, allowed: bool) -> Source:
     """Fetch a set into the cache, whole or not at all."""
-    remedy = f"put its files into DIR/{name} and pass --data-dir DIR"
+    remedy = f'put its files into DIR/{name} and use data_dir="DIR"'
     if not allowed:
         raise TwincodeError(f"{name} is not on this machine and downloading is off; {remedy}")
     cache = make_folder(cache_folder())

@@ -143,7 +143,7 @@ def _common_length(
     for length, name in zip(lengths, names, strict=True):
         if length != expected:
             raise TwincodeError(
-                f"{name} has {length} time steps, not {expected}{like}; use --lengths resample"
+                f'{name} has {length} time steps, not {expected}{like}; use lengths="resample"'
             )
     return expected
 
@@ -156,7 +156,7 @@ def _fill(array: NDArray[np.float64], name: str, missing: str) -> NDArray[np.flo
         channel, step = np.argwhere(unknown)[0] + 1
         raise TwincodeError(
             f"{name} has a missing value (channel {channel}, time step {step}); "
-            "use --missing interpolate"
+            'use missing="interpolate"'
         )
     empty = np.flatnonzero(unknown.all(axis=1))
     if empty.size:

@@ -115,7 +115,7 @@ def _data_folder(data_dir: str | Path | None) -> Path | None:
         return None
     folder = Path(chosen).expanduser()
     if not chosen or not folder.is_dir():
-        asked = "--data-dir" if data_dir is not None else DATA_VARIABLE
+        asked = "the data folder" if data_dir is not None else DATA_VARIABLE
         raise TwincodeError(
             f"{asked} {chosen!r} is not a folder; name the folder of your data sets"
         )

@@ -53,7 +53,7 @@ class Columns:
         if self.layout not in LAYOUTS:
             raise unknown_name("layout", str(self.layout), LAYOUTS)
         if self.time_column and self.layout == WIDE:
-            raise TwincodeError("a time column orders rows of one series: use --layout long too")
+            raise TwincodeError('a time column orders rows of one series: use layout="long" too')
 
     def find(self, names: Sequence[str], where: str) -> "Found":
         """Which of the columns of these names is which."""
@@ -63,7 +63,7 @@ class Columns:
         if time is not None and self.layout == WIDE:
             raise TwincodeError(
                 f"{where} has a column {time!r}: if it holds one time step a row, use "
-                "--layout long; else remove it"
+                'layout="long"; else remove it'
             )
         named = [name for name in (id_, label, time) if name is not None]
         if len(set(named)) < len(named):
@@ -72,9 +72,9 @@ class Columns:
 
     def remedy(self, name: str) -> str:
         """What to say of a column that holds no numbers."""
-        hints = [] if self.id_column else [f"if it names the series, use --id-column {name}"]
-        hints += [] if self.label_column else [f"if their classes, --label-column {name}"]
-        hints += [] if self.layout == LONG else ["for one time step a row, --layout long"]
+        hints = [] if self.id_column else [f'if it names the series, use id_column="{name}"']
+        hints += [] if self.label_column else [f'if their classes, label_column="{name}"']
+        hints += [] if self.layout == LONG else ['for one time step a row, layout="long"']
         return "; ".join([*hints, "else remove it"])
 
 
@@ -202,7 +202,7 @@ def _long_rows(table: "pa.Table", columns: Columns, found: Found, where: str) ->
 
     if found.id is None:
         raise TwincodeError(
-            f"{where}: which column tells series apart? use --id-column with one of "
+            f'{where}: which column tells series apart? use id_column="NAME", one of '
             f"{_listed(table.column_names)}"
         )
     if not len(table):

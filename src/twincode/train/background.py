@@ -26,7 +26,7 @@ def background_rows(
     if not names:
         raise TwincodeError(
             f"a {settings.name} model has to know which classes are background; "
-            f"name some of {', '.join(classes)} with --background-classes"
+            f"name some of {', '.join(classes)} in background_classes"
         )
     for name in names:
         if name not in classes:

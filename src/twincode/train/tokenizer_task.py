@@ -292,25 +292,25 @@ class TokenizerTask:
             if schedule.epochs:
                 raise TwincodeError(
                     f"the {name} tokenizer has nothing to train: leave out epochs and steps, or "
-                    "choose a network, with --recipe vqvae say"
+                    'choose a network, with recipe="vqvae" say'
                 )
             if self.objective.twin is not None:
                 raise TwincodeError(
                     f"the {name} tokenizer has nothing that a twin loss could teach; choose a "
-                    "network, with --recipe vqvae say"
+                    'network, with recipe="vqvae" say'
                 )
         if schedule.epochs and not tokenizer.has_decoder and self.objective.twin is None:
             raise TwincodeError(
-                "an encoder alone learns from its twin loss only; use --twin-loss barlow_twins"
+                'an encoder alone learns from its twin loss only; use twin_loss="barlow_twins"'
             )
         if self.objective.scale is not None and not tokenizer.has_decoder:
             raise TwincodeError(
                 "an encoder alone has no other loss to weigh a twin loss's gradient by; "
-                "use --gamma-scale loss"
+                'use gamma_scale="loss"'
             )
         if self.settings.training.held_out and not tokenizer.has_decoder:
             raise TwincodeError(
-                "held_out judges by reconstruction, and an encoder alone has none; use --held-out 0"
+                "held_out judges by reconstruction, and an encoder alone has none; leave it at 0"
             )
         smallest = schedule.n // schedule.steps_per_epoch
         if smallest < distributed.processes():

@@ -39,7 +39,7 @@ class Processes:
         if self.workers < 1:
             raise TwincodeError(f"a study needs at least 1 worker, not {self.workers}")
         if os.name != "posix":
-            raise TwincodeError("several workers need Linux or macOS; leave --workers out")
+            raise TwincodeError("several workers need Linux or macOS; use one")
 
     def __call__(self, runs: Sequence[PlannedRun], task: Task, report: Report) -> None:
         """Carry out every run; see ``Executor``."""
