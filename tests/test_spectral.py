@@ -73,3 +73,10 @@ def test_inverse_is_that_of_torch_for_spectra_no_series_has():
 def test_sizes_that_cannot_work_are_explained(sizes, message):
     with pytest.raises(TwincodeError, match=message):
         STFT(*sizes)
+
+
+def test_series_of_another_length_are_refused():
+    """Even such as have as many frames."""
+    transform = STFT(96)
+    with pytest.raises(TwincodeError, match="is of 96 steps, and series have 97"):
+        transform(torch.zeros(1, 1, 97))

@@ -64,7 +64,9 @@ class STFT(nn.Module):
     @in_full_precision
     def forward(self, x: Tensor) -> Tensor:
         """The transform u (B, 2C, F, T) of x (B, C, L)."""
-        B, C, _ = x.shape
+        B, C, L = x.shape
+        if self.length != L:
+            raise TwincodeError(f"this transform is of {self.length} steps, and series have {L}")
         padding = self.n_fft // 2
         padded = F.pad(x, (padding, padding), mode="reflect")
         pieces = padded.unfold(-1, self.n_fft, self.hop_length)  # (B, C, T, n_fft)

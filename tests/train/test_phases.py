@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from test_run import Killed, killer, numbers, same, train, weights
 from twincode.config import TrainingSettings
 from twincode.errors import TwincodeError
 from twincode.evaluate import reconstruction_errors
+from twincode.train import fit
 from twincode.train.held_out import BestState, hold_out
 from twincode.train.loop import train_epoch
 
@@ -29,6 +31,7 @@ def test_first_steps_have_no_codes_and_later_ones_have(name):
     for record in epochs[:2]:
         assert record["losses"]["codebook"] == 0
         assert {codebook["tokens"] for codebook in record["codebooks"]} == {0}
+        assert record["perplexity"] is record["dead_codes"] is None
     for record in epochs[2:]:
         assert record["losses"]["codebook"] > 0
         assert all(codebook["tokens"] > 0 for codebook in record["codebooks"])
@@ -76,6 +79,38 @@ def test_a_run_killed_around_the_first_codes_resumes_to_the_same_numbers(
     resumed = train(tmp_path / "b", waves, **changes)
     assert same(weights(undisturbed), weights(resumed))
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
+
+
+def test_a_run_interrupted_in_its_last_epoch_has_its_codes(tmp_path, waves):
+    changes = {"name": "vqvae", "continuous_share": 0.5}
+    undisturbed = train(tmp_path / "a", waves, **changes)
+    last = undisturbed.config.training.epochs
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "b", waves, interrupter(last), seconds=1e9, **changes)
+    resumed = train(tmp_path / "b", waves, **changes)
+    assert (resumed.encode(waves.X_test) == undisturbed.encode(waves.X_test)).all()
+    assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
+    with np.load(tmp_path / "a/exhibits.npz") as one, np.load(tmp_path / "b/exhibits.npz") as two:
+        assert one.files == two.files
+        assert all(np.array_equal(one[each], two[each]) for each in one.files)
+
+
+def interrupter(epoch):
+    """Presses Ctrl-C when an epoch is told of."""
+
+    def watch(record):
+        if record["event"] == "epoch" and record["epoch"] == epoch:
+            signal.raise_signal(signal.SIGINT)
+
+    return watch
+
+
+@pytest.mark.parametrize("name", ["pca-pq", "warm-vqvae"])
+def test_nothing_is_held_out_where_no_epoch_chooses_by_it(name):
+    waves = make_waves(60)
+    models = [fit(tiny(name, epochs=0, held_out=share), waves) for share in (0.0, 0.5)]
+    codes = [model.encode(waves.X_test) for model in models]
+    assert (codes[0] == codes[1]).all()
 
 
 def test_rows_are_held_out_by_the_seed_and_only_where_they_are_enough_to_judge_by():

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import signal
 
@@ -5,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_waves, tiny
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from twincode.data import Dataset
 from twincode.errors import TwincodeError
@@ -384,3 +387,36 @@ def test_fits_in_two_threads_give_the_numbers_of_each_alone(waves, name):
     for found, expected in zip(together, alone * 2, strict=True):
         assert same(found, expected)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_run_from_before_a_setting_that_changes_nothing_goes_on(tmp_path, waves):
+    """As a run of an earlier version has it: its files know nothing of ``held_out``."""
+    undisturbed = train(tmp_path / "a", waves)
+    with pytest.raises(Killed):
+        train(tmp_path / "b", waves, killer(3))
+    path = tmp_path / "b/checkpoint.safetensors"
+    with safe_open(path, "pt") as file:
+        tensors, told = {name: file.get_tensor(name) for name in list(file.keys())}, file.metadata()
+    known = {name: text.replace(', "held_out": 0.0', "") for name, text in told.items()}
+    assert known != told
+    save_file(tensors, path, known)
+    resumed = train(tmp_path / "b", waves)
+    assert same(weights(undisturbed), weights(resumed))
+    result = json.loads((tmp_path / "b/result.json").read_text())
+    del result["config"]["training"]["held_out"]
+    (tmp_path / "b/result.json").write_text(json.dumps(result))
+    assert same(weights(train(tmp_path / "b", waves)), weights(resumed))
+    with pytest.raises(TwincodeError, match=r"another run \(it differs in held_out\)"):
+        train(tmp_path / "b", waves, held_out=0.5)
+
+
+def test_classes_of_other_names_are_another_run(tmp_path, waves):
+    train(tmp_path, waves)
+    renamed = dataclasses.replace(waves, classes=tuple(f"{name}!" for name in waves.classes))
+    with pytest.raises(TwincodeError, match="it differs in the names of classes"):
+        train(tmp_path, renamed)
+
+
+def test_series_too_short_for_phases_can_be_moved():
+    model = fit(tiny("warm-vqvae"), make_waves(20, length=4))
+    assert model.reconstruct(make_waves(20, length=4).X_test).shape[2] == 4

@@ -10,15 +10,15 @@ from twincode.errors import TwincodeError
 from twincode.storage import read_tensors, write_tensors
 from twincode.train.optimizer import build_optimizer
 from twincode.train.run import carry_out, finished
-from twincode.train.task import Schedule
+from twincode.train.task import RunKey, Schedule
 
 
 class Line:
     """Learns a straight line from noisy points."""
 
     def __init__(self, epochs=6, rate=0.5):
-        self.config = {"recipe": "line", "training": {"epochs": epochs, "learning_rate": rate}}
-        self.checksum = "points"
+        config = {"recipe": "line", "training": {"epochs": epochs, "learning_rate": rate}}
+        self.key = RunKey(config, config, "points", ())
         self.device = torch.device("cpu")
         self.schedule = Schedule(30, epochs, 8, rate, seed=1, evaluations=2)
         self.x = torch.linspace(-1, 1, 30)[:, None]
@@ -30,6 +30,9 @@ class Line:
     @property
     def modules(self):
         return {"line": self.model}
+
+    def go_on(self, epoch):
+        self.resumed_at = epoch
 
     def begin_epoch(self, _epoch):
         self.seen = []
@@ -54,7 +57,7 @@ class Line:
         return
 
     def describe(self):
-        return {"dataset": {"name": "points", "checksum": self.checksum}}
+        return {"dataset": {"checksum": self.key.checksum, "classes": self.key.classes}}
 
     def keep(self, folder, scores):
         self.kept_with = scores
@@ -98,14 +101,26 @@ def test_another_task_resumes_to_the_same_numbers(tmp_path):
     seen = []
     resumed = run(tmp_path, seen.append)
     assert [record["epoch"] for record in seen if record["event"] == "epoch"] == [4, 5, 6]
+    assert resumed.resumed_at == 3
     assert torch.equal(undisturbed.model.weight, resumed.model.weight)
+
+
+def test_a_run_made_before_a_setting_came_is_the_same_where_that_changes_nothing(tmp_path):
+    task = run(tmp_path)
+    old = task.key.config["training"]
+    same, changed = ({"training": {**old, "warmup": share}} for share in (0.0, 0.1))
+    assert finished(tmp_path, task.key._replace(config=same))
+    with pytest.raises(TwincodeError, match=r"another run \(it differs in warmup\)"):
+        finished(tmp_path, task.key._replace(config=changed, identity=changed))
 
 
 def test_a_finished_task_is_known_and_another_one_is_refused(tmp_path):
     task = run(tmp_path)
-    assert finished(tmp_path, task.config, "points")
-    assert not finished(tmp_path / "empty", task.config, "points")
+    assert finished(tmp_path, task.key)
+    assert not finished(tmp_path / "empty", task.key)
     with pytest.raises(TwincodeError, match=r"another run \(it differs in learning_rate\)"):
-        finished(tmp_path, Line(rate=0.2).config, "points")
+        finished(tmp_path, Line(rate=0.2).key)
     with pytest.raises(TwincodeError, match="it differs in the data"):
-        finished(tmp_path, task.config, "other points")
+        finished(tmp_path, task.key._replace(checksum="other points"))
+    with pytest.raises(TwincodeError, match="it differs in the names of classes"):
+        finished(tmp_path, task.key._replace(classes=("a", "b")))

@@ -16,9 +16,9 @@ from twincode.errors import TwincodeError
 from twincode.model import Model, load_model
 from twincode.priors import PriorSettings, load_prior
 from twincode.train.log import Watch
-from twincode.train.prior_task import PriorTask, data_checksum
+from twincode.train.prior_task import PriorTask, prior_key
 from twincode.train.run import CHECKPOINT_SECONDS, alone, carry_out, finished
-from twincode.train.tokenizer_task import TokenizerTask
+from twincode.train.tokenizer_task import TokenizerTask, tokenizer_key
 
 
 class Checksummed(Protocol):
@@ -58,7 +58,7 @@ def fit(
     target = choose_device(device)
     join(target)
     place = Path(folder) if folder is not None else None
-    if place is not None and finished(place, config.to_dict(), dataset.checksum):
+    if place is not None and finished(place, tokenizer_key(config, dataset)):
         return load_model(place, target)
     with alone(place):
         try:
@@ -91,13 +91,13 @@ def fit_prior(
     dataset = data if isinstance(data, Dataset) else Dataset.from_arrays(data)
     model.check_shape(dataset.X_train)
     place = Path(folder) if folder is not None else None
-    checksum = data_checksum(model, dataset)
-    if place is not None and finished(place, {"prior": settings.to_dict()}, checksum):
+    key = prior_key(settings, model, dataset)
+    if place is not None and finished(place, key):
         return model.with_prior(load_prior(place, model.tokenizer))
     with alone(place):
         try:
             task = PriorTask(settings, model, dataset)
-            name = f"{settings.digest()[:10]}-{checksum[:6]}"
+            name = f"{settings.digest()[:10]}-{key.checksum[:6]}"
             carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
         except torch.OutOfMemoryError as error:
             raise TwincodeError(

@@ -39,7 +39,7 @@ from twincode.train.log import Record, RunLog
 from twincode.train.optimizer import build_optimizer
 from twincode.train.result import describe_data
 from twincode.train.run import evaluation_epochs
-from twincode.train.task import Schedule
+from twincode.train.task import RunKey, Schedule
 
 # So often, evenly spaced, the prior is judged by held-out codes.
 JUDGED = 20
@@ -66,11 +66,10 @@ class PriorTask:
         if distributed.processes() > 1:
             raise TwincodeError("a prior is trained by one process; start it without torchrun")
         self.settings = settings
-        self.config = {"prior": settings.to_dict()}
+        self.key = prior_key(settings, model, dataset)
         self.device = model.device
         self.dataset = dataset
         tokenizer = model.tokenizer
-        self.checksum = data_checksum(model, dataset)
         grids = Grids.of(tokenizer.layout, tokenizer.grid[0])
         split = prepare(dataset, model.scaling, self.device)
         self.classes: tuple[str, ...] = ()
@@ -164,6 +163,10 @@ class PriorTask:
             warmup_share=planned.warmup_share * longer,
         )
 
+    def go_on(self, epoch: int) -> None:
+        """Nothing follows from the epoch alone."""
+        del epoch
+
     def begin_epoch(self, epoch: int) -> None:
         """Masks and withheld labels are drawn from the epoch's own stream."""
         self._epoch = epoch
@@ -220,7 +223,7 @@ class PriorTask:
 
     def describe(self) -> dict[str, Any]:
         """The data: codes, which the tokenizer's tensors and the series decide."""
-        data = {**describe_data(self.dataset), "checksum": self.checksum}
+        data = {**describe_data(self.dataset), "checksum": self.key.checksum}
         return {"dataset": data, "held_out": len(self.held), "epochs": self.schedule.epochs}
 
     def finished(self) -> FittedPrior:
@@ -257,10 +260,12 @@ class PriorTask:
         )
 
 
-def data_checksum(model: Model, dataset: Dataset) -> str:
-    """A hash of what a prior learns from: the tokenizer's tensors and the series."""
+def prior_key(settings: PriorSettings, model: Model, dataset: Dataset) -> RunKey:
+    """That of a prior, which learns from a tokenizer's tensors and the series."""
     text = tensors_hash(model.tokenizer.state_dict()) + dataset.checksum
-    return hashlib.sha256(text.encode()).hexdigest()
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    config, identity = {"prior": settings.to_dict()}, {"prior": settings.identity()}
+    return RunKey(config, identity, checksum, dataset.classes)
 
 
 def _schedule(settings: PriorSettings, n: int) -> Schedule:

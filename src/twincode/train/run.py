@@ -14,7 +14,7 @@ from twincode.train.interrupt import PatientInterrupt
 from twincode.train.log import RunLog, Watch
 from twincode.train.loop import train_epoch
 from twincode.train.result import FORMAT, RESULT, compose_result, describe_start
-from twincode.train.task import Task
+from twincode.train.task import RunKey, Task
 
 LOG = "log.jsonl"
 CHECKPOINT_SECONDS = 60.0
@@ -47,13 +47,14 @@ def alone(folder: Path | None) -> AbstractContextManager[None]:
     return held(folder, f"another program is training in {folder}; wait for it")
 
 
-def finished(folder: Path | None, config: Mapping[str, Any], checksum: str) -> bool:
+def finished(folder: Path | None, key: RunKey) -> bool:
     """Whether ``folder`` holds the result of this very run; TwincodeError for another one's."""
     if folder is None or not (folder / RESULT).exists():
         return False
     found = read_json(folder / RESULT, "result")
     try:
-        version, settings, data = found["format"], found["config"], found["dataset"]["checksum"]
+        version, settings, data = found["format"], found["config"], found["dataset"]
+        checksum, classes = data["checksum"], data["classes"]
     except (KeyError, TypeError):
         raise TwincodeError(
             f"{folder / RESULT} is not the result of a run; choose another folder"
@@ -62,7 +63,7 @@ def finished(folder: Path | None, config: Mapping[str, Any], checksum: str) -> b
         raise TwincodeError(
             f"{folder} holds a run of another version of twincode; choose another folder"
         )
-    _check_same(folder, config, checksum, settings, data)
+    _check_same(folder, key, settings, checksum, classes)
     return True
 
 
@@ -92,13 +93,16 @@ class _Run:
         if folder is not None and (folder / CHECKPOINT).exists():
             checkpoint = load_checkpoint(folder / CHECKPOINT)
             progress = checkpoint.progress
-            _check_same(folder, task.config, task.checksum, progress["config"], progress["data"])
+            # Checkpoints of before 0.1.0 do not name classes.
+            classes = progress.get("classes", task.key.classes)
+            _check_same(folder, task.key, progress["config"], progress["data"], classes)
             checkpoint.restore(task.modules, task.optimizer)
             self.log.open_at(progress["log_position"])
             self.epoch = progress["epoch"]
+            task.go_on(self.epoch)
             return
         self.log.open_at(0)
-        start = describe_start(task.config, task.device, command)
+        start = describe_start(task.key.config, task.device, command)
         self.log.write("start", **start, **task.describe())
 
     def train(self) -> None:
@@ -152,23 +156,24 @@ class _Run:
         progress = {
             "epoch": self.epoch,
             "log_position": self.log.position,
-            "config": self.task.config,
-            "data": self.task.checksum,
+            "config": self.task.key.config,
+            "data": self.task.key.checksum,
+            "classes": self.task.key.classes,
         }
         save_checkpoint(self.folder / CHECKPOINT, self.task.modules, self.task.optimizer, progress)
 
 
 def _check_same(
-    folder: Path,
-    config: Mapping[str, Any],
-    checksum: str,
-    found: Mapping[str, Any],
-    found_checksum: str,
+    folder: Path, key: RunKey, config: Mapping[str, Any], checksum: str, classes: Sequence[str]
 ) -> None:
     """Raise TwincodeError, naming what differs, where a folder holds another run."""
-    mine, theirs = _settings(config), _settings(found)
+    mine, theirs = _settings(key.config), _settings(config)
+    # Settings that came after the folder was written, at values that change nothing.
+    later = mine.keys() - _settings(key.identity).keys() - theirs.keys()
     names = [name for name in mine | theirs if mine.get(name) != theirs.get(name)]
-    names += ["the data"] if checksum != found_checksum else []
+    names = [name for name in names if name not in later]
+    names += ["the data"] if checksum != key.checksum else []
+    names += ["the names of classes"] if tuple(classes) != key.classes else []
     if names:
         told = names if len(names) <= MOST_NAMED else [*names[:MOST_NAMED], "more"]
         raise TwincodeError(

@@ -1,9 +1,9 @@
 """What the training loop trains: a task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -39,15 +39,26 @@ class Schedule:
         return self.epochs * self.steps_per_epoch
 
 
+class RunKey(NamedTuple):
+    """What tells a run from others: its settings, and the data's checksum and classes.
+
+    ``identity`` is ``config`` without later settings at which nothing changes.
+    """
+
+    config: Mapping[str, Any]
+    identity: Mapping[str, Any]
+    checksum: str
+    classes: tuple[str, ...]
+
+
 class Task(Protocol):
     """Something to train: its modules, one optimiser step, and what becomes of it.
 
-    ``config`` and ``checksum``, of all data, tell its runs from others. What the checkpoint holds
-    is ``modules`` and the optimiser; all else follows from the seed, the epoch and the step.
+    What the checkpoint holds is ``modules`` and the optimiser; all else follows from the seed, the
+    epoch and the step.
     """
 
-    config: dict[str, Any]
-    checksum: str
+    key: RunKey
     device: torch.device
     optimizer: torch.optim.Optimizer
 
@@ -60,6 +71,9 @@ class Task(Protocol):
     def modules(self) -> dict[str, nn.Module]:
         """All that is trained or moved, by the names that the checkpoint gives them."""
         ...
+
+    def go_on(self, epoch: int) -> None:
+        """Be as after this epoch, once ``modules`` are: what follows from its number alone."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Get ready for an epoch."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from twincode import distributed
-from twincode.augment import Augmenter
+from twincode.augment import Augmenter, PhaseSettings
 from twincode.config import Config
 from twincode.data import Dataset, Scaling
 from twincode.data.split import prepare
@@ -43,7 +43,7 @@ from twincode.train.objective import Objective
 from twincode.train.optimizer import build_optimizer
 from twincode.train.recording import recorded
 from twincode.train.result import EXHIBITS, describe_data
-from twincode.train.task import Schedule
+from twincode.train.task import RunKey, Schedule
 from twincode.train.teacher import Teacher, momentum_at
 
 # In the latents of so many series, or of all, codes are placed after first steps without them.
@@ -60,14 +60,15 @@ class TokenizerTask:
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
         training, n = config.training, len(dataset.X_train)
-        rows, held_out = hold_out(n, training.held_out_of(n), training.seed)
+        epochs = training.epochs_for(n)
+        # Without an epoch there are no states to choose among.
+        rows, held_out = hold_out(n, training.held_out_of(n) if epochs else 0, training.seed)
         self.settings = config
-        self.config = config.to_dict()
-        self.checksum = dataset.checksum
+        self.key = tokenizer_key(config, dataset)
         self.device = device
         self.schedule = Schedule(
             len(rows),
-            training.epochs_for(n),
+            epochs,
             training.batch_size,
             training.learning_rate,
             training.seed,
@@ -105,7 +106,7 @@ class TokenizerTask:
             device, training.learning_rate, training.weight_decay, self.tokenizer, self.objective
         )
         stft = self.tokenizer.transform
-        if stft is None and config.augmentations:  # series may be too short for one they never need
+        if stft is None and any(isinstance(own, PhaseSettings) for own in config.augmentations):
             stft = STFT(dataset.length).to(device)
         self.augmenter = Augmenter(config.augmentations, stft)
         self.background: Tensor | None = None
@@ -130,13 +131,15 @@ class TokenizerTask:
         """The model as it stands."""
         return Model(self.tokenizer.eval(), self.scaling, self.settings, Source.of(self.dataset))
 
+    def go_on(self, epoch: int) -> None:
+        """Latents are quantised from a step on."""
+        if epoch * self.schedule.steps_per_epoch >= self.continuous_steps:
+            self._use_codes(True)
+
     def begin_epoch(self, epoch: int) -> None:
         """Views are drawn from the epoch's own stream, and codes are counted anew."""
         self.tokenizer.train()
         self._epoch = epoch
-        done = (epoch - 1) * self.schedule.steps_per_epoch
-        if not self._has_codes and done >= self.continuous_steps:
-            self._use_codes(True)
         self._views_stream = stream(self.schedule.seed, "views", epoch, self.device)
         self._counts = torch.zeros(self.tokenizer.layout.codebook_size, device=self.device)
 
@@ -320,6 +323,11 @@ class TokenizerTask:
             )
 
 
+def tokenizer_key(config: Config, dataset: Dataset) -> RunKey:
+    """That of a configuration on a data set."""
+    return RunKey(config.to_dict(), config.identity(), dataset.checksum, dataset.classes)
+
+
 def _error(tokenizer: Tokenizer, x: Tensor) -> float:
     """The error in time on series x (n, C, L)."""
     return reconstruction_errors(tokenizer, x)["reconstruction_time"]
@@ -345,9 +353,9 @@ def place_codebook(tokenizer: Tokenizer, x: Tensor, batch_size: int, seed: int) 
 def code_use(counts: Tensor, layout: Layout) -> Record:
     """Perplexity and dead codes, means over the codebooks, and the use of each of these.
 
-    ``counts`` (K,) are over all codebooks. Without any, perplexity and dead codes are None.
+    ``counts`` (K,) are over all codebooks. Without any, or any code yet, the means are None.
     """
-    measures = measure_codes(counts, layout) if layout.grids else {}
+    measures = measure_codes(counts, layout) if layout.grids and counts.any() else {}
     return {
         "perplexity": measures.get("perplexity"),
         "dead_codes": measures.get("dead_codes"),
