@@ -11,6 +11,8 @@ import synthetic
 
 from twincode.errors import TwincodeError
 from twincode.report import load_results, write_report
+from twincode.report.figures import samples as figures
+from twincode.report.page import drawn
 from twincode.report.pages import samples
 
 
@@ -24,6 +26,21 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(study):
     return (study / "report.html").read_text(encoding="utf-8")
+
+
+def test_classes_and_data_sets_have_whatever_names(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "study")
+    for path in folder.glob("runs/*/result.json"):
+        record = json.loads(path.read_text())
+        record["dataset"] |= {"name": "rock 'n' roll", "classes": ["don't", 'a\\b $& "c"']}
+        path.write_text(json.dumps(record))
+    results = load_results(folder)
+    gallery = figures.gallery(results, "rock 'n' roll")
+    told = {words: drawn(gallery, choice={"class": words}) for words in gallery.controls[1].options}
+    assert {"don't", 'a\\b $& "c"'} <= told.keys()
+    lines = {words: svg.count(b"<path aria-label") for words, svg in told.items()}
+    assert min(lines.values()) > 0, lines
+    assert b"<path aria-label" in drawn(figures.fid_against_spread(results))
 
 
 def tables_of(folder):

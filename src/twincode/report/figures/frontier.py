@@ -104,7 +104,7 @@ def _chart(results: Results, rows: Rows, up: str, title: str, scale: alt.Scale) 
     shapes = {kind: shape for kind, (_, shape) in styles.items() if kind in present}
     every = (
         alt.Chart(theme.TABLE)
-        .transform_filter(alt.FieldEqualPredicate(field="dataset", equal="{dataset}"))
+        .transform_filter(theme.chosen("dataset"))
         .encode(
             y=alt.Y(f"{up}:Q", title=title, scale=scale),
             color=theme.named(alt.Color, "curve", colours),

@@ -25,7 +25,7 @@ def average_ranks(results: Results) -> Figure | None:
     frame, title = theme.stacked(parts), "average rank, 1 the best ({measure title})"
     every = (
         alt.Chart(theme.TABLE)
-        .transform_filter("datum.measure == '{measure}'")
+        .transform_filter(theme.chosen("measure"))
         .encode(
             y=alt.Y("model:N", sort=alt.EncodingSortField("rank", op="mean"), title=None),
             color=theme.models(alt.Color, results.models, legend=False),

@@ -102,7 +102,7 @@ def fid_against_spread(results: Results) -> Figure | None:
     kinds = dict.fromkeys(str(row["row"]) for row in rows)
     points = (
         alt.Chart(theme.TABLE)
-        .transform_filter("datum.dataset == '{dataset}'")
+        .transform_filter(theme.chosen("dataset"))
         .mark_point(size=90, filled=True, opacity=0.85)
         .encode(
             x=alt.X("spread:Q", title="Spread within classes, 1 as test", scale=theme.FREE),
@@ -137,8 +137,8 @@ def _models(kept: Sequence[Exhibit]) -> Control:
 
 def _chosen(chart: dict[str, Any], *more: str) -> dict[str, Any]:
     """Only what readers chose, before panels are made of it."""
-    tests = [f"datum['{name}'] == '{{{name}}}'" for name in ("model", *more)]
-    return {**chart, "transform": [{"filter": " && ".join(tests)}]}
+    tests = [theme.chosen(name).to_dict() for name in ("model", *more)]
+    return {**chart, "transform": [{"filter": {"and": tests}}]}
 
 
 def _lines(colour: str = theme.INK) -> alt.Chart:

@@ -29,7 +29,7 @@ def reconstructions(results: Results, dataset: str) -> Figure | None:
         f"{dataset}-reconstructions", "Original and reconstruction",
         "The test series each model reconstructs best, at the median and worst by mean squared "
         f"error. {seeds_text(kept)}",
-        _curves(names, "datum.example == '{example}'"), frame,
+        _curves(names, chosen=True), frame,
         (Control("example", "Series", {f"{word} of the test part": word for word in _EXAMPLES}),),
     )  # fmt: skip
 
@@ -52,17 +52,17 @@ def augmentations(results: Results, dataset: str) -> Figure | None:
         f"{dataset}-augmentations", "What each augmentation does",
         f"One series before and after each augmentation alone, as {source.model.label} sees it: "
         f"of 16 draws the one that changes it most. {seeds_text([source])}",
-        _curves(tuple(names), "true"), frame,
+        _curves(tuple(names), chosen=False), frame,
     )  # fmt: skip
 
 
 @cache
-def _curves(names: tuple[str, ...], filtered: str) -> dict[str, Any]:
+def _curves(names: tuple[str, ...], chosen: bool) -> dict[str, Any]:
     colours = alt.Scale(domain=["original", "result"], range=[theme.PALE, theme.BLUE])
     lines = (
         alt.Chart()
         .mark_line(strokeWidth=1.6)
-        .transform_filter(filtered)
+        .transform_filter(theme.chosen("example") if chosen else "true")
         .encode(
             x=alt.X("step:Q", title=None),
             y=alt.Y("value:Q", title=None, scale=theme.FREE, axis=alt.Axis(grid=False)),

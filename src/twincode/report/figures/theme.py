@@ -59,6 +59,11 @@ def panels(names: Sequence[str], height: int, *layers: alt.Chart, **scales: Any)
     return _plain(faceted.resolve_scale(**scales))
 
 
+def chosen(control: str) -> alt.FieldEqualPredicate:
+    """Only rows whose field of a control's name has the value that readers chose by it."""
+    return alt.FieldEqualPredicate(field=control, equal=f"{{{control}}}")
+
+
 def options(measures: Iterable[Measure]) -> dict[str, str]:
     """Measures to choose from: heading to key."""
     return {measure.heading: measure.key for measure in measures}

@@ -56,7 +56,7 @@ def _chart(models: tuple[Model, ...]) -> dict[str, Any]:
     told: dict[str, Any] = {"title": "{quantity title}", "scale": theme.FREE}
     every = (
         alt.Chart(theme.TABLE)
-        .transform_filter("datum.quantity == '{quantity}'")
+        .transform_filter(theme.chosen("quantity"))
         .encode(
             x=alt.X("epoch:Q", title="epoch"),
             color=theme.models(alt.Color, models),
