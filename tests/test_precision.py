@@ -5,7 +5,9 @@ from conftest import make_task, make_waves, tiny
 from twincode.errors import TwincodeError
 from twincode.losses import barlow_twins_loss
 from twincode.precision import computing_in, in_full_precision
+from twincode.recipes import CLOSED_FORMS
 from twincode.spectral import STFT
+from twincode.train import fit
 from twincode.train.loop import train_epoch
 
 CPU = torch.device("cpu")
@@ -53,6 +55,18 @@ def test_full_precision_widens_halves_and_leaves_doubles():
     ]:
         note(torch.zeros(1, dtype=dtype), 3)
         assert seen[-1] == (expected, 3)
+
+
+@pytest.mark.parametrize("name", [*CLOSED_FORMS, "warm-vqvae"])
+def test_closed_forms_compute_in_full_precision(name):
+    waves = make_waves(40)
+    model = fit(tiny(name), waves)
+    codes = model.encode(waves.X_test)
+    assert (model.encode(waves.X_test, "bfloat16") == codes).all()
+    if name in CLOSED_FORMS:
+        with computing_in("bfloat16", CPU):
+            series = model.decode(codes)
+        assert (series == model.decode(codes)).all()
 
 
 @pytest.mark.parametrize("name", ["vqvae", "bt-vqvae"])

@@ -176,6 +176,24 @@ def test_too_few_bits_are_refused() -> None:
         MixtureCoder.fit(torch.randn(20, 1, 16), 4, seeded())
 
 
+def test_what_is_given_is_kept_and_the_rest_chosen() -> None:
+    """Bursts of one shape at any of many places: windows of their size tell them, with modes."""
+    generator = seeded()
+    shapes = torch.randn(8, 10, generator=generator) * 3
+    rows = shapes[torch.randint(8, (400, 6), generator=generator)].flatten(1)[:, None]
+    x = rows + 0.1 * torch.randn(rows.shape, generator=generator)
+    windows = MixtureCoder.fit(x, 60, seeded(), window=10)
+    assert windows.window == 10
+    assert len(windows.mean) > 1
+    few = MixtureCoder.fit(x, 60, seeded(), modes=2)
+    assert len(few.mean) == 2
+    error = {
+        coder.window: float((coder.decode(coder.encode(x)) - x).square().mean())
+        for coder in (MixtureCoder.fit(x, 60, seeded(), window=w, modes=2) for w in (15, 30, 60))
+    }
+    assert error[few.window] < 1.1 * min(error.values()) < max(error.values()) / 1.1
+
+
 def test_more_modes_than_windows_can_tell_are_refused() -> None:
     x = torch.randn(24, 1, 80, generator=seeded()).cumsum(2)
     with pytest.raises(TwincodeError, match="100 modes are too many for 24 series of 5 windows"):

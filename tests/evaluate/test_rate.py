@@ -91,6 +91,20 @@ def test_bound_of_series_uses_their_own_covariance() -> None:
     assert bound_nmse(x + np.arange(8), 0) < 1  # places' means are known to the code
 
 
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 40])
+def test_bound_is_that_of_the_covariance_however_few_series(n: int) -> None:
+    x = np.random.default_rng(n).normal(size=(n, 2, 10)) * np.arange(1, 11)
+    flat = x.reshape(n, -1)
+    eigenvalues = np.linalg.eigvalsh(np.cov(flat.T, bias=True))
+    expected = gaussian_bound(eigenvalues, 9.0) / 20 / flat.var()
+    assert bound_nmse(x, 9.0) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_bound_of_long_series_needs_no_more_than_their_products() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 4, 50_000))
+    assert 0 < bound_nmse(x, 3.0) < 1
+
+
 def test_nmse() -> None:
     x = np.array([[0.0, 2.0]])
     assert nmse(x, x) == 0

@@ -144,6 +144,7 @@ def test_what_is_kept_is_never_worse_than_the_start_on_held_out_series(rate):
     ("changes", "message"),
     [
         ({"bits": 0}, "bits must be at least 1"),
+        ({"bits_per_token": 17}, "bits_per_token must be at most 16, not 17"),
         ({"beam": 0}, "beam must be at least 1"),
         ({"context_depth": 0}, "context_depth must be at least 1"),
         ({"refinements": -1}, "refinements must be at least 0"),

@@ -9,7 +9,7 @@ are chosen on a trellis for the least error + weight * bits.
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -576,20 +576,22 @@ def _take(decoder: Decoder, starts: list[int]) -> int:
     )
 
 
-def _candidates(n: int, C: int, L: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Windows to try, each with the numbers of modes that its size and the data can carry."""
+def _windows(C: int, L: int) -> list[int]:
+    """Windows to try."""
     windows = {L} if C * L <= 1024 else set()
     for rough in (16, 32, 64, 128):
         if rough < L:
             windows.add(-(-L // max(1, round(L / rough))))
-    for window in sorted(windows or {min(L, 16)}):
-        rows = n * -(-L // window)
-        counts = [
-            modes
-            for modes in (1, 8, 32, 128)
-            if modes == 1 or (rows >= 10 * modes and modes * (C * window) ** 3 <= 1.2e9)
-        ]
-        yield window, tuple(counts)
+    return sorted(windows or {min(L, 16)})
+
+
+def _counts(rows: int, D: int) -> list[int]:
+    """Numbers of modes to try: those that so many windows (rows, D) can carry."""
+    return [
+        modes
+        for modes in (1, 8, 32, 128)
+        if modes == 1 or (rows >= 10 * modes and modes * D**3 <= 1.2e9)
+    ]
 
 
 def _choose(
@@ -600,19 +602,18 @@ def _choose(
     modes: int | None,
     capped: bool,
 ) -> tuple[int, int]:
-    """The window and number of modes with the least error on a quarter of ``series`` held out."""
+    """The window and number of modes with the least error on a quarter of ``series`` held out.
+
+    One of the two may be given.
+    """
     n, C, L = series.shape
     series = series[:4000]
     held = torch.arange(len(series)) % 4 == 0
     best, least = (window or min(L, 16), modes or 1), math.inf
-    for size, counts in _candidates(n, C, L):
-        if window not in (None, size):
-            continue
+    for size in [min(window, L)] if window else _windows(C, L):
         windows = cut_windows(series, size)
         t = windows.shape[1]
-        for count in counts:
-            if modes not in (None, count):
-                continue
+        for count in [modes] if modes else _counts(n * t, C * size):
             fitted = Modes.fit(windows[~held], count, bits / t, generator)
             part = HeldOut.of(fitted, windows[held][:1000], bits / t)
             calibration = calibrate([part], bits)

@@ -126,6 +126,11 @@ def gaussian_bound(eigenvalues: Floats, bits: float) -> float:
 def bound_nmse(x: Floats, bits: float) -> float:
     """``gaussian_bound`` of series ``x`` (n, ...) from their own covariance, as an NMSE."""
     flat = np.asarray(x, np.float64).reshape(len(x), -1)
-    eigenvalues = np.linalg.eigvalsh(np.cov(flat.T, bias=True).reshape(flat.shape[1], -1))
+    n, d = flat.shape
+    centred = flat - flat.mean(0)
+    # Products of series have the eigenvalues of the covariance but zeros, and may be far fewer.
+    products = centred @ centred.T if n < d else centred.T @ centred
     variance = float(flat.var())
-    return gaussian_bound(eigenvalues, bits) / flat.shape[1] / variance if variance else math.nan
+    if not variance:
+        return math.nan
+    return gaussian_bound(np.linalg.eigvalsh(products / n), bits) / d / variance

@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from twincode.closed_form import Coder, MixtureCoder
 from twincode.errors import TwincodeError
+from twincode.precision import in_full_precision
 from twincode.quantize.grids import Grid, Layout
 from twincode.quantize.quantizer import Quantized, Quantizer
 
@@ -44,6 +45,7 @@ class ClosedFormQuantizer(Quantizer):
             self._layouts[width] = Layout(tuple(Grid(*book) for book in books))
         return self._layouts[width]
 
+    @in_full_precision
     def forward(self, z: Tensor) -> Quantized:
         """Series there and back."""
         length = z.shape[3]
@@ -52,10 +54,12 @@ class ClosedFormQuantizer(Quantizer):
         grid = self._join(codes, length)
         return Quantized(decoded[:, :, None].to(z), grid.to(z.device), z.new_zeros(()))
 
+    @in_full_precision
     def encode(self, z: Tensor) -> Tensor:
         """Codes alone, (B, 1, tokens)."""
         return self._join(self.coder.encode(z[:, :, 0].detach().cpu()), z.shape[3]).to(z.device)
 
+    @in_full_precision
     def lookup(self, codes: Tensor, length: int | None = None) -> Tensor:
         """The series (B, C, 1, L) that codes stand for, of the fitted length by default."""
         length = length or self.coder.length

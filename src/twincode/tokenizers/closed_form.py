@@ -7,9 +7,12 @@ from torch import Generator, Tensor
 
 from twincode.closed_form import Coder, ComponentCoder, MixtureCoder, PatchCoder
 from twincode.closed_form.mixture import FEWEST_BITS, RATES
+from twincode.errors import TwincodeError
 from twincode.quantize import ClosedFormQuantizer, Layout
 from twincode.tokenizers.series import SeriesTokenizer
 from twincode.tokenizers.tokenizer import TokenizerSettings
+
+MOST_BITS_PER_TOKEN = 16
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class StagesSettings(TokenizerSettings):
 
     def __post_init__(self) -> None:
         self.check_at_least(1, "bits", "bits_per_token", "beam")
+        if self.bits_per_token > MOST_BITS_PER_TOKEN:
+            raise TwincodeError(
+                f"bits_per_token must be at most {MOST_BITS_PER_TOKEN}, not {self.bits_per_token}: "
+                "a codebook has 2^bits_per_token codes"
+            )
 
 
 @dataclass(frozen=True)

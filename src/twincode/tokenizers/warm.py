@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from twincode.closed_form import ComponentCoder
 from twincode.closed_form.components import split_bits
+from twincode.precision import in_full_precision
 from twincode.quantize import Quantized
 from twincode.quantize.successive import SuccessiveQuantizer
 from twincode.tokenizers.closed_form import ComponentSettings
@@ -110,6 +111,7 @@ class Warm(Tokenizer):
         twin_latents = None if twin is None else self.latents(twin)
         return Output(x_hat, z, twin_latents, codes, loss, {"time": (x, x_hat)})
 
+    @in_full_precision
     def latents(self, x: Tensor, views: int = 1) -> Tensor:
         """Principal components (views * B, D, 1, 1) of the series."""
         del views
@@ -146,6 +148,7 @@ class Warm(Tokenizer):
         relative = error / self.error.cpu() if self.error > 0 else error
         self.usual.copy_(torch.cat([series.mean(0), spread, relative]))
 
+    @in_full_precision
     def _linear(self, latents: Tensor) -> Tensor:
         x = self.mean + latents.flatten(1) @ self.components
         return x.unflatten(1, (self.channels, self.length))
