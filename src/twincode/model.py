@@ -248,7 +248,7 @@ class Model:
         x = self._tensor(X, gaps=True)
         y = self._stages.labels(len(x), labels, seed)
         drawn = impute(self._stages, x, y, draws, seed, settings).cpu().numpy()
-        given = np.asarray(X, dtype=np.float32).reshape(x.shape)
+        given = as_series(X)
         return np.where(np.isnan(given), self.scaling.invert(drawn), given)
 
     def forecast(

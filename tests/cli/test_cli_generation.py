@@ -167,6 +167,10 @@ def test_ids_and_labels_stay_beside_what_is_made_of_series(both, tmp_path, twinc
     told = pd.read_csv(out)
     assert told.columns[:4].tolist() == ["pump", "state", "step", "surprise"]
     assert told["pump"].tolist() == ["north"] * 33 + ["south"] * 33
+    frame.drop(columns="pump").to_csv(tmp_path / "states.csv", index=False)
+    words = (tmp_path / "states.csv", "-o", out, "--label-column", "state", "--draws", 2)
+    assert twincode("impute", both, *words).status == 0
+    assert pd.read_csv(out)["series"].tolist() == [0, 0, 1, 1]
     answer = twincode("impute", both, tmp_path / "pumps.csv", "-o", out)
     assert answer.status == 1
     assert "--id-column" in answer.err

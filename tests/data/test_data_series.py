@@ -134,3 +134,8 @@ def test_series_of_unequal_lengths_need_a_policy():
 def test_arrays_that_make_no_data_set_are_errors(arguments, message):
     with pytest.raises(TwincodeError, match=message):
         Dataset.from_arrays(*arguments)
+
+
+def test_a_masked_label_is_none():
+    with pytest.raises(TwincodeError, match="has a masked label"):
+        Dataset.from_arrays(np.eye(2), np.ma.array([1, 2], mask=[False, True]))

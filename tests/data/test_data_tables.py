@@ -129,6 +129,25 @@ def test_lists_are_channels(tmp_path, kind):
     assert rows.beside.to_pydict() == {"who": [1, 2]}
 
 
+def test_what_stands_beside_lists_may_have_any_name():
+    table = pa.table({"x": [[1.0, 2.0], [3.0, 4.0]], "time": [5, 6], "class": ["a", "b"]})
+    rows = frame_rows(table, Columns(), "it")
+    assert as_lists(rows.series) == [[[1, 2]], [[3, 4]]]
+    assert rows.beside.column_names == ["time", "class"]
+    assert rows.label == "class"
+    named = frame_rows(pa.table({"time": [[1.0, 2.0]]}), Columns(), "it")
+    assert named.channels == ("time",)
+
+
+def test_whole_numbers_of_any_size_are_values():
+    large = 2**60 + 1
+    wide = frame_rows(pa.table({"a": [large], "b": [1]}), Columns(), "it")
+    lists = frame_rows(pa.table({"x": [[large, 1]]}), Columns(), "it")
+    long = frame_rows(pa.table({"id": [1, 1], "x": [large, 1]}), Columns("long"), "it")
+    for rows in (wide, lists, long):
+        assert as_lists(rows.series) == [[[float(large), 1]]]
+
+
 def test_lists_may_differ_in_length_and_have_gaps():
     rows = frame_rows(pa.table({"series": [[1.0, None, 3.0], [4.0]]}), Columns(), "it")
     np.testing.assert_array_equal(rows.series[0], [[1, np.nan, 3]])
@@ -283,3 +302,8 @@ def test_the_command_line_takes_such_files(twincode, tmp_path):
     words += ["--layout", "long", "--id-column", "machine", "--time-column", "at"]
     answer = twincode(*words, "--label-column", "state")
     assert answer.status == 0, answer.err
+
+
+def test_a_list_names_no_series():
+    with pytest.raises(TwincodeError, match="column 'id' holds lists, which name no series"):
+        frame_rows(pa.table({"id": [[1], [2]], "x": [1.0, 2.0]}), Columns("long"), "it")

@@ -211,6 +211,16 @@ def test_gaps_are_filled_and_what_was_observed_stays(models, waves):
     assert np.allclose(alone, filled[:, :1], atol=1e-5)
 
 
+def test_what_is_masked_is_a_gap(models, waves):
+    X = waves.X_test[:3].copy()
+    gaps = np.zeros(X.shape, bool)
+    gaps[..., 10:15] = True
+    hidden = np.where(gaps, -999, X)
+    filled = models["masked"].impute(np.ma.array(hidden, mask=gaps))
+    X[gaps] = np.nan
+    assert np.array_equal(filled, models["masked"].impute(X))
+
+
 def test_only_the_tokens_of_a_gap_are_drawn(models, waves):
     model = models["masked"]
     stages = model._stages

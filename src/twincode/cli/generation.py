@@ -33,6 +33,7 @@ PriorName = Annotated[str, typer.Option(help="The subfolder of DIR with the prio
 Labels = Annotated[str, typer.Option(help="none, or the class that the series are of.")]
 Output = Annotated[Path, typer.Option("--out", "-o", help="A .csv, .parquet, .npy or .npz file.")]
 Seed = Annotated[int, typer.Option(help="What is drawn depends on it alone.")]
+SERIES = "series"  # the column that numbers series which nothing names
 
 
 @command(app, settings=describe_prior_settings)
@@ -134,14 +135,15 @@ def impute(
     check_target(out, file)
     settings = parse_sampling(context.args, Filling)
     model = load_model(folder, device, prior)
-    series, beside = _with_gaps(file, form, model)
+    series, beside, label = _with_gaps(file, form, model)
     if draws > 1:
         check_free(beside, ["draw"])
     filled = model.impute(series, draws, seed, labels, **settings)
     n, columns = len(series), step_columns(*series.shape[1:])
     rows = filled.swapaxes(0, 1).reshape(n * draws, *series.shape[1:])
     if draws > 1:
-        beside = _beside_each(beside, n, draws, {"draw": np.tile(np.arange(draws), n)})
+        which = {"draw": np.tile(np.arange(draws), n)}
+        beside = _beside_each(beside, label, n, draws, which)
     write_rows(out, rows, columns, beside)
     typer.echo(f"written: {out} ({n} series, {draws} {'draw' if draws == 1 else 'draws'} each)")
 
@@ -180,7 +182,7 @@ def surprise(
     rows = found.swapaxes(1, 2).reshape(n * T, H)
     which = {"step": np.tile(np.arange(T), n), "surprise": rows.sum(1)}
     columns = [f"row{h}" for h in range(H)]
-    write_rows(out, rows, columns, _beside_each(given.beside, n, T, which))
+    write_rows(out, rows, columns, _beside_each(given.beside, given.label, n, T, which))
     total = found.sum(1)
     typer.echo(f"written: {out} ({n} series, mean {total.mean():.4g} bits)")
     if model.prior is not None and model.prior.threshold is not None:
@@ -218,8 +220,11 @@ def judge_generation(model: "Model", data: "Dataset", words: "Sequence[str]") ->
     return model.evaluate_generation(data, GenerationSettings().replace(**own), **sampling)
 
 
-def _with_gaps(file: Path, form: Form, model: "Model") -> "tuple[NDArray[np.floating], pa.Table]":
-    """The series (n, C, L) of a file, shorter ones with a gap at their end, and what is beside."""
+def _with_gaps(
+    file: Path, form: Form, model: "Model"
+) -> "tuple[NDArray[np.floating], pa.Table, str | None]":
+    """The series (n, C, L) of a file, shorter ones with a gap at their end, and what is beside,
+    with the name of the label."""
     import numpy as np
 
     from twincode.data.files import read_rows
@@ -235,16 +240,21 @@ def _with_gaps(file: Path, form: Form, model: "Model") -> "tuple[NDArray[np.floa
     series = np.stack(
         [np.pad(s, ((0, 0), (0, L - s.shape[1])), constant_values=np.nan) for s in rows.series]
     ).astype(np.float64)
-    return series, rows.beside
+    return series, rows.beside, rows.label
 
 
-def _beside_each(beside: "pa.Table", n: int, times: int, which: "dict[str, NDArray]") -> "pa.Table":
-    """Beside each of ``times`` rows a series: what the file says, else a number, and ``which``."""
+def _beside_each(
+    beside: "pa.Table", label: str | None, n: int, times: int, which: "dict[str, NDArray]"
+) -> "pa.Table":
+    """Beside each of ``times`` rows a series: what the file says, and ``which``.
+
+    A number tells the series where nothing but a label does.
+    """
     import numpy as np
     import pyarrow as pa
 
-    if not beside.column_names:
-        beside = pa.table({"series": np.arange(n)})
+    if not {*beside.column_names} - {label}:
+        beside = pa.table({SERIES: np.arange(n), **{k: beside[k] for k in beside.column_names}})
     repeated = beside.take(pa.array(np.repeat(np.arange(n), times)))
     for name, values in which.items():
         repeated = repeated.append_column(name, pa.array(values))

@@ -44,20 +44,24 @@ def check_free(beside: pa.Table, columns: Iterable[str]) -> None:
 def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table) -> None:
     """Write an array (n, ...) as one row a series after what stands ``beside`` each.
 
-    An .npy file has room for the array alone; in an .npz file a label is called y.
+    An .npy file has room for the array alone; in an .npz file it is X, and a ``label`` is y. Raises
+    TwincodeError for a format that cannot be written, and where two columns have one name.
     """
     check_target(path)
     values = pd.DataFrame(array.reshape(len(array), -1), columns=columns)
     check_free(beside, columns)
     frame = pd.concat([beside.to_pandas(types_mapper=pd.ArrowDtype), values], axis=1)
-    arrays = {
-        "y" if name == "label" else name: np.asarray(beside[name].to_pylist())
-        for name in beside.column_names
-    }
+    suffix = path.suffix.lower()
+    arrays = {"X": array}
+    for name in beside.column_names if suffix == ".npz" else ():
+        called = "y" if name == "label" else name
+        if called in (*arrays, "file"):  # of which NumPy's own argument is one
+            raise TwincodeError(f"an .npz file has no room for a column {name!r}; rename it")
+        arrays[called] = np.asarray(beside[name].to_pylist())
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: frame.to_csv(temporary, index=False),
         ".parquet": frame.to_parquet,
         ".npy": lambda temporary: np.save(temporary, array),
-        ".npz": lambda temporary: np.savez_compressed(temporary, X=array, **arrays),  # type: ignore[arg-type]
+        ".npz": lambda temporary: np.savez_compressed(temporary, **arrays),  # type: ignore[arg-type]
     }
-    write_whole(path, writers[path.suffix.lower()])
+    write_whole(path, writers[suffix])

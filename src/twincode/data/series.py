@@ -97,7 +97,7 @@ class Dataset:
 
     @cached_property
     def checksum(self) -> str:
-        """A hash of every value and label: two data sets with one checksum are the same data."""
+        """A hash of every value and of the classes' numbers, but not of their names."""
         digest = hashlib.sha256()
         for part in (self.X_train, self.X_test, self.y_train, self.y_test):
             array = np.ascontiguousarray(part) if part is not None else np.empty(0)
@@ -203,6 +203,8 @@ def real_numbers(X: ArrayLike, dtype: type[np.floating]) -> NDArray[Any]:
 def _labels(y: ArrayLike | None, n: int, what: str) -> list[str] | None:
     if y is None:
         return None
+    if np.ma.is_masked(y):
+        raise TwincodeError(f"{what} has a masked label; give each series one, or leave them out")
     labels: NDArray[Any] = np.asarray(y)
     if labels.shape != (n,):
         raise TwincodeError(

@@ -55,12 +55,14 @@ class Columns:
         if self.time_column and self.layout == WIDE:
             raise TwincodeError('a time column orders rows of one series: use layout="long" too')
 
-    def find(self, names: Sequence[str], where: str) -> "Found":
-        """Which of the columns of these names is which."""
+    def find(self, names: Sequence[str], where: str, steps: bool = True) -> "Found":
+        """Which of the columns of these names is which; ``steps`` may be among them, or none."""
         id_ = _find("id", names, self.id_column, ID_NAMES, where)
         label = _find("label", names, self.label_column, LABEL_NAMES, where)
         time = _find("time", names, self.time_column, TIME_NAMES, where)
         if time is not None and self.layout == WIDE:
+            if not steps:
+                return Found(id_, label, None)
             raise TwincodeError(
                 f"{where} has a column {time!r}: if it holds one time step a row, use "
                 'layout="long"; else remove it'
@@ -123,10 +125,12 @@ def frame_rows(frame: Frame, columns: Columns, where: str) -> Rows:
     table = table.cast(pa.schema([_plain(each) for each in table.schema]))
     if len(set(table.column_names)) < table.num_columns:
         raise TwincodeError(f"{where} has two columns of one name; rename one")
-    found = columns.find(table.column_names, where)
     if columns.layout == LONG:
-        return _long_rows(table, columns, found, where)
-    return _wide_rows(table, columns, found, where)
+        return _long_rows(table, columns, columns.find(table.column_names, where), where)
+    lists = tuple(each.name for each in table.schema if _is_list(each.type))
+    if lists:
+        return _rows_of_lists(table, lists, columns, where)
+    return _wide_rows(table, columns, columns.find(table.column_names, where), where)
 
 
 def _find(
@@ -146,22 +150,22 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _wide_rows(table: "pa.Table", columns: Columns, found: Found, where: str) -> Rows:
-    import pyarrow as pa
+def _rows_of_lists(table: "pa.Table", lists: tuple[str, ...], columns: Columns, where: str) -> Rows:
+    """What stands beside lists cannot be a step: it is something known of the series."""
+    beside = table.drop_columns(list(lists))
+    found = columns.find(beside.column_names, where, steps=False)
+    series = _list_series(table, lists, where) if len(table) else []
+    return Rows(series, beside, found.label, lists)
 
+
+def _wide_rows(table: "pa.Table", columns: Columns, found: Found, where: str) -> Rows:
     rest = [name for name in table.column_names if name not in found]
-    lists = tuple(name for name in rest if _is_list(table.schema.field(name).type))
-    if lists:
-        # What stands beside lists cannot be a step: it is something known of the series.
-        beside = table.drop_columns(list(lists))
-        series = _list_series(table, lists, where) if len(table) else []
-        return Rows(series, beside, found.label, lists)
     beside = table.drop_columns(rest)
     if not rest or not len(table):
         return Rows([], beside, found.label)
     for name in rest:
         _check_numbers(table, name, columns, where)
-    steps = [table[name].cast(pa.float64()).to_numpy() for name in rest]
+    steps = [_floats(table[name]) for name in rest]
     values = np.stack(steps, axis=1)
     return Rows(list(values[:, None]), beside, found.label)
 
@@ -188,7 +192,7 @@ def _split_lists(table: "pa.Table", name: str, where: str) -> list[NDArray[np.fl
 
     if not _is_number(table.schema.field(name).type.value_type):
         raise TwincodeError(f"{where}: column {name!r} holds lists of no numbers; remove it")
-    column = table[name].cast(pa.large_list(pa.float64())).combine_chunks()
+    column = table[name].cast(pa.large_list(pa.float64()), safe=False).combine_chunks()
     lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     if (lengths == 0).any():
         row = int(np.argmin(lengths)) + 1
@@ -212,6 +216,8 @@ def _long_rows(table: "pa.Table", columns: Columns, found: Found, where: str) ->
         raise TwincodeError(f"{where} has no column of values beside {found.id!r}")
     for name in channels:
         _check_numbers(table, name, columns, where)
+    if pa.types.is_nested(table[found.id].type):
+        raise TwincodeError(f"{where}: column {found.id!r} holds lists, which name no series")
     ids = table[found.id].combine_chunks().dictionary_encode()
     if ids.null_count:
         row = int(np.argmax(ids.is_null().to_numpy(zero_copy_only=False))) + 1
@@ -228,7 +234,7 @@ def _long_rows(table: "pa.Table", columns: Columns, found: Found, where: str) ->
             f"{where}: series {table[found.id][twice].as_py()!r} has time "
             f"{str(table[found.time][twice].as_py())!r} twice; keep one row of them"
         )
-    values = np.stack([table[name].cast(pa.float64()).to_numpy()[order] for name in channels])
+    values = np.stack([_floats(table[name])[order] for name in channels])
     series = np.split(values, starts[1:], axis=1)
     beside = pa.table({found.id: ids.dictionary})
     if found.label is not None:
@@ -236,6 +242,13 @@ def _long_rows(table: "pa.Table", columns: Columns, found: Found, where: str) ->
         _check_constant(labels, which, starts, found.label, beside[found.id], where)
         beside = beside.append_column(found.label, labels.take(starts))
     return Rows(series, beside, found.label, channels)
+
+
+def _floats(column: "pa.ChunkedArray") -> NDArray[np.float64]:
+    """Numbers as Python's: whole ones beyond 2^53 are rounded, as in a text."""
+    import pyarrow as pa
+
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())
 
 
 def _plain(field: "pa.Field") -> "pa.Field":
