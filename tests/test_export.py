@@ -26,6 +26,15 @@ def fitted(name, **changes):
     return fit(tiny(name), data), data.X_test
 
 
+def test_an_encoder_alone_has_no_decoder(tmp_path):
+    model = fit(tiny("barlow-twins", quantizer="vq"), make_waves(20))
+    export_onnx(model, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"encoder.onnx", "onnx.json"}
+    X = make_waves(20).X_test
+    (codes,) = onnxruntime.InferenceSession(tmp_path / "encoder.onnx").run(None, {"series": X})
+    assert (codes == model.encode(X)).all()
+
+
 @pytest.mark.parametrize("name", EXPORTED)
 def test_the_graphs_give_what_the_model_gives(name, tmp_path):
     model, X = fitted(name)

@@ -98,13 +98,13 @@ class _Decoder(_Part):
 
 
 def export_onnx(model: Model, folder: str | Path) -> None:
-    """Write ``encoder.onnx``, ``decoder.onnx`` and ``onnx.json``, which tells shapes, each whole.
+    """Write ``encoder.onnx``, ``decoder.onnx`` where there is one, and ``onnx.json``, each whole.
 
-    The encoder maps ``series`` (n, C, L), float32 and in their own units, to ``codes`` (n, H, W),
-    int64, and the decoder back; n may be any number, the length is the model's. The graphs check
-    nothing: series must be finite, and codes below ``codebook_sizes``. Raises TwincodeError for a
-    model without codes, for ``mixture`` at a capped rate, and without the packages of the extra
-    ``onnx``.
+    The last tells shapes. The encoder maps ``series`` (n, C, L), float32 and in their own units, to
+    ``codes`` (n, H, W), int64, and the decoder back; n may be any number, the length is the
+    model's. The graphs check nothing: series must be finite, and codes below ``codebook_sizes``.
+    Raises TwincodeError for a model without codes, for ``mixture`` at a capped rate, and without
+    the packages of the extra ``onnx``.
     """
     tokenizer, folder = model.tokenizer, Path(folder)
     if not tokenizer.layout.grids:
@@ -114,9 +114,10 @@ def export_onnx(model: Model, folder: str | Path) -> None:
     # Two examples: one alone would make the exporter take the number of series for a constant.
     series = torch.zeros(2, C, L, device=model.device)
     codes = tokenizer.encode(series)
-    tokenizer.decode(codes)  # what is kept for later is kept now, not as a place in a graph
+    if tokenizer.has_decoder:
+        tokenizer.decode(codes)  # what is kept for later is kept now, not as a place in a graph
+        _write(_Decoder(network, model), {"codes": codes}, "series", folder / DECODER)
     _write(_Encoder(network, model), {"series": series}, "codes", folder / ENCODER)
-    _write(_Decoder(network, model), {"codes": codes}, "series", folder / DECODER)
     description = {
         "format": FORMAT,
         "recipe": model.config.recipe,

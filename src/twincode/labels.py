@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 CONTINUOUS = ("gaussian", "identity")  # quantisers without codes
+RAW = "raw"  # the tokenizer that leaves series as they are
 _SYMBOLS = {"gamma": "γ"}
 
 Settings = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 
 from twincode.config import Config
 from twincode.errors import unknown_name
-from twincode.labels import CONTINUOUS
+from twincode.labels import CONTINUOUS, RAW
 
 DEFAULT = "mixture"
 THESIS_EPOCHS = 1500
@@ -193,7 +193,9 @@ def is_closed_form(config: Config) -> bool:
 
 def is_continuous(config: Config) -> bool:
     """Whether there are latents but no codes."""
-    return config.quantizer is not None and config.quantizer.name in CONTINUOUS
+    if config.quantizer is None:
+        return config.tokenizer.name == RAW
+    return config.quantizer.name in CONTINUOUS
 
 
 def thesis(config: Config) -> Config:

@@ -2,6 +2,10 @@
 
 import errno
 import os
+import subprocess
+import sys
+import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +226,53 @@ def test_two_processes_write_what_one_does(models, source, tmp_path):
         assert read(tmp_path / "two" / name).equals(read(tmp_path / "one" / name))
 
 
+def test_workers_end_with_a_driver_that_is_killed(models, source, tmp_path):
+    """Each tells its number, then takes longer than anybody waits."""
+    (tmp_path / "driver.py").write_text(
+        textwrap.dedent("""
+        import os, sys, time
+        from dataclasses import dataclass
+        from pathlib import Path
+        from twincode.bulk import Encode, convert_folder
+
+        @dataclass(frozen=True)
+        class Slow(Encode):
+            def convert(self, model, source, target, note, tell):
+                (Path(sys.argv[3]) / str(os.getpid())).touch()
+                time.sleep(600)
+
+        if __name__ == "__main__":
+            convert_folder(Path(sys.argv[1]), Slow(), Path(sys.argv[2]), Path(sys.argv[4]), 2)
+        """)
+    )
+    (tmp_path / "pids").mkdir()
+    words = [models / "vqvae", source, tmp_path / "pids", tmp_path / "out"]
+    driver = subprocess.Popen([sys.executable, tmp_path / "driver.py", *words])
+    try:
+        assert patient(lambda: len(list((tmp_path / "pids").iterdir())) == 2)
+    finally:
+        driver.kill()
+        driver.wait()
+    pids = [path.name for path in (tmp_path / "pids").iterdir()]
+    assert patient(lambda: not any(alive(pid) for pid in pids))
+
+
+def patient(condition):
+    """Whether it comes to hold within a minute."""
+    end = time.monotonic() + 60
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()
+
+
+def alive(pid):
+    """Whether a process works on; one that nobody has buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_no_more_than_a_part_of_a_file_is_in_memory(models, tmp_path, monkeypatch):
     seen = []
     encode = Model.encode
@@ -339,6 +390,7 @@ def test_ids_and_labels_of_one_file_go_there_and_back(twincode, models, X, tmp_p
         ("encode {run} {csv} -o {out}.csv --stride 3", "are for Parquet files: give -o a folder"),
         ("encode {run} {csv} -o {out}.csv --workers 2", "are for Parquet files: give -o a folder"),
         ("decode {run} {csv} -o {out}.csv", "does not hold"),
+        ("decode {run} {run} -o {out} --layout long", "say what their columns hold"),
         ("decode {run} {csv} -o {out}.csv --ray local", "are for Parquet files: give -o a folder"),
         ("encode {run} {out}/none -o {out}", "must end in .csv, .parquet, .npy or .npz"),
     ],

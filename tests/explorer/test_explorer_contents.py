@@ -247,9 +247,11 @@ def test_a_continuous_model_has_no_page(name, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_series_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(TwincodeError, match="series have 20 steps"):
-        twincode.explore(model_of("vqvae"), make_waves(length=20), tmp_path / "page.html")
+@pytest.mark.parametrize("name", ["vqvae", "mixture", "patch-rvq"])
+def test_series_that_do_not_fit_are_refused(name, tmp_path):
+    """Models that take any length too: the page is of the tokens of one."""
+    with pytest.raises(TwincodeError, match="series have 40 steps"):
+        twincode.explore(model_of(name), make_waves(length=40), tmp_path / "page.html")
 
 
 def test_the_page_is_one_file_that_loads_nothing_and_is_made_again_the_same(tmp_path):

@@ -27,6 +27,11 @@ def succeed(run, watch=None):
     (run.folder / "done").write_text(run.name)
 
 
+def see(_run, _watch=None):
+    """Which GPUs CUDA is allowed, or None where it may take all."""
+    return json.dumps(os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
 def fail(run, _watch=None):
     return f"{run.name} broke"
 

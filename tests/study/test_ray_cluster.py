@@ -82,6 +82,7 @@ def test_files_are_converted_as_by_one_process(executor, tmp_path):
 def test_every_run_ends_once_and_failures_have_reasons(executor, runs):
     assert reasons(carry_out(executor, runs, light_tasks.die_twice)) == dict.fromkeys("012")
     assert light_tasks.attempts(runs[0]) == 2
+    assert reasons(carry_out(executor, runs[:1], light_tasks.see)) == {"0": '""'}
     assert reasons(carry_out(executor, runs, light_tasks.fail)) == {n: f"{n} broke" for n in "012"}
 
 

@@ -166,7 +166,9 @@ def test_finished_runs_gain_priors_and_without_them_nothing_is_said(study, tmp_p
 
 
 def test_controls_and_models_without_codes_have_no_priors(study):
-    plan = dataclasses.replace(study, recipes=("vqvae", "vae", "barlow-twins", "mixture"))
+    plan = dataclasses.replace(
+        study, recipes=("vqvae", "vae", "barlow-twins", "mixture", "raw-series")
+    )
     plan = dataclasses.replace(plan, settings={"evaluations": 1})
     stages = {config.recipe: plan.second_stage(config) for config in plan.configs()}
     assert {name for name, stage in stages.items() if stage} == {

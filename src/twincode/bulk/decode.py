@@ -39,7 +39,10 @@ class Decode:
         """Write the series of all codes in ``source`` to ``target``, whole or not at all."""
         made = read_note(source)
         if made is None or made.get("task") != "encode":
-            raise TwincodeError(f"{source} was not written by twincode encode")
+            raise TwincodeError(
+                f"{source} was not written by twincode encode as one of a folder; codes of one "
+                "file become one file"
+            )
         if made["model"] != note["model"]:
             raise TwincodeError(f"{source} holds codes of another model; give the folder of that")
         write_parquet(target, self._tables(model, source, made, note, tell))

@@ -1,11 +1,14 @@
 """Several processes that convert files, each with its share of the cores."""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import connection
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -79,8 +82,17 @@ def _begin(
 ) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver to pass on
+    threading.Thread(target=_end_with_driver, daemon=True).start()
     torch.set_num_threads(threads)
     _worker = _Worker(load_bare_model(folder, device), job, done, stop)
+
+
+def _end_with_driver() -> None:
+    """Without a driver there is nobody to work for; the pool itself would wait for ever."""
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    connection.wait([driver.sentinel])
+    os._exit(1)
 
 
 def _convert(piece: Piece) -> None:

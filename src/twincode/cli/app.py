@@ -152,12 +152,17 @@ def evaluate(
 
     from twincode.cli.tables import show_measurements, show_scores
     from twincode.files import write_text
-    from twincode.model import load_bare_model, load_model
+    from twincode.model import PRIOR, load_bare_model, load_model
 
     model = load_model(folder, device, prior) if generation else load_bare_model(folder, device)
-    if not generation and (options := parse_settings(context.args)):
+    options = [] if generation else [*parse_settings(context.args)]
+    options += ["prior"] if prior != PRIOR and not generation else []
+    if options:
         raise TwincodeError(f"{', '.join(options)} can be chosen with --generation only")
-    data = source.load(dataset, form.columns) if dataset else own_data(model, source)
+    if dataset:
+        data = source.load(dataset, form.columns)
+    else:
+        data = own_data(model, source, columns=form.columns)
     title, target = f"{model.source.name} model on {data.name}", out or folder / "evaluation.csv"
     if generation:
         scores = judge_generation(model, data, context.args)
@@ -248,7 +253,10 @@ def decode(
 
     if _is_bulk(file, out):
         from twincode.bulk import Decode
+        from twincode.data import Columns
 
+        if form.columns != Columns():
+            raise TwincodeError("codes of a folder say what their columns hold; leave that out")
         _convert("decode", Decode(), folder, file, out, workers, device, ray)
         return
     check_target(out, file)
@@ -289,15 +297,17 @@ def export(
     folder: RunFolder,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the graphs.")],
 ) -> None:
-    """Write a model as ONNX graphs: an encoder, a decoder, and a description of both.
+    """Write a model as ONNX graphs: an encoder, its decoder if any, and a description of both.
 
     Example: [bold]twincode export run -o graphs[/bold]
     """
     from twincode.export import DECODER, DESCRIPTION, ENCODER, export_onnx
     from twincode.model import load_bare_model
 
-    export_onnx(load_bare_model(folder), out)
-    typer.echo(f"written: {out} ({ENCODER}, {DECODER}, {DESCRIPTION})")
+    model = load_bare_model(folder)
+    export_onnx(model, out)
+    graphs = [ENCODER, DECODER] if model.tokenizer.has_decoder else [ENCODER]
+    typer.echo(f"written: {out} ({', '.join([*graphs, DESCRIPTION])})")
 
 
 @command(app)
@@ -339,7 +349,7 @@ def explore(
     data = (
         source.load(dataset, form.columns)
         if dataset
-        else own_data(model, source, remedy="give a name or a path after the folder")
+        else own_data(model, source, None, form.columns, "give a name or a path after the folder")
     )
     typer.echo(f"written: {write_page(model, data, out)}")
 

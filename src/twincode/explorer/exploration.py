@@ -114,6 +114,7 @@ def look_into(model: Model, data: Dataset) -> Exploration:
 
     Raises TwincodeError for a model without codes and for series that do not fit it.
     """
+    model.check_shape(data.X_train)
     tokenizer = model.tokenizer
     classes = data.classes if data.y_train is not None else ()
     train = _part(model, data.X_train, data.y_train, classes)

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from twincode.labels import CONTINUOUS, Settings, flat, label, telling, text_of
+from twincode.labels import CONTINUOUS, RAW, Settings, flat, label, telling, text_of
 
 NAIVE, AUGMENTED = "vqvae", "vqvae-augmented"
 BITS = "bits"  # the setting that asks for a rate
 _BUDGET = "thesis-"  # the same method with the authors' budget
-_RAW = "raw"  # the tokenizer that leaves series as they are
 _INK, _GREY, _PALE = "#222222", "#80868f", "#b0a99f"
 # Hues that colour-blind readers can part (Okabe and Ito; Tol).
 HUES = (
@@ -115,7 +114,7 @@ def _is_closed_form(record: Mapping[str, Any]) -> bool:
     """Whether it makes codes and was not trained: only networks take a quantiser."""
     config = record["config"]
     untrained = not record["epochs"] and config["quantizer"] is None
-    return untrained and config["tokenizer"]["name"] != _RAW
+    return untrained and config["tokenizer"]["name"] != RAW
 
 
 def _is_fitted(record: Mapping[str, Any]) -> bool:
@@ -125,7 +124,7 @@ def _is_fitted(record: Mapping[str, Any]) -> bool:
 
 def _is_coded(config: Mapping[str, Any]) -> bool:
     if config["quantizer"] is None:
-        return bool(config["tokenizer"]["name"] != _RAW)
+        return bool(config["tokenizer"]["name"] != RAW)
     return config["quantizer"]["name"] not in CONTINUOUS
 
 

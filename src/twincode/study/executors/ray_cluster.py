@@ -73,11 +73,14 @@ class _Queue(Crew[Any]):
         self._ray = ray
         self._cluster = cluster
         self._task = ray.put(task)
+        variables = thread_variables(max(1, int(cluster.cpus)))
+        if not cluster.gpus:  # else a run would take whichever it sees
+            variables |= {"CUDA_VISIBLE_DEVICES": ""}
         self._remote = ray.remote(
             num_cpus=cluster.cpus,
             num_gpus=cluster.gpus,
             max_retries=ATTEMPTS - 1,
-            runtime_env={"env_vars": thread_variables(max(1, int(cluster.cpus)))},
+            runtime_env={"env_vars": variables},
         )(_carry_out)
 
     def ask_to_stop(self, force: bool = False) -> None:
