@@ -250,6 +250,16 @@ def test_every_format_can_be_written(twincode, trained, own, waves, tmp_path, su
     np.testing.assert_allclose(read(out).reshape(X.shape), model.reconstruct(X), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["file", "X"])
+def test_an_npz_file_has_no_room_for_some_columns(twincode, trained, waves, tmp_path, name):
+    frame = pd.DataFrame(waves.X_test[:2, 0]).add_prefix("t")
+    frame.assign(**{name: ["a", "b"]}).to_csv(tmp_path / "x.csv", index=False)
+    words = (tmp_path / "x.csv", "-o", tmp_path / "out.npz", "--id-column", name)
+    answer = twincode("encode", trained, *words)
+    assert answer.status == 1
+    assert f"an .npz file has no room for a column '{name}'; rename it" in answer.err
+
+
 def test_columns_say_what_they_hold(twincode, trained, own, tmp_path):
     twincode("encode", trained, own / "x.csv", "-o", tmp_path / "codes.csv")
     codes = pd.read_csv(tmp_path / "codes.csv")

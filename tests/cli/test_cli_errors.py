@@ -269,6 +269,7 @@ def test_series_and_models_that_do_not_fit(fails, trained, bad, tmp_path, comman
         ("{run} --dataset GunPiont", "unknown data set 'GunPiont'"),
         ("{run}", "cannot find the model's own data; give a name or a path with --dataset"),
         ("{run} --dataset {waves} --device tpu", "device 'tpu' is not available"),
+        ("{run} --dataset {waves} --prior other", "prior can be chosen with --generation only"),
         ("{bad}/nothing", "no model description at"),
         ("{bad}/foreign", "is not a model this version"),
     ],

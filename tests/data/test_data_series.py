@@ -136,6 +136,11 @@ def test_arrays_that_make_no_data_set_are_errors(arguments, message):
         Dataset.from_arrays(*arguments)
 
 
+def test_labels_of_bytes_are_texts():
+    found = Dataset.from_arrays(np.eye(2), np.array([b"rest", b"walk"]))
+    assert found.classes == ("rest", "walk")
+
+
 def test_a_masked_label_is_none():
     with pytest.raises(TwincodeError, match="has a masked label"):
         Dataset.from_arrays(np.eye(2), np.ma.array([1, 2], mask=[False, True]))

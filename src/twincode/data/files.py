@@ -128,7 +128,9 @@ def plain_label(label: str) -> str:
 
 def plain_labels(labels: Iterable[object], where: str, first_row: int = 1) -> list[str]:
     """``plain_label`` of each; raises TwincodeError where one is missing, empty or NaN."""
-    result = [plain_label("" if label is None else str(label)) for label in labels]
+    told = ("" if label is None else label for label in labels)
+    texts = (label.decode() if isinstance(label, bytes) else str(label) for label in told)
+    result = [plain_label(text) for text in texts]
     for row, label in enumerate(result, first_row):
         if label.lower() in ("", "nan"):
             raise TwincodeError(f"{where}, row {row} has no label; add it or remove the row")
@@ -153,8 +155,7 @@ def array_labels(array: NDArray[Any], n: int, what: str, path: Path) -> list[str
         raise TwincodeError(f"{what} holds values of type {array.dtype}, not labels")
     if array.shape != (n,):
         raise TwincodeError(f"{what} has shape {array.shape} for {n} series; it must be ({n},)")
-    texts = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
-    return plain_labels(texts.tolist(), str(path))
+    return plain_labels(array.tolist(), str(path))
 
 
 def load_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
