@@ -1,7 +1,7 @@
 """What priors over codes draw, and what else they are used for, as the page on priors shows it."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -18,11 +18,15 @@ BESIDE = (
     ("TimeVQVAE", TRAIN), ("TimeVQVAE", "masked"), ("TimeVQVAE", "tree"), ("Mixture", "tree"),
 )  # fmt: skip
 PUBLISHED, BEST = BESIDE[1], BESIDE[-1]
+# The same of the plain tokenizer.
+PLAIN = (
+    ("VQ-VAE", "masked, random"), ("VQ-VAE", "autoregressive"), ("VQ-VAE", "tree"), BEST,
+)  # fmt: skip
 PAPERS = ("fid", "inception_score", "cas")  # what these give
 
 
 class Drawn:
-    """What was drawn with every tokenizer, and with those of ``BESIDE`` on more data sets.
+    """What was drawn with every tokenizer, and with those of ``BESIDE`` and ``PLAIN`` on more sets.
 
     Each of data sets that all of its tokenizers were judged on, and of the seeds that all were
     there: only rows of one data set are ever compared.
@@ -31,7 +35,9 @@ class Drawn:
     def __init__(self, results: Results) -> None:
         labels = {results.model_of(run).label for run in results.runs if run.generation}
         self.every = _alike(results, labels)
-        self.beside = _alike(results, {label for label, _ in BESIDE})
+        self.beside, self.plain = (
+            _alike(results, {label for label, _ in side}) for side in (BESIDE, PLAIN)
+        )
 
     def score(self, dataset: str, label: str, row: str, name: str) -> float:
         """A mean over seeds, among all tokenizers."""
@@ -75,7 +81,8 @@ def generation_page(text: str, stored: Path) -> str:
     tables = {
         "uses": lambda: _uses(rows),
         "drawn": lambda: _drawn(drawn.every),
-        "beside": lambda: _beside(drawn.beside),
+        "beside": lambda: _beside(drawn.beside, BESIDE),
+        "plain": lambda: _beside(drawn.plain, PLAIN),
         "published": lambda: _published(stored),
     }
     return filled(text, tables)
@@ -96,12 +103,12 @@ def _drawn(results: Results) -> str:
     return markdown(["Tokenizer", "Drawn by", *_titles(results, QUALITY)], lines)
 
 
-def _beside(results: Results) -> str:
-    """Train series, what the published configuration draws, and what trees do."""
+def _beside(results: Results, rows: Sequence[tuple[str, str]]) -> str:
+    """Scores of these rows, each a tokenizer and what draws, side by side for each data set."""
     names = [name for name in QUALITY if name != "bits_per_dimension"]
     lines = []
     for dataset in results.datasets:
-        found = [[_score(results, dataset, *of, name) for of in BESIDE] for name in names]
+        found = [[_score(results, dataset, *of, name) for of in rows] for name in names]
         lines.append([dataset, *(" / ".join(number(x, 3) for x in each) for each in found)])
     return markdown(["", *_titles(results, names)], lines)
 

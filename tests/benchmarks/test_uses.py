@@ -38,16 +38,27 @@ def test_plain_ways():
 
 def test_every_way_is_judged_on_every_task(monkeypatch):
     settings = {"latent_channels": 4, "residual_blocks": 1, "codebook_size": 6}
-    monkeypatch.setattr(uses, "recipe", lambda name, **more: RECIPE(name, **more, **settings))
+
+    def recipe(name, **more):
+        return RECIPE(name, **more, **(settings if name == "vqvae" else {}))
+
+    monkeypatch.setattr(uses, "recipe", recipe)
     small = {"model_width": 8, "layers": 1}
     few = {"masked": small, "autoregressive": small, "tree": {}}
     monkeypatch.setattr(uses, "prior", lambda kind, **more: PRIOR(kind, **more, **few[kind]))
     rows = list(uses.measure(make_waves(40), uses.Budget(4, 4, 6, 3, 0)))
     assert [(row.task, row.way) for row in rows] == [
-        *(("impute", way) for way in ("masked", "tree", "linear", "nearest of train")),
+        *(("impute", way) for way in ("masked", "tree", uses.CLOSED, "linear", "nearest of train")),
         *(
             ("forecast", way)
-            for way in ("masked", "tree", "autoregressive", "last value", "nearest of train")
+            for way in (
+                "masked",
+                "tree",
+                uses.CLOSED,
+                "autoregressive",
+                "last value",
+                "nearest of train",
+            )
         ),
         *(
             ("surprise", way)

@@ -419,6 +419,41 @@ def test_surprise_needs_a_prior_that_sees_both_sides(models, waves):
         models["masked"].surprise(waves.X_test, windows=(0.0,))
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("mixture", {"window_steps": 20, "modes": 4}), ("patch-rvq", {"bits": 40}), ("pca-pq", {})],
+)
+def test_a_token_of_a_closed_form_stands_where_it_changes_the_series(name, changes):
+    """47 steps are no whole number of windows: the last one is cut off.
+
+    An odd change of a level would change what all later ones stand for.
+    """
+    data = make_waves(60, length=47)
+    model = fit(tiny(name, **changes), data)
+    grids = Grids.of(model.tokenizer.layout, 1)
+    places, codes = grids.places(), model.encode(data.X_test[:1])
+    before, covered = model.decode(codes)[0], np.zeros(47, bool)
+    known = grids.flatten(torch.from_numpy(codes))[0]
+    for token in range(grids.tokens_a_series):
+        start, end, size = (float(each[token]) for each in (places.start, places.end, places.size))
+        changed = known[None].clone()
+        others = {*range(int(known[token]) % 2, int(size), 2)} - {int(known[token])}
+        if not others:
+            continue
+        changed[0, token] = min(others)
+        after = model.decode(grids.unflatten(changed).numpy())[0]
+        steps = np.flatnonzero(np.abs(after - before).max(0) > 1e-6)
+        assert all(steps > 47 * start - 1e-3)
+        assert all(steps < 47 * end - 1e-3)
+        covered[steps] = True
+    assert covered.all()
+    gap = torch.zeros(1, 47, dtype=torch.bool)
+    gap[0, 19] = True
+    if name == "mixture":  # the last step of the first of three windows
+        window = torch.arange(places.book.numel()) % 3
+        assert overlapping(places, gap, 0)[0].tolist() == (window == 0).tolist()
+
+
 def test_columns_of_coarse_and_fine_grids_overlap_a_gap_alike():
     places = Grids.of(Layout((Grid("a", 2, 3), Grid("b", 4, 3))), 2).places()
     gaps = torch.zeros(1, 40, dtype=torch.bool)

@@ -8,11 +8,15 @@ import torch
 
 
 class Book(NamedTuple):
-    """A codebook of ``size`` codes and the ``tokens`` in a row that it is for."""
+    """A codebook of ``size`` codes and the ``tokens`` in a row that it is for.
+
+    A series fills ``filled`` of these in time, if not all: the window of the last is cut off.
+    """
 
     name: str
     tokens: int
     size: int
+    filled: float = 0.0
 
 
 def token_sizes(books: Iterable[Book]) -> tuple[int, ...]:

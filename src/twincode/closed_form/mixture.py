@@ -203,13 +203,13 @@ class MixtureCoder:
 
     def books_of(self, length: int) -> tuple[Book, ...]:
         """Steps, modes, and the levels of each component, of a series of ``length`` steps."""
-        t = self.windows_of(length)
+        t, filled = self.windows_of(length), length / self.window
         steps = (Book("step", 1, STEPS),) if self.capped else ()
         levels = (
-            Book(f"component {rank}", t, 2 * largest + 1)
+            Book(f"component {rank}", t, 2 * largest + 1, filled)
             for rank, largest in enumerate(self._largest.tolist(), 1)
         )
-        return (*steps, Book("mode", t, len(self.mean)), *levels)
+        return (*steps, Book("mode", t, len(self.mean), filled), *levels)
 
     def _tokens(self, t: int) -> int:
         return int(self.capped) + t * (1 + self.ratio.shape[1])

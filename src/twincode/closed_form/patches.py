@@ -140,7 +140,12 @@ class PatchCoder:
     def books_of(self, length: int) -> tuple[Book, ...]:
         """A codebook a stage, for all patches of a series of ``length`` steps."""
         return tuple(
-            Book(f"{level.patch} steps, stage {i}", level.patches_of(length), len(book))
+            Book(
+                f"{level.patch} steps, stage {i}",
+                level.patches_of(length),
+                len(book),
+                length / level.patch,
+            )
             for level in self.levels
             for i, book in enumerate(level.codebooks, 1)
         )

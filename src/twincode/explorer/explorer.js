@@ -216,7 +216,7 @@ function drawTiles() {
       svg("line", {class: "zero", x2: W, y1: y(0), y2: y(0)}),
       svg("path", {class: "line made", d: line(made, x, y)}),
       row.placed ? columns.map((count, w) => svg("rect", {class: "bar", y: H + 2, height: 5,
-        x: (w / columns.length) * W, width: W / columns.length, opacity: count / most})) : null);
+        ...columnOf(row, w, W), opacity: count / most})) : null);
     const share = shareOf(row, unit);
     return html("div", {class: "tile", role: "option", tabindex: -1, "data-code": code,
       "aria-label": `code ${code}, in ${percent(share)} of the series ${classMarks(row, unit)}`,
@@ -239,8 +239,13 @@ function drawTiles() {
 
 // Where a code's own column begins and ends among the steps drawn of its difference.
 function ownColumn(row) {
-  const width = stored.length / (row.edges.length - 1);
-  return [row.before / stored.thin, (row.before + width) / stored.thin];
+  return [row.before / stored.thin, (row.before + row.span) / stored.thin];
+}
+
+// Where a column lies along a series that is W wide.
+function columnOf(row, w, W) {
+  const [x, end] = [row.edges[w], row.edges[w + 1]].map((edge) => (edge / stored.length) * W);
+  return {x, width: end - x};
 }
 
 function markTiles() {
@@ -308,15 +313,20 @@ function differenceFigure(row, unit) {
         : "This code has no place in time: it is everywhere, and the difference runs over the whole series.")));
 }
 
+// A little apart from its neighbours.
+function bar({x, width}) {
+  return {x: x + 1, width: Math.max(1, width - 2)};
+}
+
 function alongFigure(row, unit) {
-  const counts = row.along[unit], W = 520, H = 74, width = W / counts.length;
+  const counts = row.along[unit], W = 520, H = 74;
   const most = Math.max(...counts), of = sum(stored.train_sizes);
   return html("figure", {},
     svg("svg", {viewBox: `0 0 ${W} ${H}`, role: "img",
       "aria-label": `where along time: ${counts.map((c) => percent(c / of)).join(", ")}`},
     counts.map((count, w) => svg("g", {},
       svg("title", {}, `steps ${row.edges[w]} to ${row.edges[w + 1] - 1}: ${count} of ${of}`),
-      svg("rect", {class: "bar", x: w * width + 1, width: Math.max(1, width - 2),
+      svg("rect", {class: "bar", ...bar(columnOf(row, w, W)),
         height: (count / most) * (H - 18), y: (1 - count / most) * (H - 18)}))),
     svg("line", {class: "zero", x2: W, y1: H - 18, y2: H - 18}),
     axis(0, stored.length - 1, W, H - 4)),
@@ -392,23 +402,27 @@ function drawDetail() {
 
 // ---- Series -------------------------------------------------------------------------------------
 
+function middle({x, width}) {
+  return x + width / 2;
+}
+
 function drawSeries() {
   const row = rowAt(state.row), codes = current(), W = 280, H = 80, strip = row.placed ? 18 : 0;
   const y = upwards(ends(state.channel), H);
   const fitting = series.map((_, s) => s).filter((s) =>
     (state.class < 0 || labels[s] === state.class) && (!state.only || placesIn(s, codes).length));
   const figures = fitting.slice(0, state.count).map((s) => {
-    const values = series[s][state.channel], columns = row.shown[s].length;
-    const x = (i) => (i / Math.max(1, values.length - 1)) * W, width = W / columns;
-    const room = width > 7 * Math.max(...row.shown[s].map((code) => String(code).length));
+    const values = series[s][state.channel];
+    const x = (i) => (i / Math.max(1, values.length - 1)) * W;
+    const room = columnOf(row, 0, W).width > 7 * Math.max(...row.shown[s].map((code) => String(code).length));
     return html("figure", {"data-series": s}, svg("svg",
       {viewBox: `0 0 ${W} ${H + strip}`, role: "img"},
       svg("g", {class: "marks"}),
       svg("path", {class: "line", d: line(values, x, y)}),
       strip ? row.shown[s].map((code, w) => svg("g", {},
-        svg("rect", {class: "cell", "data-column": w, x: w * width, width, y: H + 3, height: strip - 4,
+        svg("rect", {class: "cell", "data-column": w, ...columnOf(row, w, W), y: H + 3, height: strip - 4,
           onmouseenter: () => glance([code]), onclick: () => keep([code])}),
-        room ? svg("text", {class: "number", "data-column": w, x: (w + 0.5) * width, y: H + 13}, code)
+        room ? svg("text", {class: "number", "data-column": w, x: middle(columnOf(row, w, W)), y: H + 13}, code)
           : svg("title", {}, code))) : null),
     html("figcaption"));
   });

@@ -95,6 +95,7 @@ def _row(own: RowCodes, codes: Codes, model: Model, thin: int) -> dict[str, Any]
         "name": row.name,
         "placed": row.placed,
         "edges": row.edges.tolist(),
+        "span": row.span,
         "before": row.before,
         "offset": row.offset,
         "codebook_size": row.codebook_size,

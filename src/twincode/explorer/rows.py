@@ -1,5 +1,6 @@
 """The rows of codes that are looked at one by one: a row of the grid of one codebook each."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ REACH = 2
 
 @dataclass(frozen=True)
 class Row:
-    """Row ``height`` of grid number ``grid``: ``width`` columns along ``length`` steps.
+    """Row ``height`` of grid number ``grid``: ``width`` columns of ``span`` steps along ``length``.
 
     A row of one column stands for the whole series, as the tokens of components do; it is not
     ``placed`` in time. ``offset`` is what ``encode`` adds to its codes, counted from 0 here.
@@ -33,6 +34,7 @@ class Row:
     codebook_size: int
     offset: int
     length: int
+    span: float
 
     @property
     def placed(self) -> bool:
@@ -42,17 +44,18 @@ class Row:
     @property
     def edges(self) -> NDArray[np.int64]:
         """Where columns begin and the last one ends, (width + 1,) steps."""
-        return np.round(np.arange(self.width + 1) * self.length / self.width).astype(np.int64)
+        ends = np.round(np.arange(self.width + 1) * self.span).astype(np.int64)
+        return np.minimum(ends, self.length)
 
     @property
     def before(self) -> int:
         """How many steps before its column the difference that a code makes is shown."""
-        return round(min(REACH * self.length / self.width, self.length / 4)) if self.placed else 0
+        return round(min(REACH * self.span, self.length / 4)) if self.placed else 0
 
     @property
     def steps(self) -> int:
         """How many steps it is shown for: its column's, and as many after it as before."""
-        return -(-self.length // self.width) + 2 * self.before
+        return math.ceil(round(self.span, 6)) + 2 * self.before
 
     def of(self, codes: Codes, layout: Layout) -> Codes:
         """This row (n, width) of codes (n, H, W), counted from 0."""
@@ -76,7 +79,7 @@ def rows_of(layout: Layout, height: int, length: int, transform: STFT | None) ->
                 names.append(f"row {h}, {_frequency(h, transform.n_fft)}")
             yield Row(
                 " · ".join(names) or "codes",
-                place, h, grid.width, grid.codebook_size, offset, length,
+                place, h, grid.width, grid.codebook_size, offset, length, length / grid.columns,
             )  # fmt: skip
         offset += grid.codebook_size
 

@@ -34,14 +34,15 @@ def surprise_of_tokens(
 ) -> Tensor:
     """The same of series that tokens (n, N) stand for, (n, H, L)."""
     grids, places = stages.fitted.prior.grids, stages.places
-    H, W = grids.height, max(grids.layout.widths)
+    widest = max(grids.layout.grids, key=lambda grid: grid.width)
+    H, W = grids.height, widest.width
     found = torch.zeros(len(tokens), H, W, device=tokens.device)
     for share in windows:
         half = odd_width(share * W) // 2
         for w in range(W):
-            inside = places.overlap(w - half, w + half + 1, W)
+            inside = places.overlap(w - half, w + half + 1, widest.columns)
             found[:, :, w] += _surprise_of(stages, tokens, y, inside)
-    columns = ((torch.arange(L) + 0.5) * W / L).long().to(found.device)
+    columns = ((torch.arange(L) + 0.5) * widest.columns / L).long().to(found.device)
     return found[:, :, columns]
 
 

@@ -18,7 +18,7 @@ class Places(NamedTuple):
 
     ``book`` is the number of its codebook, ``size`` how many codes that has and ``offset`` how many
     those before it have; ``row`` is the row of the grid; ``start`` and ``end`` are the ends of its
-    column in time, as parts of the series.
+    column in time, as parts of the series, which may end before the last column does.
     """
 
     book: Tensor
@@ -29,7 +29,7 @@ class Places(NamedTuple):
     end: Tensor
 
     def overlap(
-        self, first: Tensor | int, after: Tensor | int, scale: int, reach: int = 0
+        self, first: Tensor | int, after: Tensor | int, scale: float, reach: int = 0
     ) -> Tensor:
         """Whether columns, widened by ``reach`` columns, overlap what is from first up to after.
 
@@ -107,7 +107,7 @@ class Grids:
     def places(self) -> Places:
         """Where the tokens stand."""
         columns = [
-            (book, grid.codebook_size, w / grid.width, (w + 1) / grid.width)
+            (book, grid.codebook_size, w / grid.columns, (w + 1) / grid.columns)
             for book, grid in enumerate(self.layout.grids)
             for w in range(grid.width)
         ]

@@ -15,12 +15,19 @@ from twincode.errors import TwincodeError
 class Grid:
     """The grid (H, ``width``) of one codebook, with codes 0 .. ``codebook_size`` - 1.
 
-    The only grid of a model has no name.
+    The only grid of a model has no name. Columns are of equal length in time, and the series fills
+    ``filled`` of them, or all where that is 0: the last may be cut off.
     """
 
     name: str
     width: int
     codebook_size: int
+    filled: float = 0.0
+
+    @property
+    def columns(self) -> float:
+        """How many columns are as long as the series."""
+        return self.filled or self.width
 
 
 @dataclass(frozen=True)
