@@ -13,7 +13,7 @@ from twincode.closed_form import levels as tables
 from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
 from twincode.closed_form.calibration import WEIGHT, cut_windows, join_windows
 from twincode.closed_form.mixture import MixtureCoder
-from twincode.closed_form.modes import water_level
+from twincode.closed_form.modes import Modes, water_level
 from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, quantise, zero_tail
 from twincode.errors import TwincodeError
 from twincode.evaluate.rate import gaussian_bound
@@ -217,12 +217,54 @@ def test_frequencies_are_whole_and_sum_to_a_power_of_two() -> None:
     assert whole.sum(1).tolist() == [1 << tables.FREQUENCY_BITS] * 4
 
 
-def test_water_level_spends_the_bits() -> None:
+def test_many_bits_are_spent_too() -> None:
+    """Smooth series: the last of their components have a millionth of the spread of the first."""
+    x = torch.randn(150, 1, 40, generator=seeded()).cumsum(2).cumsum(2).cumsum(2)
+    x = (x - x.mean()) / x.std()
+    errors = []
+    for bits in (150, 300, 450):
+        coder = MixtureCoder.fit(x, bits, seeded(), "average", window=20, modes=4)
+        codes = coder.encode(x)
+        assert float(coder.bits_of(codes).mean()) == pytest.approx(bits, rel=0.1)
+        errors.append(float((coder.decode(codes) - x).double().square().mean()))
+    assert errors[1] < errors[0] / 20
+    assert errors[2] < errors[1] / 20
+    beyond = MixtureCoder.fit(x, 2000, seeded(), "average", window=20, modes=4)
+    found = beyond.decode(beyond.encode(x))  # as well as float32 can say it
+    assert float((found - x).double().square().mean()) < errors[2]
+
+
+@pytest.mark.parametrize("level", [1e-2, 1e-5, 1e-8, 1e-11])
+def test_modes_are_those_of_the_least_price_however_fine_the_code(level: float) -> None:
+    x = torch.randn(200, 3, 12, generator=seeded()).cumsum(2).cumsum(2)
+    modes = Modes.fit(x, 4, 30.0, seeded())
+    found = modes.choose(x, level)
+    price = torch.empty(200, 3, 4, dtype=torch.float64)
+    for mode in range(4):
+        basis = torch.linalg.qr(modes.basis[mode].double())[0]
+        covariance = basis @ (modes.variance[mode] + level).diag() @ basis.T
+        moved = x.double() - modes.mean[mode].double()
+        price[:, :, mode] = (moved * torch.linalg.solve(covariance, moved.mT).mT).sum(2) / 2
+        price[:, :, mode] += torch.linalg.slogdet(covariance)[1] / 2
+    naming = -modes.transition_prior.log()
+    paid, least = torch.zeros(2, 200)
+    before = torch.full((200,), 4)
+    for place in range(3):
+        costs = price[:, place] + naming[before]
+        least += costs.min(1).values
+        paid += costs.gather(1, found[:, place, None])[:, 0]
+        before = found[:, place]
+    # Of modes that cost the same any will do.
+    assert float((paid - least).max()) < 0.1
+
+
+@pytest.mark.parametrize("bits", [0.1, 2.0])
+def test_water_level_spends_the_bits(bits: float) -> None:
     variance = torch.tensor([[4.0, 1.0, 0.1]], dtype=torch.float64)
-    level = water_level(variance, torch.ones(1, dtype=torch.float64), 2.0)
-    assert float((variance / level).log2().clamp(min=0).sum()) / 2 == pytest.approx(2.0)
+    level = water_level(variance, torch.ones(1, dtype=torch.float64), bits)
+    assert float((variance / level).log2().clamp(min=0).sum()) / 2 == pytest.approx(bits)
     assert float(variance.clamp(max=level).sum()) == pytest.approx(
-        gaussian_bound(variance[0].numpy(), 2.0)
+        gaussian_bound(variance[0].numpy(), bits)
     )
 
 

@@ -11,6 +11,7 @@ from twincode.closed_form.modes import Modes, modes_before, water_level
 from twincode.closed_form.trellis import Path, Price, points, quantise
 
 WEIGHT = 0.5  # squared error that a bit is worth, in steps squared
+FINEST = 24  # octaves below the largest spread: float32 tells no finer values
 LEARNING_TURNS = 5  # of level probabilities and the step together
 
 
@@ -133,6 +134,7 @@ def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
     log2_error = spent = 0.0
     slope = 1.0
     low, high = -math.inf, math.inf
+    finest = float(log2_spread.max()) - FINEST
     for turn in range(LEARNING_TURNS + 10):
         ratio = ((log2_spread - log2_step) * tables.UNITS).round().long()
         step = torch.full((n,), 2.0**log2_step)
@@ -143,8 +145,9 @@ def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
         log2_error = math.log2(max(error, 1e-30))
         # An octave of the step is worth about a bit for each component that stands above it.
         slope = max(1.0, float((ratio > 0).sum()) / n)
-        change = max(-0.5, min(0.5, (spent - bits) / slope))
+        change = (spent - bits) / slope
         if turn < LEARNING_TURNS:
+            change = max(-0.5, min(0.5, change))
             row = coded.path.quantisers * (tables.CONTEXTS + 1) + coded.price.context
             size = coded.path.levels.abs() >> coded.price.shift
             place = row * tables.WIDTH + size
@@ -157,7 +160,7 @@ def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
             break
         low, high = (log2_step, high) if spent > bits else (low, log2_step)
         inside = low < log2_step + change < high
-        log2_step = log2_step + change if inside else (low + high) / 2
+        log2_step = max(finest, log2_step + change if inside else (low + high) / 2)
     at_bits = log2_error + 2 * (spent - bits) / slope
     # Infinite where no step is near to so few bits.
     error = float(torch.tensor(at_bits, dtype=torch.float64).exp2()) / t

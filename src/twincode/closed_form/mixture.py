@@ -49,6 +49,7 @@ RATES = ("average", "capped")
 # finer than the common one, and coarser ones enough for series far larger than any in train.
 FINER, STEPS = 32, 128
 FEWEST_BITS = 8
+FEWEST_A_MODE = 2  # windows, in the mean
 # Levels more than so many times as large as any of train, or as a few steps, are not expected of
 # series drawn: by one wild series in a thousand these may differ more than by all others.
 REACH, FEW_STEPS = 2, 8
@@ -138,6 +139,11 @@ class MixtureCoder:
         n, C, L = series.shape
         windows = cut_windows(series, window)
         t = windows.shape[1]
+        if 1 < modes > n * t / FEWEST_A_MODE:
+            raise TwincodeError(
+                f"{modes} modes are too many for {n} series of {t} windows; choose fewer, or leave "
+                "modes out"
+            )
         folds = min(3, n)
         parts = []
         for fold in range(folds) if n > 1 else ():
@@ -146,11 +152,6 @@ class MixtureCoder:
             parts.append(HeldOut.of(fitted, windows[held][:1000], bits / t))
         fitted = Modes.fit(windows, modes, bits / t, generator)
         calibration = calibrate(parts or [HeldOut.of(fitted, windows, bits / t)], bits)
-        if not math.isfinite(calibration.error):
-            raise TwincodeError(
-                f"{modes} modes are too many for {n} series of {t} windows; choose fewer, or leave "
-                "modes out"
-            )
         coder = cls._assemble((C, L, window), bits, capped, fitted, calibration)
         return coder._learn_steps(series[:1000]) if capped else coder
 

@@ -7,6 +7,7 @@ adaptive transform coder design" (IEEE Trans. Signal Processing, 2004).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -14,13 +15,15 @@ import torch
 from twincode.closed_form.kmeans import kmeans, nearest
 
 ROUNDS = 3  # of Lloyd's iteration over modes
+FINE = 1e-5  # a coding error that is such a part of the largest variance
 SHRINKAGE = 0.3  # the shared covariance counts as this many windows for each dimension
 
 
 def water_level(variance: torch.Tensor, weights: torch.Tensor, bits: float) -> float:
     """The error per component at which ``variance`` (M, d) costs ``bits`` a window in the mean.
 
-    Reverse water-filling with one level over all modes, weighed by ``weights`` (M,) that sum to 1.
+    Reverse water-filling with one level over all modes, weighed by ``weights`` (M,) that sum to 1;
+    the smallest variance at least.
     """
     low, high = float(variance.min().log()), float(variance.max().log())
     for _ in range(60):
@@ -54,6 +57,11 @@ class Modes:
         strength = len(self.prior) ** 0.5
         counts = self.transitions.double() + strength * self.prior
         return counts / counts.sum(1, keepdim=True)
+
+    @cached_property
+    def _largest(self) -> float:
+        """The largest variance, as a number: a graph could not ask for it."""
+        return float(self.variance.max())
 
     @classmethod
     def fit(
@@ -129,26 +137,41 @@ class Modes:
     def choose(self, windows: torch.Tensor, level: float) -> torch.Tensor:
         """The mode (n, t) of each window alone, of all windows at once; see ``assign``."""
         n, t, D = windows.shape
-        M, d = self.variance.shape
         rows = windows.reshape(n * t, D)
-        noisy = (self.variance + level).float()
-        # Of the squared distance over level, a component takes back what its spread explains.
-        explained = self.basis * (1 / level - 1 / noisy).clamp(min=0).sqrt()[:, None]
-        at_mean = torch.einsum("md,mdk->mk", self.mean, explained).flatten()
-        table = explained.transpose(0, 1).reshape(D, M * d)
-        within = torch.addmm(-at_mean, rows, table).view(n * t, M, d)
-        # One way for few rows and for many: else a graph could not leave their number open.
-        far = torch.cdist(rows, self.mean, compute_mode="use_mm_for_euclid_dist")
-        distance = far.square() / level
-        price = distance - torch.linalg.vector_norm(within, dim=2).square() + noisy.log().sum(1)
-        price = price.view(n, t, M) / 2
-        naming = -self.transition_prior.log().float()
+        fine = level < FINE * self._largest
+        price = (self._fine_price if fine else self._price)(rows, level).view(n, t, -1)
+        naming = -self.transition_prior.log().to(price)
         chosen = []
-        previous = torch.full((n,), M)
+        previous = torch.full((n,), len(self.mean))
         for place in range(t):
             previous = (price[:, place] + naming[previous]).argmin(1)
             chosen.append(previous)
         return torch.stack(chosen, 1)
+
+    def _price(self, rows: torch.Tensor, level: float) -> torch.Tensor:
+        """The code lengths (r, M), in nats, of rows (r, D) in each mode."""
+        M, d = self.variance.shape
+        noisy = (self.variance + level).float()
+        # Of the squared distance over level, a component takes back what its spread explains.
+        explained = self.basis * (1 / level - 1 / noisy).clamp(min=0).sqrt()[:, None]
+        at_mean = torch.einsum("md,mdk->mk", self.mean, explained).flatten()
+        table = explained.transpose(0, 1).reshape(rows.shape[1], M * d)
+        within = torch.addmm(-at_mean, rows, table).view(-1, M, d)
+        # One way for few rows and for many: else a graph could not leave their number open.
+        far = torch.cdist(rows, self.mean, compute_mode="use_mm_for_euclid_dist")
+        distance = far.square() / level
+        return (
+            distance - torch.linalg.vector_norm(within, dim=2).square() + noisy.log().sum(1)
+        ) / 2
+
+    def _fine_price(self, rows: torch.Tensor, level: float) -> torch.Tensor:
+        """The same without a difference of squares, which over so small a level would be noise."""
+        mean, basis, noisy = self.mean.double(), self.basis.double(), self.variance + level
+        moved = rows.double()[:, None] - mean
+        z = torch.einsum("rmk,mkd->rmd", moved, basis)
+        left = moved - torch.einsum("rmd,mkd->rmk", z, basis)
+        within = (z.square() / noisy + noisy.log()).sum(2)
+        return (within + left.square().sum(2) / level) / 2
 
 
 def modes_before(labels: torch.Tensor, M: int) -> torch.Tensor:
