@@ -232,15 +232,16 @@ def test_every_format_can_be_encoded(twincode, trained, own, waves, tmp_path, su
 
 
 def read(path):
-    if path.suffix == ".npy":
+    assert [path] == list(path.parent.iterdir())
+    if path.suffix.lower() == ".npy":
         return np.load(path)
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return np.load(path)["X"]
     frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     return frame.to_numpy()
 
 
-@pytest.mark.parametrize("suffix", ["csv", "npy", "npz", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "npy", "npz", "parquet", "NPZ", "Npy"])
 def test_every_format_can_be_written(twincode, trained, own, waves, tmp_path, suffix):
     model, X = load_model(trained), waves.X_test[:4]
     out = tmp_path / "new" / f"out.{suffix}"

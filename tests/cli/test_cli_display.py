@@ -128,6 +128,11 @@ def test_axes_are_read_from_words():
     }
 
 
+def test_an_axis_is_given_once():
+    with pytest.raises(TwincodeError, match="axis gamma is given twice"):
+        parse_axes(["gamma=0", "gamma=1"])
+
+
 @pytest.mark.parametrize("word", ["gamma", "gamma=", "=1", "gamma= , "])
 def test_words_that_are_no_axis_are_errors(word):
     with pytest.raises(TwincodeError, match="an axis looks like --axis gamma="):

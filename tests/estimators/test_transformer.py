@@ -198,6 +198,12 @@ def test_series_that_do_not_fit(fitted, waves, change, message):
             use(X)
 
 
+def test_series_of_another_length_do_not_fit_even_where_the_model_takes_any(waves):
+    fitted = TwinCode("patch-rvq", bits=20).fit(waves.X_train)
+    with pytest.raises(ValueError, match="X has 30 steps; it had 33 in fit"):
+        fitted.transform(waves.X_test[:, :, :30])
+
+
 def test_other_errors_are_value_errors_too(waves):
     with pytest.raises(ValueError, match="device 'tpu' is not available"):
         TwinCode(device="tpu").fit(waves.X_train)

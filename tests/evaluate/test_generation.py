@@ -10,11 +10,18 @@ from conftest import make_waves, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
+from sklearn.linear_model import Ridge
 from torch.nn import functional as F
 
 import twincode.generate.judging
 from twincode.errors import TwincodeError
-from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings, Row, judge_rows
+from twincode.evaluate.generation import (
+    GENERATION_METRICS,
+    GenerationSettings,
+    Row,
+    judge_rows,
+    two_samples,
+)
 from twincode.evaluate.generation.classes import agreement, inception_score
 from twincode.evaluate.generation.extractor import (
     Budget,
@@ -34,6 +41,7 @@ from twincode.evaluate.generation.series import (
 )
 from twincode.evaluate.generation.two_samples import (
     discriminative,
+    forecast_errors,
     maximum_mean_discrepancy,
     median_distance,
     predictive,
@@ -121,6 +129,13 @@ def test_a_set_covers_itself(F):
     assert (far["precision"], far["recall"], far["density"], far["coverage"]) == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 20])
+def test_density_counts_over_as_many_neighbours_as_there_are(n):
+    x = gaussian(n, 3)
+    k = min(5, n - 1)  # and each point is in its own ball
+    assert neighbour_scores(x, x)["density"] == pytest.approx((k + 1) / k)
+
+
 def test_mmd_is_the_sum_over_pairs():
     a, b = gaussian(6, 3), gaussian(5, 3, seed=1) + 1
 
@@ -202,9 +217,29 @@ def test_real_is_not_told_from_real_and_noise_is(C):
 @pytest.mark.parametrize("C", [1, 2])
 def test_forecasts_learnt_from_samples(C):
     train, test, other = (make_waves(60, 2, C, seed=seed).X_train for seed in (0, 1, 2))
-    assert predictive(train, train, test) == 1
-    assert predictive(other, train, test) == pytest.approx(1, abs=0.1)
-    assert predictive(gaussian(60, C, 33), train, test) > 1.5
+    usual = forecast_errors(train, test)
+    assert predictive(usual, usual) == 1
+    assert predictive(forecast_errors(other, test), usual) == pytest.approx(1, abs=0.1)
+    assert predictive(forecast_errors(gaussian(60, C, 33), test), usual) > 1.5
+
+
+@pytest.mark.parametrize("C", [1, 2])
+def test_forecasts_are_those_of_a_ridge_on_all_windows(C, monkeypatch):
+    monkeypatch.setattr(two_samples, "MOST_NUMBERS", 33 * C * 8 * 7)  # seven series at once
+    x, test = make_waves(60, 2, C).X_train, make_waves(20, 2, C, seed=1).X_train
+    expected = []
+    for ahead in (1, 4):
+        (past, future), (shown, hidden) = (
+            [
+                np.array([s[:, first : first + 8].ravel() for s in part for first in starts]),
+                np.array([s[:, first + 7 + ahead] for s in part for first in starts]),
+            ]
+            for part in (x.astype(np.float64), test.astype(np.float64))
+            for starts in [range(33 - 7 - ahead)]
+        )
+        guess = Ridge().fit(past, future).predict(shown).reshape(hidden.shape)
+        expected.append(np.abs(guess - hidden).mean())
+    assert forecast_errors(x, test) == pytest.approx(expected, rel=1e-9)
 
 
 def test_smooth_series_are_forecast_without_a_warning():
@@ -214,7 +249,7 @@ def test_smooth_series_are_forecast_without_a_warning():
     x = (8 * np.sin(steps + starts[:, None]))[:, None].astype(np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert predictive(x[:100], x[100:200], x[200:]) > 0
+        assert all(forecast_errors(x[:100], x[200:]) > 0)
 
 
 # -- classifiers -----------------------------------------------------------------------------------
@@ -425,7 +460,7 @@ def test_real_series_are_those_of_test_but_for_what_is_named_after_train(three):
         "spread": spread(x, real, y, test.y_train),
         **memorised(x, reconstruction.series, copies.series),
         **discriminative(x, real, 0),
-        "predictive": predictive(x, train.X_train, real),
+        "predictive": predictive(forecast_errors(x, real), forecast_errors(train.X_train, real)),
         "marginal_distance": marginal_distance(x, real, train.X_train.std((0, 2))),
         "autocorrelation_difference": autocorrelation_difference(x, real),
         "repeated_share": repeated_share(own.tokens, copies.tokens),

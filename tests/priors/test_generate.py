@@ -136,6 +136,12 @@ def test_labels_are_drawn_chosen_or_left_out(models):
             model.sample(2, labels=wrong)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_bits_need_a_draw(models, waves, kind):
+    with pytest.raises(TwincodeError, match="draws must be at least 1, not 0"):
+        models[kind].bits(waves.X_test, draws=0)
+
+
 def test_bits_a_dimension_are_those_of_the_equation(models, waves):
     model = models["independent"]
     stages, x = model._stages, torch.from_numpy(model.scaling.apply(waves.X_test))

@@ -60,6 +60,19 @@ def test_the_time_left_follows_from_this_drivers_work_alone():
     assert board(before).seconds_left(5.0) == 0
 
 
+def test_what_priors_take_is_still_to_do_after_the_last_epoch():
+    judging = {"result": "generation/abc/result.json"}
+    trained = row("a", state=RUNNING, epoch=10, **judging)
+    found = board(trained, row("b", state=RUNNING, epoch=5), began=100.0)
+    assert found.fraction == pytest.approx(15 / 30)
+    # 15 epochs in 30 seconds, 10 + 5 to go
+    assert found.seconds_left(130.0) == pytest.approx(15 * 2)
+    found.take({"event": "started", "worker": "process 1", "run": "a"})
+    found.take({"event": "ended", "reason": None, "run": "a"})
+    assert found.fraction == pytest.approx(25 / 30)
+    assert found.seconds_left(150.0) == pytest.approx(5 * 2)
+
+
 def test_a_failed_run_is_not_waited_for():
     failed = row("failed", state=FAILED, epoch=1)
     assert board(failed, row("b", state=RUNNING, epoch=5)).seconds_left(6.0) == pytest.approx(5)

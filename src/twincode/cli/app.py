@@ -171,6 +171,10 @@ def evaluate(
         frame = pd.DataFrame(scores)
     else:
         measurements = model.evaluate(data)
+        if not measurements:
+            raise TwincodeError(
+                "there is nothing to measure: the data have no test part, or the model no metrics"
+            )
         show_measurements(measurements, title)
         frame = pd.DataFrame(measurements)
     write_text(target, frame.to_csv(index=False))

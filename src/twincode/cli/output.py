@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from twincode.errors import TwincodeError
 from twincode.files import write_whole
 
+Writer = Callable[[Path], object]
+
 SUFFIXES = (".csv", ".parquet", ".npy", ".npz")
 
 
@@ -41,6 +43,16 @@ def check_free(beside: pa.Table, columns: Iterable[str]) -> None:
         raise TwincodeError(f"the series have a column {min(taken)!r} of their own; rename it")
 
 
+def _saving(save: Callable[..., object], *arrays: NDArray, **named: NDArray) -> Writer:
+    """Into a file as it is called: given a path, NumPy adds an ending to some."""
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            save(file, *arrays, **named)
+
+    return write
+
+
 def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table) -> None:
     """Write an array (n, ...) as one row a series after what stands ``beside`` each.
 
@@ -58,10 +70,10 @@ def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table)
         if called in (*arrays, "file"):  # of which NumPy's own argument is one
             raise TwincodeError(f"an .npz file has no room for a column {name!r}; rename it")
         arrays[called] = np.asarray(beside[name].to_pylist())
-    writers: dict[str, Callable[[Path], object]] = {
+    writers: dict[str, Writer] = {
         ".csv": lambda temporary: frame.to_csv(temporary, index=False),
         ".parquet": frame.to_parquet,
-        ".npy": lambda temporary: np.save(temporary, array),
-        ".npz": lambda temporary: np.savez_compressed(temporary, **arrays),  # type: ignore[arg-type]
+        ".npy": _saving(np.save, array),
+        ".npz": _saving(np.savez_compressed, **arrays),
     }
     write_whole(path, writers[suffix])

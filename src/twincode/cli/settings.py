@@ -45,7 +45,10 @@ def parse_axes(words: Iterable[str]) -> dict[str, tuple[int | float | str, ...]]
         values = tuple(v.strip() for v in text.split(";" if ";" in text else ",") if v.strip())
         if not (name and equals and values):
             raise TwincodeError(f"an axis looks like --axis gamma=0.5,1,2, not {word!r}")
-        axes[name.strip().replace("-", "_")] = tuple(map(_plain, values))
+        name = name.strip().replace("-", "_")
+        if name in axes:
+            raise TwincodeError(f"axis {name} is given twice; give all its values at once")
+        axes[name] = tuple(map(_plain, values))
     return axes
 
 

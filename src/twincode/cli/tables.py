@@ -42,16 +42,13 @@ def show_by(frame: "pd.DataFrame", column: str, title: str) -> None:
 
 def show_measurements(measurements: Sequence["Measurement"], title: str) -> None:
     """Print one row a metric, one column a readout."""
-    import pandas as pd
-
-    frame = pd.DataFrame(measurements)
-    wide = frame.pivot_table("value", "metric", "readout", sort=False)
-    columns = ["metric", *[str(name) or "model" for name in wide.columns]]
+    values = {(each.metric, each.readout): each.value for each in measurements}
+    readouts = list(dict.fromkeys(each.readout for each in measurements))
     rows = [
-        [metric, *["" if pd.isna(value) else f"{value:.4g}" for value in values]]
-        for metric, values in zip(wide.index, wide.to_numpy(), strict=True)
+        [name, *[f"{values[name, r]:.4g}" if (name, r) in values else "" for r in readouts]]
+        for name in dict.fromkeys(each.metric for each in measurements)
     ]
-    show(columns, rows, title)
+    show(["metric", *[readout or "model" for readout in readouts]], rows, title)
 
 
 def show_scores(scores: Sequence["Score"], title: str) -> None:

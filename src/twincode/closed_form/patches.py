@@ -15,6 +15,7 @@ from twincode.closed_form.sample import check_series, reservoir
 from twincode.errors import TwincodeError
 
 MOST_PATCHES = 20_000  # that a codebook is fitted on
+MOST_PARTIAL = 1 << 24  # partial codes that are compared at once
 MOST_TO_CHOOSE = 2000  # series by which sizes are chosen
 SIZES = (4, 8, 16, 32, 64)
 # Fewer series cannot tell which sizes are best: patches are this long then, where bits allow.
@@ -57,6 +58,11 @@ class PatchLevel:
     def patches_of(self, length: int) -> int:
         """Number of patches of a series of ``length`` steps."""
         return -(-length // self.patch)
+
+    def series_at_once(self, length: int, beam: int) -> int:
+        """How many series of so many steps a beam search has memory for."""
+        largest = max(map(len, self.codebooks))
+        return max(1, MOST_PARTIAL // (self.patches_of(length) * beam * largest))
 
     def encode(self, x: torch.Tensor, beam: int) -> torch.Tensor:
         """Codes (n, stages, t) of series ``x`` (n, C, T), by a beam search patch by patch."""
@@ -134,7 +140,9 @@ class PatchCoder:
             level = PatchLevel.fit(residual, patch, bits, generator, bits_per_token)
             levels.append(level)
             if len(levels) < len(plan):
-                residual = residual - level.decode(level.encode(residual, beam), C)[:, :, :L]
+                parts = residual.split(level.series_at_once(L, beam))
+                codes = torch.cat([level.encode(part, beam) for part in parts])
+                residual = residual - level.decode(codes, C)[:, :, :L]
         return cls(C, L, tuple(levels), beam)
 
     def books_of(self, length: int) -> tuple[Book, ...]:
@@ -166,7 +174,9 @@ class PatchCoder:
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Codes (n, tokens) of series ``x`` (n, C, T), of any length T."""
-        return self.search(check_series(x, (self.channels, x.shape[-1])))
+        x = check_series(x, (self.channels, x.shape[-1]))
+        at_once = min(level.series_at_once(x.shape[2], self.beam) for level in self.levels)
+        return torch.cat([self.search(part) for part in x.split(at_once)])
 
     def search(self, x: torch.Tensor) -> torch.Tensor:
         """The same of finite series."""

@@ -72,11 +72,13 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             self, X, reset=fits, allow_nd=True, dtype=[np.float32, np.float64]
         )
         if fits:
-            self._dimensions = series.ndim
+            self._dimensions, self._length = series.ndim, series.shape[-1]
         if series.ndim not in (2, 3):
             raise TwincodeError(f"X must be (n, L) or (n, C, L), not {series.shape}")
         if series.shape[-1] < 2:
             raise TwincodeError("X has one step a series (n_features=1); at least 2 are needed")
         if series.ndim != self._dimensions:
             raise TwincodeError(f"X has {series.ndim} dimensions; it had {self._dimensions} in fit")
+        if series.shape[-1] != self._length:
+            raise TwincodeError(f"X has {series.shape[-1]} steps; it had {self._length} in fit")
         return series

@@ -27,6 +27,8 @@ def bits(
     """
     if unit not in UNITS:
         raise unknown_name("unit", unit, UNITS)
+    if draws < 1:
+        raise TwincodeError(f"draws must be at least 1, not {draws}")
     tokens = stages.tokens(x)
     total = stages.fitted.prior.bits(tokens, y, seed, draws).total
     size = x[0].numel()

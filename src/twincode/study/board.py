@@ -1,9 +1,9 @@
 """How every run of a study stands at a moment: planned, running, done or failed."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+RESULT = "result.json"
 PLANNED, RUNNING, DONE, FAILED = "planned", "running", "done", "failed"
 
 Event = dict[str, Any]
@@ -26,7 +26,24 @@ class Row:
     from_epoch: int = 0
     reason: str | None = None
     worker: str | None = None
-    result: str = "result.json"
+    result: str = RESULT
+
+    @property
+    def work(self) -> int:
+        """What passes through training; priors and what is drawn from them count as much again."""
+        return self.values * self.epochs * (1 if self.result == RESULT else 2)
+
+    @property
+    def left(self) -> int:
+        """What of it is still to do."""
+        return 0 if self.state in (DONE, FAILED) else self.work - self.values * self.epoch
+
+    @property
+    def own(self) -> int:
+        """What of it the present driver has done."""
+        trained = self.values * (self.epoch - self.from_epoch)
+        judged = self.state == DONE and self.worker is not None
+        return trained + (self.work - self.values * self.epochs if judged else 0)
 
     def put_back(self) -> None:
         """Its worker is gone; what it reached is kept in its folder."""
@@ -77,7 +94,7 @@ class Board:
     @property
     def fraction(self) -> float:
         """The part of the study's work that is over, counted in values passed through training."""
-        total = _work((row, row.epochs) for row in self.rows.values())
+        total = sum(row.work for row in self.rows.values())
         if not total:
             over = len(self.of(DONE)) + len(self.of(FAILED))
             return over / max(1, len(self.rows))
@@ -87,14 +104,9 @@ class Board:
         """How long the rest will take at this driver's mean rate; None before there is one."""
         if not self._left:
             return 0.0
-        done = _work((row, row.epoch - row.from_epoch) for row in self.rows.values())
+        done = sum(row.own for row in self.rows.values())
         return self._left * (now - self.began) / done if done else None
 
     @property
     def _left(self) -> int:
-        open_rows = [*self.of(PLANNED), *self.of(RUNNING)]
-        return _work((row, row.epochs - row.epoch) for row in open_rows)
-
-
-def _work(spans: Iterable[tuple[Row, int]]) -> int:
-    return sum(row.values * epochs for row, epochs in spans)
+        return sum(row.left for row in self.rows.values())

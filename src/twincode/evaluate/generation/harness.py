@@ -32,6 +32,7 @@ from twincode.evaluate.generation.series import (
 from twincode.evaluate.generation.two_samples import (
     MOST_SERIES,
     discriminative,
+    forecast_errors,
     maximum_mean_discrepancy,
     median_distance,
     predictive,
@@ -165,9 +166,10 @@ def judge_rows(
     told = [_Features.of(each, train, test, seed) for each in extractors]
     deviation = train.series.std((0, 2))
     deviation = np.where(deviation < 1e-12, 1, deviation)
+    usual = forecast_errors(train.series, test.series)
     scores = []
     for row in rows:
-        found = _of_series(row, train, test, copies, reconstruction, deviation, settings)
+        found = _of_series(row, test, copies, reconstruction, deviation, usual, settings)
         each = [features.judge(row, settings) for features in told]
         if settings.cas:
             lesson = lessons.get(row.name, row)
@@ -293,20 +295,23 @@ def make_extractors(
 
 def _of_series(
     row: Row,
-    train: Row,
     test: Row,
     copies: Row,
     reconstruction: Row,
     deviation: Floats,
+    usual: Floats,
     settings: GenerationSettings,
 ) -> dict[str, float]:
-    """What the series themselves, and their grids, tell of a row."""
+    """What the series themselves, and their grids, tell of a row.
+
+    ``usual`` are the errors of forecasts learnt from train.
+    """
     x = row.series
     return {
         "spread": spread(x, test.series, row.labels, test.labels),
         **memorised(x, reconstruction.series, copies.series),
         **discriminative(x, test.series, settings.generation_seed),
-        "predictive": predictive(x, train.series, test.series),
+        "predictive": predictive(forecast_errors(x, test.series), usual),
         "marginal_distance": marginal_distance(x, test.series, deviation),
         "autocorrelation_difference": autocorrelation_difference(x, test.series),
         "repeated_share": repeated_share(row.tokens, copies.tokens),

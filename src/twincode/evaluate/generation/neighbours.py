@@ -20,6 +20,7 @@ def neighbour_scores(samples: Floats, real: Floats, k: int = K) -> dict[str, flo
     from scipy.spatial.distance import cdist
 
     samples, real = np.asarray(samples, np.float64), np.asarray(real, np.float64)
+    k = min(k, len(real) - 1, len(samples) - 1)
     across = cdist(real, samples)  # (m, n)
     of_real, of_samples = _radii(real, k), _radii(samples, k)
     in_real = across <= of_real[:, None]
@@ -35,6 +36,5 @@ def _radii(x: Floats, k: int) -> Floats:
     """The distance (n,) of each point to its k-th neighbour, itself not counted."""
     from scipy.spatial.distance import pdist, squareform
 
-    k = min(k, len(x) - 1)
     radii: Floats = np.partition(squareform(pdist(x)), k, axis=1)[:, k]
     return radii
