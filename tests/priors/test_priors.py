@@ -1,5 +1,6 @@
 """What every prior keeps to, and what sets one apart from another."""
 
+import importlib
 import itertools
 import math
 
@@ -353,6 +354,21 @@ def test_decoding_step_by_step_ends_in_the_sample(grids):
         assert (after.hidden <= before.hidden).all()
         assert after.hidden.sum() < before.hidden.sum()
         assert torch.equal(after.tokens[~before.hidden], before.tokens[~before.hidden])
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_of_large_alphabets_a_network_sees_few_series_at_once(kind, monkeypatch):
+    whole = made(kind, TWO)
+    assert whole.at_once == CHUNK
+    room = importlib.import_module("twincode.priors.prior")  # not the function of that name
+    monkeypatch.setattr(room, "MOST_LOGITS", 3 * 18 * 5)
+    found = made(kind, TWO)
+    assert found.at_once == 3
+    y = labels(7)
+    drawn = found.sample(y, found.sampling(), 0)
+    assert torch.equal(drawn[:5], found.sample(y[:5], found.sampling(), 0))
+    if kind == "autoregressive":
+        assert torch.allclose(found.bits(drawn, y).total, whole.bits(drawn, y).total)
 
 
 def test_many_series_are_drawn_in_chunks_that_do_not_show(monkeypatch):

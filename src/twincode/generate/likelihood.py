@@ -10,7 +10,7 @@ from twincode.generate.stages import Stages
 from twincode.priors.prior import chunks
 
 UNITS = ("dimension", "token", "step", "series")
-AT_ONCE = 512  # series of which each hides another token
+HIDING = 2  # times as many series at once as a prior looks at, each with another token hidden
 LEAST_VARIANCE = 1e-12  # of codes without an error the density is unbounded
 
 
@@ -56,9 +56,10 @@ def pseudo_bits(stages: Stages, tokens: Tensor, y: Tensor) -> Tensor:
     n, N = tokens.shape
     total = torch.zeros(n, dtype=torch.float64, device=tokens.device)
     alone = torch.eye(N, dtype=torch.bool, device=tokens.device)
-    for rows, _ in chunks(n, 0):
+    at_once = stages.fitted.prior.at_once
+    for rows, _ in chunks(n, 0, size=at_once):
         own, told = tokens[rows], y[rows]
-        for hidden in alone.split(max(1, AT_ONCE // len(own))):
+        for hidden in alone.split(max(1, HIDING * at_once // len(own))):
             # Each series once for every token that it hides.
             times, hidden = len(hidden), hidden.repeat_interleave(len(own), 0)
             log_p = stages.fitted.prior.log_probabilities(

@@ -88,7 +88,7 @@ def _surprise_of(stages: Stages, tokens: Tensor, y: Tensor, inside: Tensor) -> T
         for h in range(total.shape[1]):
             here = inside & (part == i) & (rows == h)
             own[h, here] = 1 / here.sum()
-    for chunk, _ in chunks(len(tokens), 0):
+    for chunk, _ in chunks(len(tokens), 0, size=prior.at_once):
         hidden = inside.expand(tokens[chunk].shape)
         log_p = prior.log_probabilities(tokens[chunk], hidden, y[chunk])
         log_p = log_p.masked_fill(~hidden, 0.0)

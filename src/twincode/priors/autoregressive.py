@@ -19,6 +19,7 @@ from twincode.priors.prior import (
     chunks,
     draw,
     guided,
+    series_at_once,
     uniform,
 )
 
@@ -51,7 +52,7 @@ class AutoregressivePrior(Prior):
 
     def __init__(self, settings: AutoregressiveSettings, grids: Grids, classes: int) -> None:
         super().__init__(grids, classes)
-        self.settings = settings
+        self.settings, self.at_once = settings, series_at_once(grids)
         self.continues = settings.token_order == "time"
         order = _token_order(grids, settings.token_order)
         self.network = TokenNetwork(settings, grids, classes, order)
@@ -78,7 +79,7 @@ class AutoregressivePrior(Prior):
         del seed, draws
         totals = []
         with torch.no_grad():
-            for rows, _ in chunks(len(tokens), 0):
+            for rows, _ in chunks(len(tokens), 0, size=self.at_once):
                 logits, ordered = self._logits(tokens[rows], y[rows])
                 log_p = logits.float().log_softmax(-1).gather(-1, ordered[..., None])
                 totals.append(log_p.double().sum((1, 2)))
@@ -90,7 +91,7 @@ class AutoregressivePrior(Prior):
         """Token by token, each given those before it alone: what is known later has no say."""
         filled = tokens.clone()
         with torch.no_grad():
-            for rows, generator in chunks(len(tokens), seed):
+            for rows, generator in chunks(len(tokens), seed, size=self.at_once):
                 ordered = self._continue(
                     tokens[rows][:, self.order], known[rows][:, self.order], y[rows], sampling,
                     uniform(generator, tokens[rows]),

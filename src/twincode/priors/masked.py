@@ -16,7 +16,15 @@ from twincode.priors.frequencies import log_frequencies
 from twincode.priors.grids import Grids
 from twincode.priors.masks import SCHEDULES, bound_masks, training_masks
 from twincode.priors.network import TokenNetwork
-from twincode.priors.prior import Bits, NetworkSettings, Prior, Sampling, chunks, guided
+from twincode.priors.prior import (
+    Bits,
+    NetworkSettings,
+    Prior,
+    Sampling,
+    chunks,
+    guided,
+    series_at_once,
+)
 from twincode.settings import added
 
 LOSSES = ("masked", "all")
@@ -68,7 +76,7 @@ class MaskedPrior(Prior):
 
     def __init__(self, settings: MaskedSettings, grids: Grids, classes: int) -> None:
         super().__init__(grids, classes)
-        self.settings = settings
+        self.settings, self.at_once = settings, series_at_once(grids)
         order = torch.arange(grids.tokens_a_series)
         count = len(grids.sizes) if settings.prior_per_grid else 1
         networks = [TokenNetwork(settings, grids, classes, order) for _ in range(count)]
@@ -121,7 +129,7 @@ class MaskedPrior(Prior):
         over the masked tokens (Uria et al., 2014; Hoogeboom et al., 2022).
         """
         totals, errors = [], []
-        for rows, generator in chunks(len(tokens), seed, "masks"):
+        for rows, generator in chunks(len(tokens), seed, "masks", self.at_once):
             estimates = self._estimates(tokens[rows], y[rows], draws, generator)
             totals.append(estimates.mean(0))
             spread = estimates.std(0) if draws > 1 else torch.full_like(totals[-1], math.nan)
@@ -133,15 +141,15 @@ class MaskedPrior(Prior):
     ) -> Tensor:
         """Grid after grid by iterative decoding."""
         filled = tokens.clone()
-        for rows, generator in chunks(len(tokens), seed):
+        for rows, generator in chunks(len(tokens), seed, size=self.at_once):
             for moment in self._fill(tokens[rows], known[rows], y[rows], sampling, generator):
                 filled[rows] = moment.tokens
         return filled
 
     def decoding(self, y: Tensor, sampling: Sampling, seed: int) -> list[Moment]:
-        """How that comes about, step by step: what ``sample`` gives for a chunk of labels."""
+        """How that comes about, step by step: what ``sample`` gives for ``at_once`` labels."""
         nothing = torch.zeros(len(y), self.grids.tokens_a_series, dtype=torch.long, device=y.device)
-        ((_, generator),) = chunks(len(y), seed)
+        ((_, generator),) = chunks(len(y), seed, size=self.at_once)
         return list(self._fill(nothing, nothing.bool(), y, sampling, generator))
 
     @torch.no_grad()

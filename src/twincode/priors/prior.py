@@ -19,6 +19,7 @@ from twincode.settings import Registry, Settings, added
 # Random numbers are drawn for so many series at a time, whether they are there or not: what a
 # series gets depends on its place alone, not on memory or on how many others there are.
 CHUNK = 256
+MOST_LOGITS = 1 << 24
 EMBEDDINGS = ("random", "codebook")
 
 
@@ -129,12 +130,13 @@ class Prior(nn.Module):
     are in nats, likelihoods in bits. ``sampling`` are the settings that ``fill`` takes; nothing but
     training changes a prior, whatever mode it is in. One that ``fills_gaps`` takes all known tokens
     into account, the others only those before; one that ``continues`` has what comes earlier in
-    time there.
+    time there. ``at_once`` series are looked at together, at most.
     """
 
     sampling: type[Sampling] = PriorSettings.sampling
     fills_gaps: bool = True
     continues: bool = True
+    at_once: int = CHUNK
 
     def __init__(self, grids: Grids, classes: int) -> None:
         super().__init__()
@@ -189,10 +191,17 @@ class Prior(nn.Module):
 PRIORS: Registry[Prior, PriorSettings] = Registry("prior", PriorSettings)
 
 
-def chunks(n: int, seed: int, purpose: str = "sampling") -> Iterator[tuple[slice, Generator]]:
-    """The rows of n series in parts of ``CHUNK`` at most, each with a stream of its own."""
-    for number, first in enumerate(range(0, n, CHUNK)):
-        yield slice(first, min(first + CHUNK, n)), stream(seed, purpose, number)
+def chunks(
+    n: int, seed: int, purpose: str = "sampling", size: int = CHUNK
+) -> Iterator[tuple[slice, Generator]]:
+    """The rows of n series in parts of ``size`` at most, each with a stream of its own."""
+    for number, first in enumerate(range(0, n, size)):
+        yield slice(first, min(first + size, n)), stream(seed, purpose, number)
+
+
+def series_at_once(grids: Grids) -> int:
+    """How many series a network has memory for: alphabets may be of thousands of codes."""
+    return max(1, min(CHUNK, MOST_LOGITS // (grids.tokens_a_series * grids.largest_codebook)))
 
 
 def uniform(generator: Generator, like: Tensor) -> Tensor:
