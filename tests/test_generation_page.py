@@ -252,6 +252,40 @@ def test_what_it_says_of_a_twin_loss_holds():
             assert ratio == pytest.approx(1.2, abs=0.02)
 
 
+def test_what_it_says_of_uses_holds():
+    rows = pd.read_csv(ROOT / "results" / "benchmarks" / "uses.csv")
+    error, held, told = (
+        {task: part.pivot(index="dataset", columns="way", values=value)
+         for task, part in rows.groupby("task")}
+        for value in ("mae", "coverage", "auroc")
+    )  # fmt: skip
+    best = {task: error[task].idxmin(axis=1) for task in ("impute", "forecast")}
+    nearest = {task: set(ways.index[ways == "nearest of train"]) for task, ways in best.items()}
+    sets = {"ItalyPowerDemand", "GunPoint", "ECG5000", "TwoPatterns", "ChlorineConcentration"}
+    assert nearest["impute"] == {"GunPoint", "ChlorineConcentration"}
+    assert nearest["forecast"] == sets - {"TwoPatterns"}
+    for task in best:
+        assert not set(best[task]) & {"linear", "last value"}
+    filled = error["impute"]
+    assert (filled["tree"] < 1.25 * filled["masked"]).all()
+    assert (filled["tree over mixture"] > filled["tree"]).all()
+    worse = filled.index[filled["tree over mixture"] > filled["linear"]]
+    assert set(worse) == {"ECG5000", "TwoPatterns"}
+    surest = told["surprise"].idxmax(axis=1)
+    assert set(surest.index[surest == "surprise"]) == {"ItalyPowerDemand"}
+    assert not (surest == "surprise, tree").any()
+    assert told["surprise"].loc["ChlorineConcentration", "surprise"] < 0.6
+    for ways, low, high in (
+        (["masked", "autoregressive"], 0.42, 0.78),
+        (["tree"], 0.55, 0.82),
+        (["tree over mixture"], 0.77, 0.92),
+    ):
+        found = np.concatenate([part.filter(ways).to_numpy().ravel() for part in held.values()])
+        found = found[~np.isnan(found)]
+        assert low < found.min() < low + 0.01
+        assert high - 0.01 < found.max() < high
+
+
 def test_its_numbers_are_the_stored_ones():
     assert generation_page(PAGE, ROOT / "results") == PAGE
     wrong = re.sub(r"\| impute \| linear \| [\d.]+", "| impute | linear | 7", PAGE)
