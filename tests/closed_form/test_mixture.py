@@ -217,6 +217,14 @@ def test_frequencies_are_whole_and_sum_to_a_power_of_two() -> None:
     assert whole.sum(1).tolist() == [1 << tables.FREQUENCY_BITS] * 4
 
 
+@pytest.mark.parametrize("rate", ["average", "capped"])
+def test_few_bits_are_no_trouble_where_many_modes_are_tried(rate: str) -> None:
+    """Their names alone would take more, in windows as short as are tried."""
+    x = torch.randn(50, 1, 500, generator=seeded()).cumsum(2)
+    coder = MixtureCoder.fit(x, 10, seeded(), rate)
+    assert float(coder.bits_of(coder.encode(x)).mean()) < 12
+
+
 def test_many_bits_are_spent_too() -> None:
     """Smooth series: the last of their components have a millionth of the spread of the first."""
     x = torch.randn(150, 1, 40, generator=seeded()).cumsum(2).cumsum(2).cumsum(2)

@@ -145,9 +145,9 @@ def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
         log2_error = math.log2(max(error, 1e-30))
         # An octave of the step is worth about a bit for each component that stands above it.
         slope = max(1.0, float((ratio > 0).sum()) / n)
-        change = (spent - bits) / slope
+        # Later it may go far to finer steps, which many bits ask for.
+        change = max(-0.5 if turn < LEARNING_TURNS else -8, min(0.5, (spent - bits) / slope))
         if turn < LEARNING_TURNS:
-            change = max(-0.5, min(0.5, change))
             row = coded.path.quantisers * (tables.CONTEXTS + 1) + coded.price.context
             size = coded.path.levels.abs() >> coded.price.shift
             place = row * tables.WIDTH + size
