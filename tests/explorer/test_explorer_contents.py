@@ -1,6 +1,7 @@
 """The page: what it holds is what a model's codes do, for every recipe with codes."""
 
 import json
+import math
 import re
 from functools import cache
 
@@ -73,7 +74,7 @@ def plain_difference(model, row, codes, train, code, other, height, first, sprea
     """
     W = train.shape[1]
     length = model.tokenizer.length
-    whole = -(-length // W) + 2 * row["before"]
+    whole = math.ceil(round(row["span"], 6)) + 2 * row["before"]
     places = [(s, w) for s, own in enumerate(train) for w in range(W) if own[w] == code]
     kept = spaced([place for place in places if place[0] in spread], exploration.PLACES)
     others = [place for place in places if place[0] not in spread]
@@ -83,7 +84,7 @@ def plain_difference(model, row, codes, train, code, other, height, first, sprea
         without = codes[s : s + 1].copy()
         without[0, height, first + w] = other + row["offset"]
         both = [model.decode(each)[0].astype(np.float64) for each in (codes[s : s + 1], without)]
-        begin = round(w * length / W) - row["before"]
+        begin = round(w * row["span"]) - row["before"]
         for t in range(whole):
             if 0 <= begin + t < length:
                 total[:, t] += (both[0] - both[1])[:, begin + t]

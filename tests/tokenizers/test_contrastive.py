@@ -130,7 +130,7 @@ def test_only_the_named_classes_are_background(waves):
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        ((), "has to know which classes are background; name some of a, b with --background-class"),
+        ((), "has to know which classes are background; name some of a, b in background_classes"),
         (("c",), "unknown class 'c'"),
         (("a", "b"), "with background_classes a,b no train series of Waves is target"),
     ],

@@ -139,7 +139,7 @@ class MixtureCoder:
         n, C, L = series.shape
         windows = cut_windows(series, window)
         t = windows.shape[1]
-        if 1 < modes > n * t / FEWEST_A_MODE:
+        if n > 1 and modes > max(1, n * t / FEWEST_A_MODE):
             raise TwincodeError(
                 f"{modes} modes are too many for {n} series of {t} windows; choose fewer, or leave "
                 "modes out"
