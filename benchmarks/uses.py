@@ -5,10 +5,9 @@
 For each set a VQ-VAE and its priors are trained with this budget, and a tree is fitted to codes of
 ``mixture``. Of some test series the middle fifth is filled, or the last quarter continued: by the
 median of draws from a prior, by linear interpolation or the last value, and by the train series
-nearest in the observed values. For
-surprise both stages see the largest class alone; it is asked how well the others can be told by
-it, by the reconstruction error and by the distance to the nearest train series. Sets that are there
-already are not measured again.
+nearest in the observed values. For surprise both stages see the largest class alone; it is asked
+how well the others can be told by it, by the reconstruction error and by the distance to the
+nearest train series. Sets that are there already are not measured again.
 """
 
 import argparse

@@ -32,6 +32,11 @@ def labels(models: Sequence[tuple[str, Mapping[str, Any]]], axes: Iterable[str] 
     ]
 
 
+def has_codes(tokenizer: str, quantizer: str | None) -> bool:
+    """Whether a model of these parts, by name, has codes and not latents alone."""
+    return tokenizer != RAW if quantizer is None else quantizer not in CONTINUOUS
+
+
 def label(title: str, told: Mapping[str, Any]) -> str:
     """A title and the settings that tell it from others."""
     return " ".join([title, *(f"{symbol(name)}={text_of(told[name])}" for name in told)])

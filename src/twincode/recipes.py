@@ -10,7 +10,7 @@ from typing import Any
 
 from twincode.config import Config
 from twincode.errors import unknown_name
-from twincode.labels import CONTINUOUS, RAW
+from twincode.labels import has_codes
 
 DEFAULT = "mixture"
 THESIS_EPOCHS = 1500
@@ -193,9 +193,8 @@ def is_closed_form(config: Config) -> bool:
 
 def is_continuous(config: Config) -> bool:
     """Whether there are latents but no codes."""
-    if config.quantizer is None:
-        return config.tokenizer.name == RAW
-    return config.quantizer.name in CONTINUOUS
+    quantizer = config.quantizer.name if config.quantizer else None
+    return not has_codes(config.tokenizer.name, quantizer)
 
 
 def thesis(config: Config) -> Config:

@@ -139,6 +139,12 @@ def test_what_stands_beside_lists_may_have_any_name():
     assert named.channels == ("time",)
 
 
+def test_one_column_is_not_two_things_beside_lists_either():
+    table = pa.table({"x": [[1.0, 2.0]], "time": [5], "who": ["a"]})
+    with pytest.raises(TwincodeError, match="one column cannot be id, label and time at once"):
+        frame_rows(table, Columns(id_column="who", label_column="who"), "it")
+
+
 def test_whole_numbers_of_any_size_are_values():
     large = 2**60 + 1
     wide = frame_rows(pa.table({"a": [large], "b": [1]}), Columns(), "it")

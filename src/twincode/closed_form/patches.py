@@ -140,9 +140,8 @@ class PatchCoder:
             level = PatchLevel.fit(residual, patch, bits, generator, bits_per_token)
             levels.append(level)
             if len(levels) < len(plan):
-                parts = residual.split(level.series_at_once(L, beam))
-                codes = torch.cat([level.encode(part, beam) for part in parts])
-                residual = residual - level.decode(codes, C)[:, :, :L]
+                alone = cls(C, L, (level,), beam)
+                residual = residual - alone.decode(alone.encode(residual))
         return cls(C, L, tuple(levels), beam)
 
     def books_of(self, length: int) -> tuple[Book, ...]:

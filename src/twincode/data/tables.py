@@ -60,9 +60,9 @@ class Columns:
         id_ = _find("id", names, self.id_column, ID_NAMES, where)
         label = _find("label", names, self.label_column, LABEL_NAMES, where)
         time = _find("time", names, self.time_column, TIME_NAMES, where)
+        if not steps:
+            time = None
         if time is not None and self.layout == WIDE:
-            if not steps:
-                return Found(id_, label, None)
             raise TwincodeError(
                 f"{where} has a column {time!r}: if it holds one time step a row, use "
                 'layout="long"; else remove it'
@@ -125,12 +125,11 @@ def frame_rows(frame: Frame, columns: Columns, where: str) -> Rows:
     table = table.cast(pa.schema([_plain(each) for each in table.schema]))
     if len(set(table.column_names)) < table.num_columns:
         raise TwincodeError(f"{where} has two columns of one name; rename one")
-    if columns.layout == LONG:
-        return _long_rows(table, columns, columns.find(table.column_names, where), where)
     lists = tuple(each.name for each in table.schema if _is_list(each.type))
-    if lists:
+    if lists and columns.layout == WIDE:
         return _rows_of_lists(table, lists, columns, where)
-    return _wide_rows(table, columns, columns.find(table.column_names, where), where)
+    rows_of = _wide_rows if columns.layout == WIDE else _long_rows
+    return rows_of(table, columns, columns.find(table.column_names, where), where)
 
 
 def _find(

@@ -242,9 +242,9 @@ function ownColumn(row) {
   return [row.before / stored.thin, (row.before + row.span) / stored.thin];
 }
 
-// Where a column lies along a series that is W wide.
-function columnOf(row, w, W) {
-  const [x, end] = [row.edges[w], row.edges[w + 1]].map((edge) => (edge / stored.length) * W);
+// Where a column, or some in a row, lie along a series that is W wide.
+function columnOf(row, w, W, columns = 1) {
+  const [x, end] = [row.edges[w], row.edges[w + columns]].map((edge) => (edge / stored.length) * W);
   return {x, width: end - x};
 }
 
@@ -370,10 +370,10 @@ function exampleFigures(row, unit) {
 
 // The steps of `columns` columns from `w`: a tint, and lines at both ends.
 function band(row, w, columns, W, H) {
-  const [from, to] = [row.edges[w], row.edges[w + columns]].map((step) => (step / stored.length) * W);
-  return svg("g", {}, svg("rect", {class: "own", x: from, width: to - from, height: H}),
-    svg("line", {class: "edge", x1: from, x2: from, y2: H}),
-    svg("line", {class: "edge", x1: to, x2: to, y2: H}));
+  const {x, width} = columnOf(row, w, W, columns), end = x + width;
+  return svg("g", {}, svg("rect", {class: "own", x, width, height: H}),
+    svg("line", {class: "edge", x1: x, x2: x, y2: H}),
+    svg("line", {class: "edge", x1: end, x2: end, y2: H}));
 }
 
 function drawDetail() {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from twincode.labels import CONTINUOUS, RAW, Settings, flat, label, telling, text_of
+from twincode.labels import RAW, Settings, flat, has_codes, label, telling, text_of
 
 NAIVE, AUGMENTED = "vqvae", "vqvae-augmented"
 BITS = "bits"  # the setting that asks for a rate
@@ -123,9 +123,8 @@ def _is_fitted(record: Mapping[str, Any]) -> bool:
 
 
 def _is_coded(config: Mapping[str, Any]) -> bool:
-    if config["quantizer"] is None:
-        return bool(config["tokenizer"]["name"] != RAW)
-    return config["quantizer"]["name"] not in CONTINUOUS
+    quantizer = config["quantizer"]
+    return has_codes(config["tokenizer"]["name"], quantizer["name"] if quantizer else None)
 
 
 def _place(record: Mapping[str, Any]) -> tuple[int, str]:

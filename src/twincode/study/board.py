@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-RESULT = "result.json"
+from twincode.train.result import RESULT
+
 PLANNED, RUNNING, DONE, FAILED = "planned", "running", "done", "failed"
 
 Event = dict[str, Any]
