@@ -18,6 +18,7 @@ from twincode.errors import TwincodeError
 from twincode.evaluate.generation import (
     GENERATION_METRICS,
     GenerationSettings,
+    Real,
     Row,
     judge_rows,
     two_samples,
@@ -325,9 +326,7 @@ def judged(rows, three, settings=None, lessons=(), **changes):
     settings = settings or GenerationSettings()
     extractors = [Waves()] * settings.extractor_seeds
     lessons = {each.name: each for each in lessons}
-    scores = judge_rows(
-        rows, *parts, parts[0], parts[1], lessons, 2, extractors, settings, **changes
-    )
+    scores = judge_rows(rows, Real(*parts, *parts), lessons, 2, extractors, settings, **changes)
     return {(each.row, each.metric): each.value for each in scores}
 
 
@@ -441,9 +440,8 @@ def test_real_series_are_those_of_test_but_for_what_is_named_after_train(three):
     reconstruction = row("reconstruction", real + 0.2)
     own, extractor = row("drawn", x, y), Waves()
     parts = row("train", train.X_train, train.y_train), row("test", real, test.y_train)
-    scores = judge_rows(
-        [own], *parts, copies, reconstruction, {}, 2, [extractor], GenerationSettings()
-    )
+    parts = Real(*parts, copies, reconstruction)
+    scores = judge_rows([own], parts, {}, 2, [extractor], GenerationSettings())
     found = {each.metric: each.value for each in scores if each.row == "drawn"}
     seen, of_test, of_train = (extractor.look(each) for each in (x, real, train.X_train))
     draw = np.random.default_rng(0)
@@ -600,7 +598,7 @@ def test_a_channel_that_never_moves_in_train_is_measured_in_its_own_units(three)
     rows = [row(name, x) for name, x in zip(("train", "test", "moved"), parts, strict=True)]
     rows[2].series[:, 1] += 0.5
     settings = GenerationSettings(extractor_seeds=1)
-    scores = judge_rows(rows[2:], *rows[:2], *rows[:2], {}, 2, [Waves()], settings)
+    scores = judge_rows(rows[2:], Real(*rows[:2], *rows[:2]), {}, 2, [Waves()], settings)
     found = {each.metric: each.value for each in scores}
     assert 0.25 < found["marginal_distance"] < 0.5
 

@@ -18,6 +18,7 @@ from twincode.evaluate.generation import (
     PSEUDO_BITS,
     TRAIN,
     GenerationSettings,
+    Real,
     Row,
     Score,
     judge_rows,
@@ -101,9 +102,9 @@ def judge(
             scores.append(Score(whole.name, BITS, bits_of[key], 0.0))
     classes = len(split.classes)
     extracting = make_extractors(train, classes, settings, extractors, first.device)
-    parts = train, test, copies, reconstruction
+    real = Real(train, test, copies, reconstruction)
     where = first.device, extractors
-    judged = judge_rows(rows, *parts, lessons, classes, extracting, settings, *where)
+    judged = judge_rows(rows, real, lessons, classes, extracting, settings, *where)
     both_sides = [each.stages for each in samplers if each.stages.fitted.prior.fills_gaps]
     scores += [_typicality(stages, row, seed) for stages in both_sides[:1] for row in rows]
     named = {row.name: row for row in (test, *rows)}

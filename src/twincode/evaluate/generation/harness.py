@@ -127,6 +127,16 @@ class Row(NamedTuple):
     labels: Labels | None = None
 
 
+class Real(NamedTuple):
+    """The parts of data, and what codes make of them: ``copies`` of train, ``reconstruction`` of
+    test."""
+
+    train: Row
+    test: Row
+    copies: Row
+    reconstruction: Row
+
+
 class Score(NamedTuple):
     """One number; ``deviation`` is over extractors, 0 where there is none."""
 
@@ -143,10 +153,7 @@ def some_rows(n: int, most: int, seed: int) -> NDArray[np.integer]:
 
 def judge_rows(
     rows: Iterable[Row],
-    train: Row,
-    test: Row,
-    copies: Row,
-    reconstruction: Row,
+    real: Real,
     lessons: Mapping[str, Row],
     classes: int,
     extractors: Sequence[Extractor],
@@ -154,37 +161,27 @@ def judge_rows(
     device: torch.device = CPU,
     folder: Path | None = None,
 ) -> list[Score]:
-    """All scores of all rows, each against ``test``; what is fitted is fitted on ``train``.
+    """All scores of all rows, each against test; what is fitted is fitted on train.
 
-    ``copies`` and ``reconstruction`` are train and test through the codes. Scores of features are
-    means over ``extractors``; of ``test`` the inception scores, the ceiling of these, come last.
-    Classifiers learn from what ``lessons`` have under a row's name, or from the row, on ``device``;
-    those of ``train`` are kept in ``folder``, if one is given. What needs labels is left out where
-    a row has none.
+    Scores of features are means over ``extractors``; of test the inception scores, the ceiling of
+    these, come last. Classifiers learn from what ``lessons`` have under a row's name, or from the
+    row, on ``device``; those of train are kept in ``folder``, if one is given. What needs labels
+    is left out where a row has none.
     """
     seed = settings.generation_seed
-    told = [_Features.of(each, train, test, seed) for each in extractors]
-    deviation = train.series.std((0, 2))
-    deviation = np.where(deviation < 1e-12, 1, deviation)
-    usual = forecast_errors(train.series, test.series)
+    told = [_Features.of(each, real, seed) for each in extractors]
+    plain = _Plain.of(real)
     scores = []
     for row in rows:
-        found = _of_series(row, test, copies, reconstruction, deviation, usual, settings)
+        found = plain.judge(row, seed)
         each = [features.judge(row, settings) for features in told]
         if settings.cas:
+            kept = folder if row.name == TRAIN else None
             lesson = lessons.get(row.name, row)
-            found |= _accuracies(
-                lesson,
-                train,
-                test,
-                classes,
-                settings,
-                device,
-                folder if row.name == TRAIN else None,
-            )
+            found |= _accuracies(lesson, real, classes, settings, device, kept)
         scores += [Score(row.name, name, value, 0.0) for name, value in found.items()]
         scores += _means(row.name, each)
-    return scores + _means(test.name, [features.ceiling(seed) for features in told])
+    return scores + _means(real.test.name, [features.ceiling(seed) for features in told])
 
 
 def _means(row: str, each: Sequence[Mapping[str, float]]) -> list[Score]:
@@ -195,14 +192,14 @@ def _means(row: str, each: Sequence[Mapping[str, float]]) -> list[Score]:
 
 def _accuracies(
     row: Row,
-    train: Row,
-    test: Row,
+    real: Real,
     classes: int,
     settings: GenerationSettings,
     device: torch.device,
     folder: Path | None,
 ) -> dict[str, float]:
     """How well test is told by what has seen a row, and the row and train; none without labels."""
+    train, test = real.train, real.test
     if row.labels is None or train.labels is None or test.labels is None:
         return {}
     most = settings.lesson(len(train.series))
@@ -225,6 +222,34 @@ def _classifier(
     return kept_classifier(folder, x, y, classes, budget)
 
 
+class _Plain(NamedTuple):
+    """Real series, the deviation of each channel in train, and the errors of forecasts learnt from
+    train."""
+
+    real: Real
+    deviation: Floats
+    usual: Floats
+
+    @classmethod
+    def of(cls, real: Real) -> "_Plain":
+        deviation = real.train.series.std((0, 2))
+        usual = forecast_errors(real.train.series, real.test.series)
+        return cls(real, np.where(deviation < 1e-12, 1, deviation), usual)
+
+    def judge(self, row: Row, seed: int) -> dict[str, float]:
+        """What the series themselves, and their grids, tell of a row."""
+        x, (_, test, copies, reconstruction) = row.series, self.real
+        return {
+            "spread": spread(x, test.series, row.labels, test.labels),
+            **memorised(x, reconstruction.series, copies.series),
+            **discriminative(x, test.series, seed),
+            "predictive": predictive(forecast_errors(x, test.series), self.usual),
+            "marginal_distance": marginal_distance(x, test.series, self.deviation),
+            "autocorrelation_difference": autocorrelation_difference(x, test.series),
+            "repeated_share": repeated_share(row.tokens, copies.tokens),
+        }
+
+
 class _Features(NamedTuple):
     """An extractor, and what it makes of train and test; a scale taken from train."""
 
@@ -234,10 +259,10 @@ class _Features(NamedTuple):
     scale: float
 
     @classmethod
-    def of(cls, extractor: Extractor, train: Row, test: Row, seed: int) -> "_Features":
-        own, real = (extractor.look(part.series) for part in (train, test))
-        some = some_rows(len(own.features), MOST_SERIES, seed)
-        return cls(extractor, own.features, real, median_distance(own.features[some]))
+    def of(cls, extractor: Extractor, real: Real, seed: int) -> "_Features":
+        train, test = (extractor.look(part.series) for part in (real.train, real.test))
+        some = some_rows(len(train.features), MOST_SERIES, seed)
+        return cls(extractor, train.features, test, median_distance(train.features[some]))
 
     def ceiling(self, seed: int) -> dict[str, float]:
         """The inception scores that test itself has, where classes are known."""
@@ -291,28 +316,3 @@ def make_extractors(
         _classifier(folder, train.series, train.labels, classes, settings.budget(seed, device))
         for seed in seeds
     ]
-
-
-def _of_series(
-    row: Row,
-    test: Row,
-    copies: Row,
-    reconstruction: Row,
-    deviation: Floats,
-    usual: Floats,
-    settings: GenerationSettings,
-) -> dict[str, float]:
-    """What the series themselves, and their grids, tell of a row.
-
-    ``usual`` are the errors of forecasts learnt from train.
-    """
-    x = row.series
-    return {
-        "spread": spread(x, test.series, row.labels, test.labels),
-        **memorised(x, reconstruction.series, copies.series),
-        **discriminative(x, test.series, settings.generation_seed),
-        "predictive": predictive(forecast_errors(x, test.series), usual),
-        "marginal_distance": marginal_distance(x, test.series, deviation),
-        "autocorrelation_difference": autocorrelation_difference(x, test.series),
-        "repeated_share": repeated_share(row.tokens, copies.tokens),
-    }
