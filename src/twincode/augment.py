@@ -152,10 +152,11 @@ def _sample(x: Tensor, position: Tensor) -> Tensor:
     """Read x (B, C, L) at fractional positions (B, L), linearly interpolated."""
     L = x.shape[-1]
     position = position.clamp(0, L - 1)
-    left = position.floor().clamp(max=L - 2).long()
+    left = position.floor().clamp(max=max(L - 2, 0)).long()
     share = (position - left)[:, None]
     left = left[:, None].expand_as(x)
-    return x.gather(2, left) * (1 - share) + x.gather(2, left + 1) * share
+    right = (left + 1).clamp(max=L - 1)  # the same where a series is one step
+    return x.gather(2, left) * (1 - share) + x.gather(2, right) * share
 
 
 @dataclass(frozen=True)

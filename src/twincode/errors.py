@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST_REASON = 200
+
 
 class TwincodeError(ValueError):
     """Something the user can mend: one line that says what is wrong and what to do.
@@ -20,6 +22,11 @@ class TwincodeWarning(UserWarning):
 def installing(extra: str) -> str:
     """The command that installs an extra."""
     return f"pip install 'twincode[{extra}]'"
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on one line of bounded length."""
+    return " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
 
 
 def first_line(error: BaseException) -> str:

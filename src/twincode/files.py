@@ -32,6 +32,14 @@ def cannot_write(path: Path, error: OSError) -> TwincodeError:
     return TwincodeError(f"cannot write {path}: {remedy}")
 
 
+def expanded(path: str | Path) -> Path:
+    """``path`` with a leading ``~`` as the folder that it stands for; TwincodeError for none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise TwincodeError(f"no home folder is known for {str(path)!r}; write it out") from None
+
+
 def make_folder(path: Path) -> Path:
     """Create ``path`` and its parents; raises TwincodeError where that is impossible."""
     try:

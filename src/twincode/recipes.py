@@ -209,7 +209,7 @@ def thesis(config: Config) -> Config:
 
 
 def random_encoder() -> Config:
-    """The untrained VQ-VAE, its codes drawn from its latents: what the architecture alone gives."""
+    """The untrained VQ-VAE, codes placed among its latents: what the architecture alone gives."""
     return vqvae().replace(epochs=0)
 
 

@@ -37,9 +37,12 @@ class STFT(nn.Module):
         self, length: int, n_fft: int = 8, hop_length: int = 2, window: str = "rectangular"
     ) -> None:
         super().__init__()
-        _check_sizes(length, n_fft, hop_length)
-        if window not in WINDOWS:
-            raise unknown_name("window", window, WINDOWS)
+        check_transform(n_fft, hop_length, window)
+        if length < n_fft // 2 + 1:
+            raise TwincodeError(
+                f"series of {length} steps are too short for n_fft {n_fft}: at least "
+                f"{n_fft // 2 + 1} steps are needed; use longer series or a smaller n_fft"
+            )
         self.length = length
         self.n_fft = n_fft
         self.hop_length = hop_length
@@ -91,18 +94,16 @@ class STFT(nn.Module):
         return summed[:, 0, 0, start : start + self.length]
 
 
-def _check_sizes(length: int, n_fft: int, hop_length: int) -> None:
+def check_transform(n_fft: int, hop_length: int, window: str) -> None:
+    """Raise TwincodeError for settings that no transform has, whatever the length of series."""
     if n_fft < 2 or n_fft % 2:
         raise TwincodeError(f"n_fft must be even and at least 2, not {n_fft}")
     if not 1 <= hop_length <= n_fft // 2:
         raise TwincodeError(
             f"hop_length must lie between 1 and n_fft / 2 = {n_fft // 2}, not {hop_length}"
         )
-    if length < n_fft // 2 + 1:
-        raise TwincodeError(
-            f"series of {length} steps are too short for n_fft {n_fft}: at least "
-            f"{n_fft // 2 + 1} steps are needed; use longer series or a smaller n_fft"
-        )
+    if window not in WINDOWS:
+        raise unknown_name("window", window, WINDOWS)
 
 
 def _bases(taper: Tensor) -> tuple[Tensor, Tensor]:

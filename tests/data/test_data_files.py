@@ -1,4 +1,6 @@
 import string
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.data import read_series
-from twincode.data.files import plain_label
+from twincode.data.classes import plain_label
 from twincode.errors import TwincodeError
 
 TS_HEADER = "@problemName toy\n@timeStamps false\n@univariate true\n"
@@ -71,6 +73,8 @@ def test_csv_row_of_gaps_is_no_header(tmp_path):
         (",label,t0\n0,a,1\n", ["column 1 has no name"]),
         ("label,t0\n", ["no series"]),
         ("\n\n", ["no series"]),
+        ("1,1_2\n", ["row 1, column 2", "'1_2'"]),
+        (",0,1,2\n0,5,6,7\n", ["row 1 counts its columns"]),
         ("1;2\n3;4\n", ["separate values by commas, not by semicolons"]),
     ),
 )
@@ -235,6 +239,32 @@ def test_missing_folder_and_empty_file_of_every_format(tmp_path, suffix):
 def test_damaged_binary_files(tmp_path, suffix):
     path = write(tmp_path / f"a{suffix}", "not what the suffix says")
     assert "damaged" in refused(path)
+
+
+def test_an_array_by_the_other_name(tmp_path):
+    np.save(tmp_path / "a.npy", np.eye(2))
+    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
+    assert "is a .npy file by another name" in refused(tmp_path / "a.npz")
+
+
+def test_a_home_that_is_not_known():
+    assert "no home folder is known for '~nobody-at-all/a.csv'" in refused(
+        Path("~nobody-at-all/a.csv")
+    )
+
+
+def test_text_is_read_row_by_row(tmp_path):
+    """A table of strings takes many times the memory of its numbers."""
+    path = tmp_path / "a.tsv"
+    row = "\t".join(["1", *["0.1234567"] * 500])
+    path.write_text(f"{row}\n" * 400)
+    tracemalloc.start()
+    try:
+        series, _ = read_series(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * sum(each.nbytes for each in series) + 1e6
 
 
 def test_truncated_npz(tmp_path):

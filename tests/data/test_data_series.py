@@ -1,8 +1,12 @@
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,7 +130,12 @@ def test_series_of_unequal_lengths_need_a_policy():
         ((np.zeros((2, 3)), ["a", None]), "y, row 2 has no label"),
         ((np.zeros((2, 3)), ["a", np.nan]), "y, row 2 has no label"),
         ((None,), "X must be numbers"),
-        (([],), "there are no series"),
+        (([],), "there are no train series"),
+        (([], None, (np.zeros((1, 3)), None)), "there are no train series"),
+        ((np.zeros((2, 3)), None, np.zeros((1, 3))), r"test must be a pair \(X, y\)"),
+        ((torch.zeros(2, 3, requires_grad=True),), "X cannot be read: .*detach"),
+        ((np.zeros((2, 3)), pd.Series(["a", pd.NA], dtype="string")), "y, row 2 has no label"),
+        ((np.zeros((2, 3)), np.array([b"a", b"\xff"])), "y, row 2: its label is no UTF-8 text"),
         ((np.full((2, 3), np.nan),), "series 1 has no known value"),
         ((np.zeros((2, 3)), None, (np.zeros((1, 4)), None)), "has 4 time steps, not 3"),
     ],
@@ -139,6 +148,21 @@ def test_arrays_that_make_no_data_set_are_errors(arguments, message):
 def test_labels_of_bytes_are_texts():
     found = Dataset.from_arrays(np.eye(2), np.array([b"rest", b"walk"]))
     assert found.classes == ("rest", "walk")
+
+
+def test_classes_are_in_one_order_whatever_the_seed_of_hashing():
+    """``float`` reads 1_12 and 11_2 as one number."""
+    code = "from twincode.data.classes import sorted_classes as s; print(s({'1_12','11_2','2_3'}))"
+    orders = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert orders == {b"('11_2', '1_12', '2_3')\n"}
 
 
 def test_a_masked_label_is_none():

@@ -44,7 +44,7 @@ def as_lists(series):
 def test_ids_and_labels_under_any_name(tmp_path, suffix):
     rows = read_rows(written(tmp_path, suffix, WIDE), NAMED)
     assert as_lists(rows.series) == [[[1, 2]], [[3, 4]], [[5, 6]]]
-    assert rows.labels == WIDE["kind"]
+    assert rows.labels("it") == WIDE["kind"]
     assert rows.beside.to_pydict() == {key: WIDE[key] for key in ("name", "kind")}
 
 
@@ -52,7 +52,7 @@ def test_ids_and_labels_under_any_name(tmp_path, suffix):
 def test_one_time_step_a_row(tmp_path, suffix):
     rows = read_rows(written(tmp_path, suffix, LONG), Columns("long"))
     assert as_lists(rows.series) == [[[10, 20], [-10, -20]], [[1, 2, 3], [-1, -2, -3]]]
-    assert rows.labels == ["b", "a"]
+    assert rows.labels("it") == ["b", "a"]
     assert rows.beside["id"].to_pylist() == ["s1", "s0"]
     assert rows.channels == ("x", "y")
 
@@ -191,11 +191,15 @@ def test_wide_lists_and_long_rows_say_the_same(series, random):
             "long",
             "time '1' twice",
         ),
-        ({**LONG, "time": ["a"] * 5}, "long", "holds 'a', which is no time"),
+        ({**LONG, "time": list("12a45")}, "long", "holds 'a', which is no time"),
         ({**LONG, "time": [1, 2, None, 4, 5]}, "long", "misses 1 times"),
         ({**LONG, "class": list("ababa")}, "long", "series 's0' has several labels"),
-        ({**LONG, "id": ["s1", "s0", None, "s0", "s0"]}, "long", "row 3 has no id"),
         ({**LONG, "y": list("uvwxy")}, "long", "column 'y' holds no numbers"),
+        (
+            {**LONG, "class": ["b", None, "b", None, None]},
+            "long",
+            "series 's0' has no label; add it or remove the series",
+        ),
         ({"who": [1, 2], "x": [1.0, 2.0]}, "long", 'use id_column="NAME", one of who, x'),
         ({"id": [1, 2], "time": [1, 2]}, "long", "has no column of values beside 'id'"),
     ],
@@ -207,6 +211,31 @@ def test_tables_that_do_not_say_what_they_hold(tmp_path, suffix, columns, how, m
         read_series(written(tmp_path, suffix, columns), chosen)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("suffix", "row"), [(".csv", 4), (".parquet", 3)])
+def test_a_row_without_id_is_counted_as_its_file_has_it(tmp_path, suffix, row):
+    """The header of a CSV file is row 1."""
+    path = written(tmp_path, suffix, {**LONG, "id": ["s1", "s0", None, "s0", "s0"]})
+    with pytest.raises(TwincodeError, match=f"row {row} has no id"):
+        read_series(path, Columns("long"))
+
+
+def test_labels_of_one_series_may_be_written_in_several_ways(tmp_path):
+    path = written(tmp_path, ".csv", {**LONG, "class": ["2", "1.0", "2", "1", "01"]})
+    assert read_series(path, Columns("long"))[1] == ["2", "1"]
+
+
+def test_times_that_are_missing_are_told_however_they_are_written():
+    table = pa.table({"id": [1, 1, 1], "time": pa.array([np.nan, np.nan, 0.0]), "x": [1, 2, 3]})
+    with pytest.raises(TwincodeError, match="misses 2 times"):
+        frame_rows(table, Columns("long"), "it")
+
+
+def test_two_columns_of_one_name():
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2.0])], names=["v", "v"])
+    with pytest.raises(TwincodeError, match="has two columns of one name; rename one"):
+        frame_rows(twice, Columns(), "it")
 
 
 @pytest.mark.parametrize(

@@ -86,3 +86,9 @@ def test_gradient_passes_straight_through_the_rounding_and_reaches_every_paramet
 def test_levels_that_make_no_grid_are_errors(levels):
     with pytest.raises(TwincodeError, match="fsq_levels must be numbers of at least 2"):
         quantizer(levels)
+
+
+def test_more_codes_than_can_be_counted_are_an_error():
+    """8^22 codes would not even have a number each."""
+    with pytest.raises(TwincodeError, match="give more than 16777216 codes"):
+        quantizer((8,) * 22)

@@ -15,19 +15,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twincode.data.classes import class_indices, sorted_classes
 from twincode.data.files import (
     KNOWN_SUFFIXES,
     LabelledSeries,
     array_labels,
     array_series,
     load_arrays,
-    one_line,
     path_kind,
     read_series,
     require_file,
 )
 from twincode.data.policy import STRICT, Policy, SeriesArray, apply_policy
-from twincode.data.series import Dataset, class_indices, sorted_classes
+from twincode.data.series import Dataset
 from twincode.data.sources import (
     DOWNLOADED,
     Source,
@@ -39,8 +39,8 @@ from twincode.data.sources import (
     split_name,
 )
 from twincode.data.tables import DEFAULT_COLUMNS, Columns
-from twincode.errors import TwincodeError, installing, unknown_name
-from twincode.files import cannot_write, make_folder
+from twincode.errors import TwincodeError, installing, one_line, unknown_name
+from twincode.files import cannot_write, expanded, make_folder
 
 MINIMUM_TRAIN = 2
 MINIMUM_TEST = 1
@@ -81,7 +81,7 @@ def load_dataset(
     unknown name, data that cannot be had or read, too few series, and what ``policy`` refuses.
     """
     text = str(name_or_path)
-    path = Path(text).expanduser()
+    path = expanded(text)
     if is_path(text):
         return _assemble(_read_path(path, columns), policy)
     if columns != DEFAULT_COLUMNS:
@@ -97,7 +97,7 @@ def split_sizes(n: int) -> tuple[int, int]:
 
 def is_path(text: str) -> bool:
     """Whether ``load_dataset`` takes ``text`` for a path; anything else is a name."""
-    path = Path(text).expanduser()
+    path = expanded(text)
     return (
         "/" in text
         or "\\" in text
@@ -108,7 +108,7 @@ def is_path(text: str) -> bool:
 
 
 def _is_folder(text: str) -> bool:
-    return text != "" and path_kind(Path(text).expanduser()) == "folder"
+    return text != "" and path_kind(expanded(text)) == "folder"
 
 
 def _find_source(name: str, data_dir: str | Path | None, download: bool) -> Source:

@@ -25,13 +25,16 @@ import csv
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twincode.data.classes import number, plain_labels
 from twincode.data.policy import SeriesArray
 from twincode.data.tables import (
     DEFAULT_COLUMNS,
@@ -42,17 +45,18 @@ from twincode.data.tables import (
     Rows,
     frame_rows,
 )
-from twincode.errors import TwincodeError, installing
+from twincode.errors import TwincodeError, installing, one_line
+from twincode.files import expanded
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LabelledSeries = tuple[list[SeriesArray], list[str] | None]
+_Row = tuple[int, list[str]]  # its number, and its cells
 
 LABEL = "label"
 _NUMERIC_KINDS = "fiub"
 _LABEL_KINDS = "iufbUS"
-_LONGEST_REASON = 200
 
 
 def read_series(path: str | Path, columns: Columns = DEFAULT_COLUMNS) -> LabelledSeries:
@@ -62,9 +66,9 @@ def read_series(path: str | Path, columns: Columns = DEFAULT_COLUMNS) -> Labelle
     TwincodeError, naming the place, for a file that does not follow its format, and for columns
     that are not there.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     rows = read_rows(path, columns)
-    return rows.series, None if rows.labels is None else plain_labels(rows.labels, str(path))
+    return rows.series, rows.labels(str(path))
 
 
 def read_rows(path: Path, columns: Columns = DEFAULT_COLUMNS) -> Rows:
@@ -112,31 +116,6 @@ def path_kind(path: Path) -> str:
     return "folder" if stat.S_ISDIR(mode) else "file"
 
 
-def plain_label(label: str) -> str:
-    """A label as it is reported: numbers without superfluous digits, other text as it is."""
-    text = label.strip()
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    if not np.isfinite(number) or "_" in text:
-        return text
-    if not number.is_integer():
-        return repr(number)
-    return str(int(text)) if text.lstrip("+-").isdigit() else str(int(number))
-
-
-def plain_labels(labels: Iterable[object], where: str, first_row: int = 1) -> list[str]:
-    """``plain_label`` of each; raises TwincodeError where one is missing, empty or NaN."""
-    told = ("" if label is None else label for label in labels)
-    texts = (label.decode() if isinstance(label, bytes) else str(label) for label in told)
-    result = [plain_label(text) for text in texts]
-    for row, label in enumerate(result, first_row):
-        if label.lower() in ("", "nan"):
-            raise TwincodeError(f"{where}, row {row} has no label; add it or remove the row")
-    return result
-
-
 def array_series(array: NDArray[Any], what: str) -> list[SeriesArray]:
     """A numeric array (n, L) or (n, C, L) as n arrays (C, L); ``what`` names it in errors."""
     if array.dtype.kind not in _NUMERIC_KINDS:
@@ -160,10 +139,13 @@ def array_labels(array: NDArray[Any], n: int, what: str, path: Path) -> list[str
 
 def load_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """The arrays of an ``.npz`` file that are named; raises TwincodeError if none is there."""
+    archive = _loaded(path)
+    if isinstance(archive, np.ndarray):
+        raise TwincodeError(f"{path} is a .npy file by another name; rename it")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in names if name in archive.files}
+        with archive:
             present = list(archive.files)
+            found = {name: archive[name] for name in names if name in present}
     except _ARRAY_ERRORS as error:
         _refuse_arrays(path, error)
     if not found:
@@ -186,11 +168,6 @@ def ts_header(path: Path) -> dict[str, list[str]]:
     return header
 
 
-def one_line(error: BaseException) -> str:
-    """An error's text on one line of bounded length."""
-    return " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
-
-
 _ARRAY_ERRORS = (
     OSError,
     ValueError,
@@ -207,6 +184,13 @@ def _cannot_read(path: Path, error: Exception) -> TwincodeError:
     return TwincodeError(f"cannot read {path}: {reason or one_line(error)}")
 
 
+def _loaded(path: Path) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except _ARRAY_ERRORS as error:
+        _refuse_arrays(path, error)
+
+
 def _refuse_arrays(path: Path, error: Exception) -> NoReturn:
     if "Object arrays" in str(error):
         raise TwincodeError(
@@ -216,10 +200,7 @@ def _refuse_arrays(path: Path, error: Exception) -> NoReturn:
 
 
 def _read_npy(path: Path) -> LabelledSeries:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except _ARRAY_ERRORS as error:
-        _refuse_arrays(path, error)
+    array = _loaded(path)
     if not isinstance(array, np.ndarray):
         raise TwincodeError(f"{path} is damaged or not a .npy file")
     return array_series(array, str(path)), None
@@ -243,43 +224,52 @@ def _labelled(series: list[SeriesArray], labels: list[str] | None) -> Rows:
 
 
 def _read_csv(path: Path, columns: Columns) -> Rows:
-    import pyarrow as pa
-
-    rows = _rows(path, ",")
-    if rows and (other := _other_separator(rows[0][1])):
-        raise TwincodeError(f"{path}: separate values by commas, not by {other}")
-    if columns.layout == LONG:
-        return frame_rows(_csv_table(path, rows, columns), columns, str(path))
-    named = columns != DEFAULT_COLUMNS
-    if not rows or not (named or _is_header(rows[0][1])):
-        if len(rows) > 1 and _counts(rows[0][1]):
+    with closing(_rows(path, ",")) as rows:
+        first, second = next(rows, None), next(rows, None)
+        if first is None:
+            return _labelled([], None)
+        _, cells = first
+        if other := _other_separator(cells):
+            raise TwincodeError(f"{path}: separate values by commas, not by {other}")
+        if columns.layout == LONG:
+            # The header is row 1.
+            return frame_rows(_csv_table(path, cells, columns), columns, str(path), first_row=2)
+        rest = chain([] if second is None else [second], rows)
+        if columns != DEFAULT_COLUMNS or _is_header(cells):
+            return _named_rows(path, cells, rest, columns)
+        if second is not None and _counts(cells):
             raise TwincodeError(
                 f"{path}, row 1 counts its columns; leave that header out, and row numbers, or "
                 "name the columns"
             )
-        return _labelled([_values(path, row, cells, ()) for row, cells in rows], None)
-    header = [cell.strip() for cell in rows[0][1]]
+        return _labelled([_values(path, *row, ()) for row in chain([first], rest)], None)
+
+
+def _named_rows(path: Path, names: Sequence[str], rows: Iterator[_Row], columns: Columns) -> Rows:
+    """The rows below a header."""
+    import pyarrow as pa
+
+    header = [cell.strip() for cell in names]
     if header[0] == "":
         raise TwincodeError(f"{path}: column 1 has no name; if it is a row index, leave it out")
     found = columns.find(header, str(path))
     places = {header.index(name): name for name in (found.id, found.label) if name is not None}
     series, beside = [], []
-    for row, cells in rows[1:]:
+    for row, cells in rows:
         known = {name: _known(path, row, cells, place, name) for place, name in places.items()}
         if found.label is not None:
-            known[found.label] = plain_labels([known[found.label]], str(path), row)[0]
+            known[found.label] = _plain_label(path, row, known[found.label])
         beside.append(known)
         series.append(_values(path, row, cells, places, columns, header))
     schema = pa.schema([(name, pa.string()) for name in places.values()])
     return Rows(series, pa.Table.from_pylist(beside, schema), found.label)
 
 
-def _csv_table(path: Path, rows: list[tuple[int, list[str]]], columns: Columns) -> "pa.Table":
+def _csv_table(path: Path, names: Sequence[str], columns: Columns) -> "pa.Table":
     """A file with a header as a table; ids and labels are text, whatever they look like."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    names = rows[0][1] if rows else []
     found = columns.find(names, str(path))
     texts = {name: pa.string() for name in (found.id, found.label) if name is not None}
     options = arrow_csv.ConvertOptions(
@@ -292,36 +282,35 @@ def _csv_table(path: Path, rows: list[tuple[int, list[str]]], columns: Columns) 
 
 
 def _read_tsv(path: Path) -> LabelledSeries:
-    rows = _rows(path, "\t")
-    labels = [plain_labels(cells[:1], str(path), row)[0] for row, cells in rows]
-    return [_values(path, row, cells, (0,)) for row, cells in rows], labels
+    series, labels = [], []
+    for row, cells in _rows(path, "\t"):
+        labels.append(_plain_label(path, row, cells[0]))
+        series.append(_values(path, row, cells, (0,)))
+    return series, labels
 
 
-def _rows(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
+def _plain_label(path: Path, row: int, label: str) -> str:
+    return plain_labels([label], str(path), lambda _: f"row {row}")[0]
+
+
+def _rows(path: Path, delimiter: str) -> Generator[_Row]:
+    """The rows that are not blank, one after another, as a file may be large."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, delimiter=delimiter)
-            return [
-                (reader.line_num, cells) for cells in reader if "".join(cells).strip() or cells[1:]
-            ]
+            for cells in reader:
+                if "".join(cells).strip() or cells[1:]:
+                    yield reader.line_num, cells
     except (UnicodeDecodeError, csv.Error) as error:
         raise TwincodeError(f"{path} is not plain UTF-8 text: {one_line(error)}") from error
     except OSError as error:
         raise _cannot_read(path, error) from error
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
 def _is_header(cells: Sequence[str]) -> bool:
     filled = [cell.strip() for cell in cells if cell.strip()]
     has_name = any(cell.lower() in (*ID_NAMES, *LABEL_NAMES) for cell in filled)
-    return has_name or (bool(filled) and not any(map(_is_number, filled)))
+    return has_name or (bool(filled) and all(number(cell) is None for cell in filled))
 
 
 def _other_separator(cells: Sequence[str]) -> str:
@@ -337,7 +326,10 @@ def _counts(cells: Sequence[str]) -> bool:
     One without a name may stand before: that of a row index.
     """
     words = [cell.strip() for cell in cells]
-    words = words[1:] if words[:1] == [""] else words
+    indexed = words[:1] == [""]
+    words = words[indexed:]
+    if indexed and words and words == [str(i) for i in range(len(words))]:
+        return True
     # A short one may be a toy, and a ramp.
     return len(words) >= 8 and any(
         words == [str(first + i) for i in range(len(words))] for first in (0, 1)
@@ -361,14 +353,16 @@ def _values(
     numbers = [cell for column, cell in enumerate(cells) if column not in skipped]
     if not numbers:
         raise TwincodeError(f"{path}, row {row} has no values")
-    try:
-        return np.array([[float(cell.strip() or "nan") for cell in numbers]])
-    except ValueError:
-        column = next(
-            column
-            for column, cell in enumerate(cells)
-            if column not in skipped and cell.strip() and not _is_number(cell)
-        )
+    if "_" not in "".join(numbers):  # which float would read past
+        try:
+            return np.array([[float(cell.strip() or "nan") for cell in numbers]])
+        except ValueError:
+            pass
+    column = next(
+        column
+        for column, cell in enumerate(cells)
+        if column not in skipped and cell.strip() and number(cell) is None
+    )
     text = cells[column].strip()[:40]
     message = f"{path}, row {row}, column {column + 1}: {text!r} is not a number"
     if row == 1 and not header:  # which may be a header with numbers in it

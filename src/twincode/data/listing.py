@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from twincode.data.archive import SPLIT_ARRAYS, split_sizes
-from twincode.data.files import array_labels, load_arrays, one_line, plain_label, ts_header
+from twincode.data.classes import plain_label
+from twincode.data.files import array_labels, load_arrays, ts_header
 from twincode.data.sources import Source, local_sources
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, one_line
 
 _TSV_PADDING = b"\tNan "
 _TS_PADDING = b",Nan? "

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twincode.data.files import plain_labels
+from twincode.data.classes import LabelArray, class_indices, plain_labels, sorted_classes
 from twincode.data.policy import STRICT, FloatArray, Policy, SeriesArray, apply_policy
 from twincode.data.tables import DEFAULT_COLUMNS, Columns, Frame, frame_rows
-from twincode.errors import TwincodeError
-
-LabelArray = NDArray[np.int64]
+from twincode.errors import TwincodeError, one_line
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,17 @@ class Dataset:
         """Train series X with their labels y, where there are some, and a ``test`` part (X, y).
 
         X is (n, L) or (n, C, L), or n arrays (L_i,) or (C, L_i) where ``policy`` takes unequal
-        lengths. Raises TwincodeError for series that are none, labels that are not one a series,
-        and whatever the policy refuses.
+        lengths. Raises TwincodeError for no train series or series that are none, labels that are
+        not one a series, and whatever the policy refuses.
         """
-        X_test, y_test = test if test is not None else ([], None)
+        if test is None:
+            test = [], None
+        if not isinstance(test, tuple | list) or len(test) != 2:
+            raise TwincodeError("test must be a pair (X, y), where y may be None")
+        X_test, y_test = test
         train, held_out = _series(X, "X"), _series(X_test, "test X")
+        if not train:
+            raise TwincodeError("there are no train series")
         joined = apply_policy([*train, *held_out], policy, train_size=len(train))
         labels = _labels(y, len(train), "y"), _labels(y_test, len(held_out), "test y")
         classes = sorted_classes({label for part in labels for label in part or ()})
@@ -80,7 +84,7 @@ class Dataset:
 
         def read(given: Frame, where: str) -> tuple[list[SeriesArray], list[str] | None]:
             rows = frame_rows(given, columns, where)
-            return rows.series, None if rows.labels is None else plain_labels(rows.labels, where)
+            return rows.series, rows.labels(where)
 
         held_out = None if test is None else read(test, "the test frame")
         return cls.from_arrays(*read(frame, "the frame"), held_out, name, policy)
@@ -155,22 +159,6 @@ class Scaling:
         return np.array(self.mean)[:, None], np.array(self.std)[:, None]
 
 
-def sorted_classes(labels: set[str]) -> tuple[str, ...]:
-    """The names of classes in order: by number where all are numbers."""
-    try:
-        return tuple(sorted(labels, key=float))
-    except ValueError:
-        return tuple(sorted(labels))
-
-
-def class_indices(labels: Sequence[str] | None, classes: Sequence[str]) -> LabelArray | None:
-    """The place of each label among ``classes``."""
-    if labels is None:
-        return None
-    index = {label: position for position, label in enumerate(classes)}
-    return np.array([index[label] for label in labels], dtype=np.int64)
-
-
 def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.3g}" for value in values)
 
@@ -184,6 +172,8 @@ def _series(X: ArrayLike | Sequence[ArrayLike], what: str) -> list[NDArray[np.fl
         raise TwincodeError(
             f"{what} must be numbers (n, L) or (n, C, L), or a list of n arrays"
         ) from None
+    except RuntimeError as error:  # of a tensor that NumPy cannot see
+        raise TwincodeError(f"{what} cannot be read: {one_line(error)}") from error
     for row in rows:
         if row.ndim not in (1, 2) or row.size == 0:
             raise TwincodeError(f"{what} must be (n, L) or (n, C, L); a series has {row.shape}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from twincode.data.files import KNOWN_SUFFIXES, ts_header
 from twincode.errors import TwincodeError
+from twincode.files import expanded
 
 DATA_VARIABLE = "TWINCODE_DATA"
 _ARCHIVE_SUFFIXES = (".tsv", ".ts")
@@ -73,7 +74,7 @@ def archive_names() -> dict[str, str]:
 def cache_folder() -> Path:
     """Where downloads are kept: ``twincode`` in $XDG_CACHE_HOME or in ~/.cache."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "twincode"
+    return (base if base.is_absolute() else expanded("~/.cache")) / "twincode"
 
 
 def find_pairs(
@@ -113,7 +114,7 @@ def _data_folder(data_dir: str | Path | None) -> Path | None:
     chosen = str(data_dir) if data_dir is not None else os.environ.get(DATA_VARIABLE, "")
     if not chosen and data_dir is None:
         return None
-    folder = Path(chosen).expanduser()
+    folder = expanded(chosen)
     if not chosen or not folder.is_dir():
         asked = "the data folder" if data_dir is not None else DATA_VARIABLE
         raise TwincodeError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from twincode.data.classes import plain_label, plain_labels
 from twincode.data.policy import SeriesArray
 from twincode.errors import TwincodeError, unknown_name
 
@@ -94,23 +95,29 @@ class Found(NamedTuple):
 class Rows(NamedTuple):
     """Series (C, L_i), and a table of one row each that holds what else is known of them.
 
-    ``label`` names the column of labels, ``channels`` those that held the series where each is one
-    channel.
+    ``label`` names the column of labels, ``id`` that whose rows of one value are a series, and
+    ``channels`` those that held the series where each is one channel.
     """
 
     series: list[SeriesArray]
     beside: "pa.Table"
     label: str | None
     channels: tuple[str, ...] = ()
+    id: str | None = None
 
-    @property
-    def labels(self) -> list[Any] | None:
-        """The labels as they stand, None for one that is missing."""
-        return None if self.label is None else self.beside[self.label].to_pylist()
+    def labels(self, where: str) -> list[str] | None:
+        """Plain labels, if there are any; raises TwincodeError where one is missing."""
+        if self.label is None:
+            return None
+        labels = self.beside[self.label].to_pylist()
+        if self.id is None:
+            return plain_labels(labels, where)
+        ids = self.beside[self.id]
+        return plain_labels(labels, where, lambda i: f"series {ids[i].as_py()!r}")
 
 
-def frame_rows(frame: Frame, columns: Columns, where: str) -> Rows:
-    """The series in a frame; ``where`` names it in errors.
+def frame_rows(frame: Frame, columns: Columns, where: str, first_row: int = 1) -> Rows:
+    """The series in a frame; ``where`` names it in errors, and its rows count from ``first_row``.
 
     Raises TwincodeError for a column that is named and not there, one that holds neither numbers
     nor anything known, rows without id or series, and times that do not order a series.
@@ -121,15 +128,18 @@ def frame_rows(frame: Frame, columns: Columns, where: str) -> Rows:
         table = pa.table(frame)
     except (TypeError, ValueError, pa.ArrowException) as error:
         raise TwincodeError(f"{where} is no table that Arrow can read: {error}") from error
-    table = table.select([name for name in table.column_names if not name.startswith(_INDEX)])
-    table = table.cast(pa.schema([_plain(each) for each in table.schema]))
-    if len(set(table.column_names)) < table.num_columns:
+    names = [name for name in table.column_names if not name.startswith(_INDEX)]
+    if len(set(names)) < len(names):
         raise TwincodeError(f"{where} has two columns of one name; rename one")
+    table = table.select(names)
+    table = table.cast(pa.schema([_plain(each) for each in table.schema]))
     lists = tuple(each.name for each in table.schema if _is_list(each.type))
     if lists and columns.layout == WIDE:
         return _rows_of_lists(table, lists, columns, where)
-    rows_of = _wide_rows if columns.layout == WIDE else _long_rows
-    return rows_of(table, columns, columns.find(table.column_names, where), where)
+    found = columns.find(table.column_names, where)
+    if columns.layout == WIDE:
+        return _wide_rows(table, columns, found, where)
+    return _long_rows(table, columns, found, where, first_row)
 
 
 def _find(
@@ -200,7 +210,9 @@ def _split_lists(table: "pa.Table", name: str, where: str) -> list[NDArray[np.fl
     return np.split(values, np.cumsum(lengths)[:-1])
 
 
-def _long_rows(table: "pa.Table", columns: Columns, found: Found, where: str) -> Rows:
+def _long_rows(
+    table: "pa.Table", columns: Columns, found: Found, where: str, first_row: int
+) -> Rows:
     import pyarrow as pa
 
     if found.id is None:
@@ -219,7 +231,7 @@ def _long_rows(table: "pa.Table", columns: Columns, found: Found, where: str) ->
         raise TwincodeError(f"{where}: column {found.id!r} holds lists, which name no series")
     ids = table[found.id].combine_chunks().dictionary_encode()
     if ids.null_count:
-        row = int(np.argmax(ids.is_null().to_numpy(zero_copy_only=False))) + 1
+        row = first_row + int(np.argmax(ids.is_null().to_numpy(zero_copy_only=False)))
         raise TwincodeError(f"{where}, row {row} has no id in column {found.id!r}; add it")
     which = ids.indices.to_numpy()  # counted in the order in which ids appear
     times = np.arange(len(table)) if found.time is None else _times(table, found.time, where)
@@ -240,7 +252,7 @@ def _long_rows(table: "pa.Table", columns: Columns, found: Found, where: str) ->
         labels = table[found.label].take(order)
         _check_constant(labels, which, starts, found.label, beside[found.id], where)
         beside = beside.append_column(found.label, labels.take(starts))
-    return Rows(series, beside, found.label, channels)
+    return Rows(series, beside, found.label, channels, found.id)
 
 
 def _floats(column: "pa.ChunkedArray") -> NDArray[np.float64]:
@@ -263,17 +275,34 @@ def _times(table: "pa.Table", name: str, where: str) -> NDArray[Any]:
     import pyarrow as pa
 
     column = table[name]
-    if column.null_count:
-        raise TwincodeError(f"{where}: column {name!r} misses {column.null_count} times; add them")
+    missing = column.null_count
+    if pa.types.is_floating(column.type):
+        missing = int(np.isnan(_floats(column)).sum())  # which Arrow tells from null
+    if missing:
+        raise TwincodeError(f"{where}: column {name!r} misses {missing} times; add them")
     if pa.types.is_temporal(column.type):
         counted = pa.int32() if column.type.bit_width == 32 else pa.int64()
         return np.asarray(column.cast(counted).to_numpy())
     if not _is_number(column.type):
+        values = column.to_pylist()
+        strange = next((value for value in values if not _is_time(str(value))), values[0])
         raise TwincodeError(
-            f"{where}: column {name!r} holds {column[0].as_py()!r}, which is no time; write "
+            f"{where}: column {name!r} holds {strange!r}, which is no time; write "
             "numbers or times such as 2024-01-31 12:00:00"
         )
-    return np.asarray(column.to_numpy())
+    return np.asarray(column.to_numpy()) if pa.types.is_integer(column.type) else _floats(column)
+
+
+def _is_time(text: str) -> bool:
+    import pyarrow as pa
+
+    for kind in (pa.float64(), pa.timestamp("us")):
+        try:
+            pa.scalar(text).cast(kind)
+        except pa.ArrowException:
+            continue
+        return True
+    return False
 
 
 def _check_constant(
@@ -285,7 +314,12 @@ def _check_constant(
     where: str,
 ) -> None:
     """Raise TwincodeError where the rows of one series, sorted by series, differ in their label."""
-    codes = labels.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+    told = labels.combine_chunks().dictionary_encode(null_encoding="encode")
+    plain = [
+        None if each is None else plain_label(str(each)) for each in told.dictionary.to_pylist()
+    ]
+    place = {label: i for i, label in enumerate(plain)}
+    codes = np.array([place[label] for label in plain])[told.indices.to_numpy()]
     differs = codes != codes[starts][which]
     if differs.any():
         series = ids[int(which[np.argmax(differs)])].as_py()

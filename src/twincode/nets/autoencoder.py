@@ -11,7 +11,10 @@ from twincode.nets.blocks import DownsamplingBlock, ResidualBlock, UpsamplingBlo
 
 
 def count_downsamplings(frames: int, width: int) -> int:
-    """How many halvings bring ``frames`` nearest to ``width``: at least 1, never past one step."""
+    """How many halvings bring ``frames`` nearest to ``width``: at least 1, never past one step.
+
+    Nearest as a ratio, before odd numbers are rounded down.
+    """
     wanted = round(math.log2(max(frames / width, 1)))
     return max(1, min(wanted, int(math.log2(frames))))
 

@@ -14,6 +14,7 @@ from twincode.settings import Settings
 
 # The part by which the range stops short of its ends; epsilon in the paper.
 BOUND_MARGIN = 1e-3
+MOST_CODES = 1 << 24
 
 
 def bound(z: Tensor, levels: Tensor) -> Tensor:
@@ -38,6 +39,10 @@ class FiniteScalarSettings(Settings):
         if not self.fsq_levels or min(self.fsq_levels) < 2:
             raise TwincodeError(
                 f"fsq_levels must be numbers of at least 2, such as 8,5, not {self.fsq_levels}"
+            )
+        if math.prod(self.fsq_levels) > MOST_CODES:
+            raise TwincodeError(
+                f"fsq_levels {self.fsq_levels} give more than {MOST_CODES} codes; give fewer levels"
             )
 
 

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 KMEANS_ITERATIONS = 10
 
@@ -18,7 +17,7 @@ def nearest_codes(vectors: Tensor, codebook: Tensor) -> Tensor:
 
 def count_and_sum(vectors: Tensor, codes: Tensor, K: int) -> tuple[Tensor, Tensor]:
     """How many vectors (n, D) fell to each of K codes, (K,), and their sums, (K, D)."""
-    won = F.one_hot(codes, K).to(vectors.dtype)
+    won = vectors.new_zeros(len(vectors), K).scatter_(1, codes[:, None], 1)
     return won.sum(0), won.T @ vectors
 
 

@@ -10,6 +10,7 @@ from twincode.data import Columns, Dataset, Policy, load_dataset
 from twincode.data.archive import is_path
 from twincode.data.sources import DATA_VARIABLE
 from twincode.errors import TwincodeError
+from twincode.files import expanded
 from twincode.labels import labels
 from twincode.recipes import title
 from twincode.study.plan import Study
@@ -129,4 +130,4 @@ def _load(where: str, data_dir: str | None, policy: Policy, columns: Columns) ->
 
 def _absolute(path: str) -> str:
     """Workers may have another working folder."""
-    return str(Path(path).expanduser().resolve())
+    return str(expanded(path).resolve())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twincode.errors import TwincodeError, unknown_name
+from twincode.files import expanded
 from twincode.study.second_stage import Priors
 
 
@@ -51,7 +52,7 @@ def _names(path: Path, name: str, value: Any) -> tuple[str, ...]:
 
 def _data(path: Path, name: str, value: Any) -> tuple[str, ...]:
     """A path that is there beside the file means that one; all else is left to the data room."""
-    beside = [(path.parent / Path(item).expanduser(), item) for item in _names(path, name, value)]
+    beside = [(path.parent / expanded(item), item) for item in _names(path, name, value)]
     return tuple(str(place) if place.is_file() or "/" in item else item for place, item in beside)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from twincode.nets import Decoder, Encoder, count_downsamplings
 from twincode.quantize import Quantized, Quantizer
-from twincode.spectral import STFT
+from twincode.spectral import STFT, check_transform
 from twincode.tokenizers.tokenizer import Output, Pairs, Tokenizer, TokenizerSettings
 
 
@@ -25,6 +25,7 @@ class PlaneSettings(TokenizerSettings):
     takes_quantizer: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_transform(self.n_fft, self.hop_length, self.window)
         self.check_at_least(1, "latent_channels")
         self.check_at_least(0, "residual_blocks")
 
