@@ -1,3 +1,4 @@
+import errno
 import json
 import pickle
 import shutil
@@ -11,6 +12,7 @@ from conftest import make_waves, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import twincode
@@ -264,17 +266,58 @@ def test_a_model_travels_to_another_process(waves, name):
     assert np.array_equal(again.sample(3).series, both.sample(3).series)
 
 
-def test_a_full_disk_keeps_the_old_model(model, copy, monkeypatch):
-    def full(*_arguments):
-        from safetensors import SafetensorError
+@pytest.mark.parametrize("write", ["save_file", "write_json"])
+def test_a_full_disk_keeps_the_old_model(model, copy, monkeypatch, write):
+    """Whichever of the two files does not fit: they belong together."""
 
+    def full(*_arguments):
+        if write == "write_json":
+            raise OSError(errno.ENOSPC, "No space left on device")
         raise SafetensorError("Error while serializing: No space left on device (os error 28)")
 
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
-    monkeypatch.setattr("twincode.storage.save_file", full)
+    other = fit(tiny("vqvae", epochs=0, evaluations=0), make_waves(20))
+    monkeypatch.setattr(f"twincode.storage.{write}", full)
     with pytest.raises(TwincodeError, match="the disk is full; free some space"):
-        model.save(copy)
+        other.save(copy)
     assert before == {path.name: path.read_bytes() for path in copy.iterdir()}
+    assert load_model(copy).checksum == model.checksum
+
+
+def test_a_model_is_saved_with_its_prior(model, waves, tmp_path):
+    both = fit_prior(prior("independent"), model, waves)
+    both.save(tmp_path)
+    assert np.array_equal(load_model(tmp_path).sample(3).series, both.sample(3).series)
+
+
+@pytest.mark.parametrize("name", ["mixture", "pca-pq"])
+def test_a_prior_lies_where_its_model_was_asked_for(waves, tmp_path, name):
+    """A closed form has no parameters that could say where that is."""
+    model = fit(tiny(name, epochs=0, evaluations=0), waves)
+    masked = prior("masked", model_width=8, layers=1, heads=1, steps=1)
+    fit_prior(masked, model, waves).save(tmp_path)
+    there = load_model(tmp_path, "meta")
+    assert there.device == torch.device("meta")
+    assert {each.device.type for each in there.prior.prior.parameters()} == {"meta"}
+    assert there.with_prior(None).device == torch.device("meta")
+
+
+def test_only_what_decides_codes_is_in_the_checksum(model):
+    config = model.config.replace(metrics="codebook", learning_rate=0.5, readouts="mean")
+    source = replace(model.source, name="another")
+    assert Model(model.tokenizer, model.scaling, config, source).checksum == model.checksum
+
+
+def test_a_model_is_not_measured_on_an_array(model, waves):
+    for measured in (model.evaluate, model.evaluate_generation):
+        with pytest.raises(TwincodeError, match=r"make one with Dataset\.from_arrays"):
+            measured(waves.X_test)
+
+
+@pytest.mark.parametrize("length", [0, -3, 24.0, "33"])
+def test_a_length_is_a_whole_number(model, waves, length):
+    with pytest.raises(TwincodeError, match="length must be a whole number of at least 1"):
+        model.decode(model.encode(waves.X_test), length)
 
 
 class Trap:
@@ -403,6 +446,23 @@ def test_a_damaged_description_is_refused(copy, changes):
     describe(copy, **changes)
     with pytest.raises(TwincodeError, match=r"model.json is damaged"):
         load_model(copy)
+
+
+@pytest.mark.parametrize("name", ["mixture", "pca-pq", "patch-rvq"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"length": 48}, "does not fit its configuration: .* of 33 steps"),
+        ({"channels": 2}, "does not fit its configuration: .* 1 channels"),
+        ({"length": 0}, "length must be a whole number of at least 1, not 0"),
+        ({"source": {"name": None, "origin": "", "checksum": "", "classes": []}}, "in words"),
+    ],
+)
+def test_so_it_is_of_a_closed_form(waves, tmp_path, name, changes, message):
+    fit(tiny(name, evaluations=0), waves).save(tmp_path)
+    describe(tmp_path, **changes)
+    with pytest.raises(TwincodeError, match=message):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["config", "channels", "length", "scaling", "source"])

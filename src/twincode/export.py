@@ -117,6 +117,8 @@ def export_onnx(model: Model, folder: str | Path) -> None:
     if tokenizer.has_decoder:
         tokenizer.decode(codes)  # what is kept for later is kept now, not as a place in a graph
         _write(_Decoder(network, model), {"codes": codes}, "series", folder / DECODER)
+    else:
+        (folder / DECODER).unlink(missing_ok=True)  # that of another model
     _write(_Encoder(network, model), {"series": series}, "codes", folder / ENCODER)
     description = {
         "format": FORMAT,

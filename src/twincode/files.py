@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,18 +74,35 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     A reader sees the old file or the new one, never a part; a failed or interrupted write leaves
     the old file untouched and no litter. Raises TwincodeError when the disk refuses.
     """
-    make_folder(path.parent)
+    write_together({path: write})
+
+
+def write_together(writes: Mapping[Path, Callable[[Path], object]]) -> None:
+    """The same for files that belong together: none is moved before all are written, in order."""
+    written: dict[Path, Path] = {}
     try:
-        # Not tempfile's, whose files are for their owner alone whatever the user's umask says.
-        temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
-        try:
-            temporary.touch(exist_ok=False)
-            write(temporary)
-            with temporary.open("rb+") as written:
-                os.fsync(written.fileno())
-            temporary.replace(path)
-        finally:
+        for path, write in writes.items():
+            make_folder(path.parent)
+            # Not tempfile's, whose files are for their owner alone whatever the user's umask says.
+            temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+            with _telling(path):
+                temporary.touch(exist_ok=False)
+                written[path] = temporary
+                write(temporary)
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+        for path, temporary in written.items():
+            with _telling(path):
+                temporary.replace(path)
+    finally:
+        for temporary in written.values():
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise cannot_write(path, error) from error
 

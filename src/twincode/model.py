@@ -26,7 +26,7 @@ from twincode.evaluate import (
     readout_features,
 )
 from twincode.evaluate.generation import GenerationSettings, Score
-from twincode.files import read_json, write_json, write_text
+from twincode.files import read_json, write_text
 from twincode.generate import (
     WINDOWS,
     Sampler,
@@ -43,12 +43,12 @@ from twincode.priors import NO_LABEL, FittedPrior, load_prior
 from twincode.priors.fitted import DESCRIPTION as PRIOR_DESCRIPTION
 from twincode.priors.fitted import TENSORS as PRIOR_TENSORS
 from twincode.storage import (
-    file_hash,
     pack_tensors,
-    read_tensors,
+    read_described,
     restore,
+    tensors_hash,
     unpack_tensors,
-    write_tensors,
+    write_described,
 )
 from twincode.tokenizers import Tokenizer, build_tokenizer, embed
 from twincode.upgrade import upgrade_config
@@ -103,17 +103,13 @@ class Model:
         self.config = config
         self.source = source
         self.prior = prior
+        tensors = chain(tokenizer.parameters(), tokenizer.buffers())
+        self.device = next(tensors, torch.empty(0)).device
 
     @property
     def name(self) -> str:
         """What messages call it: its recipe, where it has one."""
         return self.config.recipe or "this model"
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model computes."""
-        tensors = chain(self.tokenizer.parameters(), self.tokenizer.buffers())
-        return next(tensors, torch.empty(0)).device
 
     @property
     def bits_per_series(self) -> float:
@@ -147,7 +143,10 @@ class Model:
         """
         grid = _whole_array(codes)
         tokenizer = self.tokenizer
-        layout, expected = tokenizer.layout_of(length or tokenizer.length), tokenizer.grid
+        steps = tokenizer.length if length is None else length
+        if not isinstance(steps, int | np.integer) or steps < 1:
+            raise TwincodeError(f"length must be a whole number of at least 1, not {length!r}")
+        layout, expected = tokenizer.layout_of(steps), tokenizer.grid
         expected = (expected[0], layout.width)
         if not layout.grids:
             raise TwincodeError(f"{self.name} is continuous: there are no codes to decode")
@@ -157,7 +156,7 @@ class Model:
                 f"not {grid.dtype} of shape {grid.shape}"
             )
         if not len(grid):
-            return np.empty((0, tokenizer.channels, length or tokenizer.length), np.float32)
+            return np.empty((0, tokenizer.channels, steps), np.float32)
         tensor = torch.from_numpy(grid.astype(np.int64))
         layout.check(tensor)
         tensor = tensor.to(self.device)
@@ -187,14 +186,15 @@ class Model:
 
     def evaluate(self, dataset: Dataset) -> list[Measurement]:
         """Every metric on a data set of the same length and channels as the model's own."""
-        self.check_shape(dataset.X_train)
+        self._check_data(dataset)
         split = prepare(dataset, self.scaling, self.device)
         config = self.config
         return evaluate_tokenizer(self.tokenizer, split, config.metrics, config.evaluation.readouts)
 
     def with_prior(self, prior: FittedPrior) -> "Model":
         """The same tokenizer beside a prior over its codes."""
-        return Model(self.tokenizer, self.scaling, self.config, self.source, prior)
+        model = Model(self.tokenizer, self.scaling, self.config, self.source, prior)
+        return model.to(self.device)
 
     def sample(
         self,
@@ -339,29 +339,32 @@ class Model:
 
         Labels tell the classifier whose features are compared, and nothing is chosen by test.
         """
-        self.check_shape(dataset.X_train)
+        self._check_data(dataset)
         split = prepare(dataset, self.scaling, self.device)
         stages = self._stages
         sampler = Sampler(stages.fitted.settings.name, stages, stages.sampling(sampling))
         return judge([sampler], split, settings or GenerationSettings()).scores
 
     def to(self, device: str | torch.device) -> "Model":
-        """Move the model to a device; returns itself."""
-        self.tokenizer.to(device)
+        """Move the model to a device; returns itself. Closed forms compute on the CPU anyway."""
+        self.device = torch.device(device)
+        self.tokenizer.to(self.device)
         if self.prior is not None:
-            self.prior.prior.to(device)
+            self.prior.prior.to(self.device)
         return self
 
     def save(self, folder: str | Path, scores: Sequence[Measurement] = ()) -> None:
-        """Write ``model.safetensors``, ``model.json`` and a model card into ``folder``, each whole.
+        """Write ``model.safetensors`` and ``model.json``, both or neither, a card, and the prior.
 
         The card also tells ``scores``, such as those of ``evaluate``. A ``README.md`` that is there
-        and is no card of ours stays as it is.
+        and is no card of ours stays as it is. The prior, if there is one, is written into the
+        subfolder ``prior``.
         """
         folder = Path(folder)
-        write_tensors(folder / TENSORS, self.tokenizer.state_dict())
-        checksum = file_hash(folder / TENSORS)
-        write_json(folder / DESCRIPTION, {**self._describe(), "tensors_sha256": checksum})
+        tensors = self.tokenizer.state_dict()
+        write_described(folder / TENSORS, tensors, folder / DESCRIPTION, self._describe())
+        if self.prior is not None:
+            self.prior.save(folder / PRIOR)
         if _is_ours(folder / CARD):
             source = self.source
             told = source.name, source.origin, source.classes
@@ -369,9 +372,12 @@ class Model:
 
     @property
     def checksum(self) -> str:
-        """A hash of all that a model is; two of one checksum make the same codes."""
-        description, tensors = self.pack()
-        return hashlib.sha256(description.encode() + tensors).hexdigest()
+        """A hash of what decides codes: two models of one checksum make the same."""
+        own, parts = self.tokenizer, (self.config.tokenizer, self.config.quantizer)
+        identities = [None if part is None else part.identity() for part in parts]
+        decisive = [*identities, own.channels, own.length, asdict(self.scaling)]
+        text = json.dumps(decisive, sort_keys=True) + tensors_hash(own.state_dict())
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def pack(self) -> tuple[str, bytes]:
         """What ``save`` writes, in memory: a description as JSON, and tensors as safetensors."""
@@ -415,6 +421,14 @@ class Model:
             raise TwincodeError("series hold missing or infinite values; fill them in first")
         return torch.from_numpy(self.scaling.apply(array)).to(self.device)
 
+    def _check_data(self, dataset: Dataset) -> None:
+        if not isinstance(dataset, Dataset):
+            raise TwincodeError(
+                "a model is measured on a data set with a test part, not on an array: make one "
+                "with Dataset.from_arrays"
+            )
+        self.check_shape(dataset.X_train)
+
     def check_shape(self, X: NDArray, any_length: bool = False) -> None:
         """Raise TwincodeError for series X that this model was not made for."""
         C, L = self.tokenizer.channels, self.tokenizer.length
@@ -431,7 +445,7 @@ class Model:
 def _unpacked(description: str, tensors: bytes, prior: FittedPrior | None) -> Model:
     """The inverse of ``Model.__reduce__``, on the CPU."""
     model = Model.unpack(description, tensors)
-    return model if prior is None else model.with_prior(prior).to("cpu")
+    return model if prior is None else model.with_prior(prior)
 
 
 def as_series(X: ArrayLike) -> NDArray[np.float32]:
@@ -468,7 +482,7 @@ def load_model(
     folder = Path(folder)
     model = load_bare_model(folder, device)
     if (folder / prior / PRIOR_DESCRIPTION).exists():
-        return model.with_prior(load_prior(folder / prior, model.tokenizer)).to(model.device)
+        return model.with_prior(load_prior(folder / prior, model.tokenizer))
     if prior != PRIOR:
         raise TwincodeError(f"there is no prior called {prior!r} in {folder}")
     return model
@@ -480,12 +494,8 @@ def load_bare_model(folder: str | Path, device: str | torch.device = "cpu") -> M
     folder = Path(folder)
     origin = folder / DESCRIPTION
     description = _known(read_json(origin, "model description"), origin)
-    model, expected = _build(description, origin), description.get("tensors_sha256")
-    tensors = read_tensors(folder / TENSORS)
-    if file_hash(folder / TENSORS) != expected:
-        raise TwincodeError(
-            f"{folder / TENSORS} is corrupt or belongs to another {DESCRIPTION}; train again"
-        )
+    model = _build(description, origin)
+    tensors = read_described(folder / TENSORS, description, origin, "train again")
     restore(model.tokenizer, tensors, folder / TENSORS)
     return model.to(target)
 
@@ -508,16 +518,22 @@ def _build(description: dict[str, Any], origin: object) -> Model:
 def _described(description: dict[str, Any]) -> Model:
     stored = description["config"]
     config = Config.from_dict(upgrade_config(stored) if description["format"] == 1 else stored)
-    source = description["source"]
-    scaling = _read_scaling(description["scaling"], description["channels"])
+    channels, length = (_whole(name, description[name]) for name in ("channels", "length"))
+    source = Source(**{**description["source"], "classes": tuple(description["source"]["classes"])})
+    if not all(isinstance(each, str) for each in (source.name, source.origin, source.checksum)):
+        raise ValueError(f"source must be told in words, not {source}")
     return Model(
-        build_tokenizer(
-            config.tokenizer, config.quantizer, description["channels"], description["length"]
-        ).eval(),
-        scaling,
+        build_tokenizer(config.tokenizer, config.quantizer, channels, length).eval(),
+        _read_scaling(description["scaling"], channels),
         config,
-        Source(**{**source, "classes": tuple(source["classes"])}),
+        source,
     )
+
+
+def _whole(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    return value
 
 
 def _read_scaling(stored: dict[str, Any], channels: int) -> Scaling:

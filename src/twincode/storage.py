@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,22 +13,52 @@ from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save, save_file
 
 from twincode.errors import TwincodeError
-from twincode.files import write_whole
+from twincode.files import write_json, write_together, write_whole
+
+_HASH = "tensors_sha256"
 
 
 def write_tensors(
     path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
 ) -> None:
     """Write a safetensors file, whole or not at all."""
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    write_whole(path, lambda temporary: _save(tensors, temporary, metadata))
+
+
+def write_described(
+    path: Path, tensors: Mapping[str, torch.Tensor], description: Path, told: Mapping[str, Any]
+) -> None:
+    """Write a safetensors file and, as JSON, its description with its hash: both or neither."""
+    parts: dict[str, Any] = dict(told)
 
     def write(temporary: Path) -> None:
-        try:
-            save_file(contiguous, temporary, metadata)
-        except SafetensorError as error:
-            raise _system_error(error) from error
+        _save(tensors, temporary)
+        parts[_HASH] = file_hash(temporary)
 
-    write_whole(path, write)
+    write_together({path: write, description: lambda temporary: write_json(temporary, parts)})
+
+
+def read_described(
+    path: Path, description: Mapping[str, Any], origin: Path, remedy: str
+) -> dict[str, torch.Tensor]:
+    """The tensors that a description, read from ``origin``, speaks of.
+
+    Raises TwincodeError, with a ``remedy``, for others.
+    """
+    tensors = read_tensors(path)
+    if file_hash(path) != description.get(_HASH):
+        raise TwincodeError(f"{path} is corrupt or belongs to another {origin.name}; {remedy}")
+    return tensors
+
+
+def _save(
+    tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None
+) -> None:
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(contiguous, path, metadata)
+    except SafetensorError as error:
+        raise _system_error(error) from error
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

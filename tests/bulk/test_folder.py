@@ -165,6 +165,29 @@ def test_shorter_series_and_gaps_are_for_the_policy(models, X, tmp_path):
         assert lengths == [33, 66 if stride else 33]
 
 
+@pytest.mark.parametrize("name", ["vqvae", "patch-rvq"])
+def test_longer_series_are_cut_off_where_the_policy_says_so(models, X, tmp_path, name):
+    write(tmp_path / "in" / "a.parquet", [X[0], np.concatenate(X[1:3])])
+    job = Encode(policy=Policy(lengths="truncate"))
+    convert_folder(models / name, job, tmp_path / "in", tmp_path / "out")
+    found = np.stack(lists(tmp_path / "out" / "a.parquet", "codes"))
+    assert np.array_equal(found, load_model(models / name).encode(X[:2]).reshape(2, -1))
+    write(tmp_path / "short" / "a.parquet", [X[0][:20]])
+    with pytest.raises(TwincodeError, match=r'20 time steps, not 33; use lengths="resample"'):
+        convert_folder(models / name, job, tmp_path / "short", tmp_path / "none")
+
+
+def test_files_are_found_whatever_their_case_and_behind_links(models, X, tmp_path):
+    write(tmp_path / "in" / "A.PARQUET", X[:2])
+    write(tmp_path / "in" / "_unfinished.parquet", X[:2])
+    write(tmp_path / "elsewhere" / "b.parquet", X[2:4])
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "in")
+    source, out = str(tmp_path / "in"), str(tmp_path / "out")
+    assert convert_folder(str(models / "vqvae"), Encode(), source, out) == (2, 0)
+    assert files(tmp_path / "out") == ["A.PARQUET", "link/b.parquet"]
+
+
 def test_a_stopped_run_goes_on_and_a_finished_one_is_left_alone(models, source, tmp_path):
     out, bad = tmp_path / "out", source / "deep" / "b.parquet"
     whole = bad.read_bytes()

@@ -51,13 +51,26 @@ def test_it_is_the_transformer_of_scikit_learn_on_series_made_equal():
     X, _ = load_japanese_vowels(split="train")
     X = [each.copy() for each in X[:40]]
     X[3][:, 2] = np.nan
-    whole = apply_policy(X, Policy("interpolate", "resample"))
+    known = [each.copy() for each in X]
+    known[3][:, 2] = (X[3][:, 1] + X[3][:, 3]) / 2
+    whole = apply_policy(known, Policy(lengths="resample"))
     ours = TwinCodeTransformer("patch-rvq", bits=20, random_state=0).fit(X)
     plain = TwinCode("patch-rvq", bits=20, random_state=0).fit(whole)
     np.testing.assert_array_equal(ours.transform(X), plain.transform(whole))
     np.testing.assert_array_equal(ours.encode(X), plain.encode(whole))
     assert ours.decode(ours.encode(X)).shape == whole.shape
     assert ours.get_params() == plain.get_params()
+
+
+def test_a_gap_at_the_end_is_a_gap_and_no_shorter_series():
+    X = np.cumsum(np.random.default_rng(0).normal(size=(20, 1, 24)), axis=2)
+    gappy, known = X.copy(), X.copy()
+    gappy[:, :, -4:] = np.nan
+    known[:, :, -4:] = X[:, :, -5:-4]
+    ours = TwinCodeTransformer("patch-rvq", bits=20, random_state=0).fit(gappy)
+    plain = TwinCode("patch-rvq", bits=20, random_state=0).fit(known)
+    assert ours.model_.tokenizer.length == 24
+    np.testing.assert_array_equal(ours.transform(gappy), plain.transform(known))
 
 
 def test_bad_series_are_value_errors():

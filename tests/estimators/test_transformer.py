@@ -213,6 +213,25 @@ def test_other_errors_are_value_errors_too(waves):
         TwinCode("raw-series", readout="histogram").fit(waves.X_train)
     with pytest.raises(sklearn.exceptions.NotFittedError):
         TwinCode().encode(waves.X_train)
+    with pytest.raises(TwincodeError, match="X has masked values"):
+        TwinCode("patch-rvq").fit(np.ma.masked_greater(waves.X_train, 1))
+
+
+def test_what_could_not_be_fitted_is_not_fitted(waves):
+    failed = TwinCode("patch-rvq", gamma=1)
+    with pytest.raises(TwincodeError, match="gamma"):
+        failed.fit(waves.X_train)
+    for use in (failed.transform, failed.encode, failed.decode):
+        with pytest.raises(sklearn.exceptions.NotFittedError):
+            use(waves.X_test)
+
+
+def test_a_readout_that_is_set_later_waits_for_the_next_fit(waves):
+    coder = TwinCode("patch-rvq", bits=20).fit(waves.X_train).set_output(transform="pandas")
+    before = coder.transform(waves.X_test)
+    coder.set_params(readout="mean")
+    assert coder.transform(waves.X_test).equals(before)
+    assert coder.fit(waves.X_train).transform(waves.X_test).shape == (len(before), 1)
 
 
 def test_labels_reach_only_who_has_to_know_them(waves):

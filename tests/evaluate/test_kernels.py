@@ -1,10 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from conftest import make_waves, tiny
 
 from twincode.errors import TwincodeError
-from twincode.evaluate.kernels import kernels_accuracy, retained_accuracy
+from twincode.evaluate.kernels import kernels_accuracy
 from twincode.recipes import recipe
 from twincode.train import fit
 
@@ -31,9 +33,23 @@ def test_one_class_is_refused() -> None:
         kernels_accuracy(x, np.zeros(4), x, np.zeros(4))
 
 
-def test_retained() -> None:
-    assert retained_accuracy(0.9, 0.9) == 1
-    assert np.isnan(retained_accuracy(0.5, 0))
+def test_nothing_is_retained_where_nothing_was() -> None:
+    """A class that train lacks is never answered."""
+    waves = make_waves(n_train=12, n_test=2)
+    y = np.array([2, 2])
+    data = dataclasses.replace(waves, y_test=y, classes=(*waves.classes, "new"))
+    model = fit(recipe("patch-rvq", bits=12, metrics="kernels", kernels=84), data)
+    assert [(each.metric, each.value) for each in model.evaluate(data)] == [("kernels", 0)]
+
+
+def test_features_of_test_are_made_in_parts(monkeypatch) -> None:
+    draw = np.random.default_rng(0)
+    x, labels = draw.normal(size=(90, 1, 30)), np.arange(90) % 2
+    x[labels == 1] += 0.3 * np.linspace(-1, 1, 30)
+    parts = x[:40], labels[:40], x[40:], labels[40:]
+    whole = kernels_accuracy(*parts, kernels=200)
+    monkeypatch.setattr("twincode.evaluate.kernels.SERIES_AT_ONCE", 7)
+    assert 0.5 < kernels_accuracy(*parts, kernels=200) == whole < 1
 
 
 def test_what_a_model_retains() -> None:

@@ -10,7 +10,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import SVC
 
 from twincode.errors import TwincodeError
-from twincode.evaluate import METRICS, Features, blocks
+from twincode.evaluate import METRICS, Features, blocks, separability
 from twincode.evaluate.separability import nearest_neighbours
 
 
@@ -45,6 +45,18 @@ def test_blocks_of_rows_change_no_number(monkeypatch):
     whole = measured("separability", features)
     monkeypatch.setattr(blocks, "BLOCK_VALUES", 7 * 100)
     assert measured("separability", features) == whole
+
+
+def test_an_svm_of_many_series_sees_a_part_of_them(monkeypatch):
+    features = clouds(60, 40, 5, 2, 1)
+    train, test = features.points[:60], features.points[60:]
+    monkeypatch.setattr(separability, "SVM_SERIES", 9)
+    rows = np.sort(np.random.default_rng(0).permutation(60)[:9])
+    svm = SVC(kernel="linear").fit(train[rows], features.y_train[rows])
+    found = measured("separability", features)
+    assert found["svm_accuracy"] == svm.score(test, features.y_test)
+    assert found["svm_accuracy"] != plain_separability(features, 1.0, ())["svm_accuracy"]
+    assert found["knn1_accuracy"] == plain_separability(features, 1.0, (1,))["knn1_accuracy"]
 
 
 def test_every_number_is_declared():

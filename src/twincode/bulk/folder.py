@@ -1,6 +1,7 @@
 """A folder of Parquet files, converted file by file, by one process or several."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from twincode.bulk.job import Job, Piece
@@ -13,15 +14,16 @@ from twincode.files import make_folder
 from twincode.model import load_bare_model
 
 SUFFIX = ".parquet"
+_HIDDEN = "._"  # how names begin of what is somebody's unfinished work
 # Told how many rows are done, and how many there are to do.
 Watch = Callable[[int, int], None]
 
 
 def convert_folder(
-    model_folder: Path,
+    model_folder: str | Path,
     job: Job,
-    source: Path,
-    target: Path,
+    source: str | Path,
+    target: str | Path,
     workers: int = 1,
     device: str = "cpu",
     watch: Watch | None = None,
@@ -29,6 +31,7 @@ def convert_folder(
 ) -> tuple[int, int]:
     """Convert every Parquet file in ``source``, or that file, into one of the same name.
 
+    Files and folders whose names begin with ``.`` or ``_`` are left out.
     Memory does not grow with their number or size. What was converted before, from the same file
     by the same model in the same way, is left alone: so a stopped run goes on. Returns how many
     files were converted, and how many left alone. Raises TwincodeError where there are no files,
@@ -37,6 +40,7 @@ def convert_folder(
     that asks for several must be importable, as Python's ``multiprocessing`` demands. ``ray`` is
     ``local`` or the address of a cluster whose nodes see all files under the same paths.
     """
+    model_folder, source, target = Path(model_folder), Path(source), Path(target)
     if workers < 1:
         raise TwincodeError(f"at least 1 worker is needed, not {workers}")
     if ray is not None:
@@ -69,18 +73,31 @@ def convert_folder(
 
 
 def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
-    """The files, in order, and where they go. Hidden ones are somebody's unfinished work."""
+    """The files, in order, and where they go."""
     if not source.exists():
         raise TwincodeError(f"there is no file or folder {source}")
     if not source.is_dir():
         return [(source, target / source.name)]
     if target.resolve().is_relative_to(source.resolve()):
         raise TwincodeError(f"{target} lies in {source}: its files would be taken for series")
-    names = sorted(path.relative_to(source) for path in source.rglob(f"*{SUFFIX}"))
-    names = [each for each in names if not any(part[0] in "._" for part in each.parts)]
+    names = sorted(path.relative_to(source) for path in _within(source))
     if not names:
         raise TwincodeError(f"{source} holds no {SUFFIX} files")
     return [(source / name, target / name) for name in names]
+
+
+def _within(folder: Path) -> Iterator[Path]:
+    """The Parquet files at any depth, in folders that are linked to too, each folder once."""
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if name[0] not in _HIDDEN)
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        own = (name for name in files if name[0] not in _HIDDEN)
+        yield from (Path(place, name) for name in own if name.lower().endswith(SUFFIX))
 
 
 def _stamp(path: Path) -> list[int]:

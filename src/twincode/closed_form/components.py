@@ -61,6 +61,11 @@ class ComponentCoder:
     beam: int = 8
 
     @property
+    def channels(self) -> int:
+        """Channels of a series."""
+        return self.shape[0]
+
+    @property
     def length(self) -> int:
         """Steps of a series."""
         return self.shape[1]

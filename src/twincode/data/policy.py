@@ -141,7 +141,7 @@ def _common_length(
     expected = target_length or lengths[0]
     like = "" if target_length else f" like {names[0]}"
     for length, name in zip(lengths, names, strict=True):
-        if length != expected:
+        if length < expected or (length > expected and policy.lengths != "truncate"):
             raise TwincodeError(
                 f'{name} has {length} time steps, not {expected}{like}; use lengths="resample"'
             )
@@ -158,6 +158,17 @@ def _fill(array: NDArray[np.float64], name: str, missing: str) -> NDArray[np.flo
             f"{name} has a missing value (channel {channel}, time step {step}); "
             'use missing="interpolate"'
         )
+    return fill_along(array, name)
+
+
+def fill_along(array: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """A series (C, L) with gaps filled linearly in time, at its ends by the nearest value.
+
+    Raises TwincodeError, with its ``name``, for a channel without any known value.
+    """
+    unknown = np.isnan(array)
+    if not unknown.any():
+        return array
     empty = np.flatnonzero(unknown.all(axis=1))
     if empty.size:
         raise TwincodeError(f"{name} has no known value in channel {empty[0] + 1}; remove it")

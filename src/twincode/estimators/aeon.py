@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twincode.data import Policy, apply_policy
+from twincode.data.policy import fill_along
 from twincode.errors import installing
 from twincode.estimators.core import Estimator, Series
 from twincode.model import Model
@@ -16,7 +17,7 @@ try:
 except ImportError as error:
     raise ImportError(f"TwinCodeTransformer needs aeon: {installing('aeon')}") from error
 
-_POLICY = Policy(missing="interpolate", lengths="resample")
+_RESAMPLED = Policy(lengths="resample")
 
 
 class TwinCodeTransformer(Estimator, BaseCollectionTransformer):
@@ -47,13 +48,13 @@ class TwinCodeTransformer(Estimator, BaseCollectionTransformer):
         return model.encode(self._array(series))
 
     def _fit(self, X: Sequence[NDArray[Any]], y: ArrayLike | None = None) -> None:
-        self._train(X, y, _POLICY)
+        self._train(_filled(X), y, _RESAMPLED)
 
     def _transform(
         self, X: Sequence[NDArray[Any]], y: ArrayLike | None = None
     ) -> NDArray[np.float32]:
         del y
-        return self.model_.transform(self._array(X), self.readout)
+        return self.model_.transform(self._array(X), self.readout_)
 
     def _fitted(self) -> Model:
         self._check_is_fitted()
@@ -61,10 +62,18 @@ class TwinCodeTransformer(Estimator, BaseCollectionTransformer):
 
     def _array(self, series: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Series of the length of the model's, without gaps."""
-        return apply_policy(series, _POLICY, target_length=self.model_.tokenizer.length)
+        return apply_policy(_filled(series), _RESAMPLED, target_length=self.model_.tokenizer.length)
 
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> dict[str, Any]:
         """A tiny model, for aeon's own checks."""
         del parameter_set
         return {"recipe": "patch-rvq", "bits": 8}
+
+
+def _filled(series: Sequence[NDArray[Any]]) -> list[NDArray[np.floating]]:
+    """Series (C, L_i) without gaps. In files a gap at the end is a shorter series, not here."""
+    return [
+        fill_along(np.asarray(each, np.float64), f"series {row}")
+        for row, each in enumerate(series, 1)
+    ]

@@ -51,6 +51,7 @@ class Estimator:
     """
 
     model_: Model
+    readout_: str
     recipe: str
     readout: str
     random_state: Any
@@ -84,6 +85,7 @@ class Estimator:
         labels = y if isinstance(config.tokenizer, ContrastiveSettings) else None
         dataset = Dataset.from_arrays(data, labels, policy=policy)
         self.model_ = fit(config, dataset, device=self.device)
+        self.readout_ = self.readout
 
     def _fitted(self) -> Model:
         raise NotImplementedError

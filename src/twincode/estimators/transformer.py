@@ -30,6 +30,7 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     ----------
     model_ : the fitted ``twincode.Model``: its codes' cost, ``save``, ``evaluate``.
     n_features_in_ : L, or C for series (n, C, L).
+    readout_ : the ``readout`` at the time of ``fit``, which ``transform`` reads off.
 
     All errors are ValueErrors. Equal ``random_state``, data and number of threads give equal codes
     on one machine; joblib gives its workers one thread each, so a search and the refit after it may
@@ -40,12 +41,13 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         """Train on series X; y is ignored but by ``contrastive-vae``."""
         series = self._checked(X, fits=True)
         self._train(series, y)
+        self._dimensions, self._length = series.ndim, series.shape[-1]
         self._n_features_out = self._features(series[:1]).shape[1]
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Features (n, features) of series X."""
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         return self._features(self._checked(X))
 
     def encode(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -60,23 +62,25 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         return tags
 
     def _fitted(self) -> Model:
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         return self.model_
 
     def _features(self, series: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        return self.model_.transform(series, self.readout)
+        return self.model_.transform(series, self.readout_)
 
     def _checked(self, X: ArrayLike, fits: bool = False) -> NDArray[np.floating[Any]]:
         """X, if it can be series: those that were fitted or others of their kind."""
+        if np.ma.is_masked(X):
+            raise TwincodeError("X has masked values; fill them in first")
         series: NDArray[np.floating[Any]] = validate_data(
             self, X, reset=fits, allow_nd=True, dtype=[np.float32, np.float64]
         )
-        if fits:
-            self._dimensions, self._length = series.ndim, series.shape[-1]
         if series.ndim not in (2, 3):
             raise TwincodeError(f"X must be (n, L) or (n, C, L), not {series.shape}")
         if series.shape[-1] < 2:
             raise TwincodeError("X has one step a series (n_features=1); at least 2 are needed")
+        if fits:
+            return series
         if series.ndim != self._dimensions:
             raise TwincodeError(f"X has {series.ndim} dimensions; it had {self._dimensions} in fit")
         if series.shape[-1] != self._length:

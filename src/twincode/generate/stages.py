@@ -51,7 +51,8 @@ class Stages:
 
     def expected_shares(self, tokens: Tensor) -> Tensor | None:
         """Shares (N, K) of codes that the tokenizer expects of such tokens (n, N), if it does."""
-        return self.tokenizer.expected_shares(self.fitted.prior.grids.unflatten(tokens))
+        shares = self.tokenizer.expected_shares(self.fitted.prior.grids.unflatten(tokens))
+        return None if shares is None else shares.to(self.device)
 
     def series(self, tokens: Tensor) -> Tensor:
         """The series (n, C, L) that tokens (n, N) stand for."""

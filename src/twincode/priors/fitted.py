@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from twincode.errors import TwincodeError, unknown_name
-from twincode.files import read_json, write_json
+from twincode.files import read_json
 from twincode.priors.grids import Grids
 from twincode.priors.prior import PRIORS, Prior, PriorSettings
-from twincode.storage import file_hash, read_tensors, restore, tensors_hash, write_tensors
+from twincode.storage import read_described, restore, tensors_hash, write_described
 
 FORMAT = 2
 TENSORS = "prior.safetensors"
@@ -53,22 +53,19 @@ class FittedPrior:
         return self.classes.index(name)
 
     def save(self, folder: Path) -> None:
-        """Write ``prior.safetensors`` and ``prior.json`` into ``folder``, each whole."""
-        write_tensors(folder / TENSORS, self.prior.state_dict())
-        write_json(
-            folder / DESCRIPTION,
-            {
-                "format": FORMAT,
-                "settings": self.settings.to_dict(),
-                "grids": self.prior.grids.to_dict(),
-                "classes": list(self.classes),
-                "counts": list(self.counts),
-                "variance": self.variance,
-                "surprise_threshold": self.threshold,
-                "tokenizer_sha256": self.tokenizer_hash,
-                "tensors_sha256": file_hash(folder / TENSORS),
-            },
-        )
+        """Write ``prior.safetensors`` and ``prior.json`` into ``folder``, both or neither."""
+        told = {
+            "format": FORMAT,
+            "settings": self.settings.to_dict(),
+            "grids": self.prior.grids.to_dict(),
+            "classes": list(self.classes),
+            "counts": list(self.counts),
+            "variance": self.variance,
+            "surprise_threshold": self.threshold,
+            "tokenizer_sha256": self.tokenizer_hash,
+        }
+        tensors = self.prior.state_dict()
+        write_described(folder / TENSORS, tensors, folder / DESCRIPTION, told)
 
 
 def load_prior(folder: Path, tokenizer: nn.Module) -> FittedPrior:
@@ -83,7 +80,7 @@ def load_prior(folder: Path, tokenizer: nn.Module) -> FittedPrior:
             f"{folder / DESCRIPTION} is not a prior this version of twincode can read"
         )
     try:
-        fitted, expected = _read(description), description["tensors_sha256"]
+        fitted = _read(description)
     except (TwincodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TwincodeError(f"{folder / DESCRIPTION} is damaged: {error}") from error
     if fitted.tokenizer_hash != tensors_hash(tokenizer.state_dict()):
@@ -91,11 +88,8 @@ def load_prior(folder: Path, tokenizer: nn.Module) -> FittedPrior:
             f"the prior in {folder} belongs to another tokenizer than the model beside it; "
             "fit it again or delete it"
         )
-    tensors = read_tensors(folder / TENSORS)
-    if file_hash(folder / TENSORS) != expected:
-        raise TwincodeError(
-            f"{folder / TENSORS} is corrupt or belongs to another {DESCRIPTION}; fit it again"
-        )
+    origin = folder / DESCRIPTION
+    tensors = read_described(folder / TENSORS, description, origin, "fit it again")
     if description["format"] == 1:
         tensors = _upgraded(tensors, len(fitted.classes))
     restore(fitted.prior, tensors, folder / TENSORS)

@@ -3,6 +3,7 @@
 from torch import Generator, Tensor
 
 from twincode.quantize import Identity, Quantizer
+from twincode.quantize.closed_form import ClosedFormQuantizer
 from twincode.tokenizers.tokenizer import Output, Tokenizer, TokenizerSettings
 
 
@@ -55,7 +56,11 @@ class SeriesTokenizer(Tokenizer):
 
 
 def _take_loaded_layout(tokenizer: SeriesTokenizer, _keys: object) -> None:
-    """What is loaded may be laid out otherwise than what was there."""
+    """What is loaded may be laid out otherwise than what was there, but is of as many values."""
+    if isinstance(tokenizer.quantizer, ClosedFormQuantizer):
+        coder = tokenizer.quantizer.coder
+        if (coder.channels, coder.length) != (tokenizer.channels, tokenizer.length):
+            raise RuntimeError(f"it is of {coder.channels} channels of {coder.length} steps")
     tokenizer._take_layout()
 
 

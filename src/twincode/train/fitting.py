@@ -93,7 +93,7 @@ def fit_prior(
     place = Path(folder) if folder is not None else None
     key = prior_key(settings, model, dataset)
     if place is not None and finished(place, key):
-        return model.with_prior(load_prior(place, model.tokenizer)).to(model.device)
+        return model.with_prior(load_prior(place, model.tokenizer))
     with alone(place):
         try:
             task = PriorTask(settings, model, dataset)

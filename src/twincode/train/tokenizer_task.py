@@ -129,7 +129,8 @@ class TokenizerTask:
     @property
     def model(self) -> Model:
         """The model as it stands."""
-        return Model(self.tokenizer.eval(), self.scaling, self.settings, Source.of(self.dataset))
+        source = Source.of(self.dataset)
+        return Model(self.tokenizer.eval(), self.scaling, self.settings, source).to(self.device)
 
     def go_on(self, epoch: int) -> None:
         """Latents are quantised from a step on."""
