@@ -8,7 +8,6 @@ are chosen on a trellis for the least error + weight * bits.
 """
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -17,7 +16,6 @@ from typing import Any, ClassVar, Self
 import torch
 
 from twincode.closed_form import levels as tables
-from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
 from twincode.closed_form.books import Book
 from twincode.closed_form.calibration import (
     WEIGHT,
@@ -31,9 +29,9 @@ from twincode.closed_form.calibration import (
     rank_major,
 )
 from twincode.closed_form.modes import Modes, modes_before
+from twincode.closed_form.packing import Contexts, Packer, Words
 from twincode.closed_form.sample import check_series, reservoir
 from twincode.closed_form.trellis import (
-    NEXT_STATE,
     Price,
     Scan,
     follow,
@@ -475,77 +473,41 @@ class MixtureCoder:
         """
         length = length or self.length
         offset, modes, levels = self._split(codes)
-        spent = self.bits_of(codes).tolist()
         packed = []
-        for i in range(len(codes)):
-            needed = -(-math.floor(spent[i] + 1.1) // 8) * 8
-            encoder = Encoder(self.budget(length) if self.capped else needed)
-            if self.capped:
-                _add(encoder, self._starts[0], min(int(offset[i]) + FINER, STEPS - 1))
-            before = len(self.mean)
-            for mode in modes[i].tolist():
-                _add(encoder, self._starts[1][before], mode)
-                before = mode
-            state = 0
-            row, shift = self._contexts(modes[i], int(offset[i]))
-            for level, c, low in zip(levels[i].T.flatten().tolist(), row, shift, strict=True):
-                size = abs(level)
-                if c:
-                    _add(encoder, self._starts[2][state >> 1][c - 1], size >> low)
-                    if low:
-                        encoder.add(size & ((1 << low) - 1), 1, low)
-                    if size or low:
-                        encoder.add(int(level < 0), 1, 1)
-                state = _NEXT[state][size & 1]
-            number = encoder.close()
-            if number is None:
+        for i, spent in enumerate(self.bits_of(codes).tolist()):
+            needed = -(-math.floor(spent + 1.1) // 8) * 8
+            step = min(int(offset[i]) + FINER, STEPS - 1) if self.capped else None
+            words = Words(step, modes[i].tolist(), levels[i].T.flatten().tolist())
+            bits = self.budget(length) if self.capped else needed
+            stored = self._packer.pack(words, self._contexts(step, words.modes), bits)
+            if stored is None:
                 raise TwincodeError("these codes take more bits than the coder's rate allows")
-            packed.append(number.to_bytes(-(-encoder.bits // 8), "big"))
+            packed.append(stored)
         return packed
 
     def unpack(self, packed: list[bytes], length: int | None = None) -> torch.Tensor:
         """The codes (n, tokens) of series of ``length`` steps that ``pack`` stored."""
         length = length or self.length
-        t = self.windows_of(length)
-        d = self.ratio.shape[1]
+        t, d = self.windows_of(length), self.ratio.shape[1]
         rows = []
         for stored in packed:
             bits = self.budget(length) if self.capped else 8 * len(stored)
-            decoder = Decoder(int.from_bytes(stored, "big"), bits)
-            offset = _take(decoder, self._starts[0]) - FINER if self.capped else 0
-            offset = SILENT if offset == STEPS - 1 - FINER else offset
-            modes = [len(self.mean)]
-            for _ in range(t):
-                modes.append(_take(decoder, self._starts[1][modes[-1]]))
-            levels, state = [], 0
-            for c, low in zip(*self._contexts(torch.tensor(modes[1:]), offset), strict=True):
-                size = 0
-                sign = 1
-                if c:
-                    size = _take(decoder, self._starts[2][state >> 1][c - 1]) << low
-                    if low:
-                        size |= decoder.take_raw(low)
-                    if (size or low) and decoder.take_raw(1):
-                        sign = -1
-                levels.append(sign * size)
-                state = _NEXT[state][size & 1]
-            rows.append((offset, modes[1:], levels))
+            rows.append(self._packer.unpack(stored, bits, t, self.capped, self._contexts))
         if not rows:
             return torch.empty(0, self._tokens(t), dtype=torch.long)
-        offsets, all_modes, all_levels = (
-            torch.tensor(column) for column in zip(*rows, strict=True)
-        )
-        return self._join(offsets, all_modes, all_levels.view(len(rows), t * d).T)
+        offsets = torch.tensor([_offset(words.step) for words in rows])
+        modes = torch.tensor([words.modes for words in rows])
+        levels = torch.tensor([words.levels for words in rows])
+        return self._join(offsets, modes, levels.view(len(rows), t * d).T)
 
-    def _contexts(self, modes: torch.Tensor, offset: int) -> tuple[list[int], list[int]]:
-        row, shift = tables.contexts(rank_major(self.ratio[modes][None] - offset).flatten())
-        return row.tolist(), shift.tolist()
+    def _contexts(self, step: int | None, modes: list[int]) -> Contexts:
+        ratio = self.ratio[modes][None] - _offset(step)
+        context, low = tables.contexts(rank_major(ratio).flatten())
+        return context.tolist(), low.tolist()
 
     @cached_property
-    def _starts(self) -> tuple[list[int], list[list[int]], list[list[list[int]]]]:
-        levels = [[running_total(row) for row in rows] for rows in self.level_frequencies.tolist()]
-        modes = [running_total(row) for row in self.mode_frequencies.tolist()]
-        return running_total(self.step_frequencies.tolist()), modes, levels
+    def _packer(self) -> Packer:
+        return Packer.of(self.step_frequencies, self.mode_frequencies, self.level_frequencies)
 
     # -- storing ------------------------------------------------------------------------------
 
@@ -564,17 +526,11 @@ class MixtureCoder:
         return cls(**plain)
 
 
-_NEXT: list[list[int]] = NEXT_STATE.tolist()
-
-
-def _add(encoder: Encoder, starts: list[int], symbol: int) -> None:
-    encoder.add(starts[symbol], starts[symbol + 1] - starts[symbol], tables.FREQUENCY_BITS)
-
-
-def _take(decoder: Decoder, starts: list[int]) -> int:
-    return decoder.take(
-        starts, lambda share: bisect_right(starts, share) - 1, tables.FREQUENCY_BITS
-    )
+def _offset(step: int | None) -> int:
+    """A step's offset from the common one, in sixteenths of an octave; 0 where all share that."""
+    if step is None:
+        return 0
+    return SILENT if step == STEPS - 1 else step - FINER
 
 
 def _windows(C: int, L: int) -> list[int]:
