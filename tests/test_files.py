@@ -1,9 +1,18 @@
 import errno
+from functools import partial
 
 import pytest
 
 from twincode.errors import TwincodeError
-from twincode.files import make_folder, read_json, write_json, write_text, write_whole
+from twincode.files import (
+    make_folder,
+    read_json,
+    remove_unfinished,
+    write_json,
+    write_text,
+    write_together,
+    write_whole,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
@@ -32,6 +41,31 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path):
         write_whole(target, interrupt)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_write_left_is_removed_and_nothing_else(tmp_path):
+    names = [".checkpoint.0123456789abcdef0123456789abcdef.safetensors", ".lock", ".git", "a.json"]
+    for name in names:
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_files_that_belong_together_are_written_together(tmp_path, failing):
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path in paths:
+        path.write_text("old")
+
+    def write(temporary, fails):
+        if fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        temporary.write_text("new")
+
+    writes = {path: partial(write, fails=place == failing) for place, path in enumerate(paths)}
+    with pytest.raises(TwincodeError, match=f"cannot write .*{paths[failing].name}: the disk"):
+        write_together(writes)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old", "b": "old"}
 
 
 def test_a_file_where_a_folder_is_needed(tmp_path):

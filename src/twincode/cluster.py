@@ -19,6 +19,8 @@ _LOOPBACK = ("localhost", "127.0.0.1")
 
 # Nobody is to be told of this use of Ray.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
+# It counts those of a task that it ends for want of memory apart.
+LIMITED = {"RAY_task_oom_retries": "2"}
 # A Ray of our own listens to this machine alone and exports no metrics.
 OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_enable_metrics_collection": "0"}
 
@@ -36,7 +38,7 @@ def check_address(address: str) -> None:
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
     """Ray, begun quietly and left when done; one that was begun before is used and kept."""
-    with variables({**QUIET, **(OWN if address == LOCAL else {})}):
+    with variables({**QUIET, **LIMITED, **(OWN if address == LOCAL else {})}):
         import ray
 
         own = not ray.is_initialized()

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from filelock import FileLock, Timeout
 from twincode.errors import TwincodeError
 
 LOCK = ".lock"
+_UNFINISHED = re.compile(r"\..*\.[0-9a-f]{32}(\.\w+)?")
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "your disk quota is used up; free some space and run the same command again",
@@ -97,6 +99,13 @@ def write_together(writes: Mapping[Path, Callable[[Path], object]]) -> None:
     finally:
         for temporary in written.values():
             temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what writes left in ``folder`` that were killed; for who holds it alone."""
+    for path in folder.glob(".*"):
+        if _UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -65,6 +65,19 @@ _BEFORE: Json = {
     "teacher_schedule": "constant",
 }
 
+# What settings were that came to format 2 later, by slot and part: what ``added`` says of them.
+_TRAINED_CODES: Json = {"distance": "euclidean", "revive_below": 0.0, "continuous_share": 0.0}
+_TWINS: Json = {"gamma_scale": "loss"}
+_TAUGHT: Json = {**_TWINS, "teacher_span": 0.0}
+LATER: dict[str, dict[str, Json]] = {
+    "training": {"": {"decay_share": 1.0, "held_out": 0.0}},
+    "quantizer": dict.fromkeys(("vq", "residual", "product"), _TRAINED_CODES),
+    "twin_loss": {
+        **dict.fromkeys(("barlow_twins", "vicreg", "vibcreg", "simclr"), _TWINS),
+        **dict.fromkeys(("moco", "byol"), _TAUGHT),
+    },
+}
+
 _PLANE = ("n_fft", "hop_length", "window", "latent_channels", "residual_blocks")
 _LEARNT = (
     *("codebook_size", "codebook_update", "codebook_init", "commitment_weight"),
@@ -141,21 +154,21 @@ _KEPT = (
 
 
 def upgrade_result(record: Mapping[str, Any], steps: int = 0) -> Json:
-    """The content of a ``result.json`` of any format as one of format 2.
+    """The content of a ``result.json`` of any format as one of format 2, with all its settings.
 
     ``steps`` is the budget of the study the run belongs to, which a record of format 1 does not
     tell: there the runs of one model have different ``epochs`` on different data sets.
     Raises TwincodeError for a format this version does not know, KeyError for a missing field.
     """
     if _format_of(record) == FORMAT:
-        return dict(record)
+        return {**record, "config": _completed(record["config"])}
     recipe = record["recipe"]
     return {
         "format": FORMAT,
         "run": record["run"],
         "recipe": recipe,
         "title": _TITLES.get(recipe.removeprefix("thesis-"), recipe),
-        "config": upgrade_config(record["config"], steps),
+        "config": _completed(upgrade_config(record["config"], steps)),
         **{name: record[name] for name in _KEPT},
         "epochs": record["config"]["training"]["epochs"],
         "metrics": _measures(entry["metric"] for entry in record["evaluations"]),
@@ -231,6 +244,15 @@ def upgrade_study(record: Mapping[str, Any]) -> Json:
         "steps": record.get("steps", 0),
         "runs": record.get("runs"),
     }
+
+
+def _completed(config: Mapping[str, Any]) -> Json:
+    """A configuration of format 2 with the settings that it was written before."""
+    full = dict(config)
+    for slot, parts in LATER.items():
+        if isinstance(own := config.get(slot), Mapping):
+            full[slot] = {**parts.get(own.get("name", ""), {}), **own}
+    return full
 
 
 def _format_of(record: Mapping[str, Any], missing: int | None = None) -> int:

@@ -1,6 +1,7 @@
 """Statistics beside SciPy and values worked out by hand; paired differences and their bases."""
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from twincode.report.compare import (
     references,
     signed_rank,
 )  # fmt: skip
+from twincode.report.figures.trade_off import relative_trade_off
 from twincode.report.runs import Summary, load_results, summary
 
 
@@ -137,6 +139,34 @@ def test_a_model_is_compared_with_the_base_that_differs_least(tmp_path):
     assert [(model.label, base.label) for model, base in pairs] == [
         ("BT-VQVAE codebook_size=16", "VQ-VAE codebook_size=16"),
         ("BT-VQVAE codebook_size=64", "VQ-VAE codebook_size=64"),
+    ]
+
+
+def test_of_equally_near_bases_it_is_that_with_the_most_runs(tmp_path):
+    models = [synthetic.sized(synthetic.NAIVE, size) for size in (16, 64)]
+    folder = synthetic.write_study(
+        tmp_path / "study", [*models, synthetic.closed_form("Mixture", "mixture", 45)], points=0
+    )
+    shutil.rmtree(folder / "runs" / "0000-1")  # one seed of the first on one data set
+    results = load_results(folder)
+    found = {m.label: base.label for _, pairs in references(results) for m, base in pairs}
+    assert found["Mixture"] == "VQ-VAE codebook_size=64"
+    figure = relative_trade_off(results)
+    assert "Relative to VQ-VAE codebook_size=64" in figure.caption
+
+
+def test_without_a_naive_model_augmentation_alone_is_the_base_once(tmp_path):
+    models = [
+        synthetic.sized(model, size)
+        for model in (synthetic.AUGMENTED, synthetic.TWINS[1])
+        for size in (16, 64)
+    ]
+    results = load_results(synthetic.write_study(tmp_path / "study", models, points=0))
+    ((title, pairs),) = references(results)
+    assert title == "VQ-VAE, augmented"
+    assert [(model.label[-2:], base.label[-2:]) for model, base in pairs] == [
+        ("16", "16"),
+        ("64", "64"),
     ]
 
 

@@ -161,6 +161,16 @@ def test_over_all_are_the_data_sets_that_every_model_has(study, last, tmp_path):
     assert set(data[data.model == "Mixture bits=45"].dataset) == {"GunPoint"}
 
 
+def test_a_column_that_is_over_fewer_data_sets_says_so(tmp_path):
+    """Of series without labels nothing is told of classes."""
+    folder = write(tmp_path / "study", seeds=(0,))
+    change(folder, "01*", {"kernels": None, "retained_accuracy": None})
+    _, _, table = shown(folder)
+    assert table.note.startswith(
+        "Over 3 of 3 data sets (Kernels accuracy ↑ over 2, Retained accuracy ↑ over 2): geometric"
+    )
+
+
 def test_no_section_without_rates(tmp_path):
     bare = synthetic.write_study(tmp_path / "bare", points=0)
     assert frontier.sections(load_results(bare)) == []

@@ -12,6 +12,7 @@ import synthetic
 
 from twincode.errors import TwincodeError
 from twincode.report import load_results, summary_table, write_figures, write_report
+from twincode.report.metrics import decimals_for, number
 from twincode.report.pages import provenance
 
 
@@ -163,6 +164,27 @@ def test_figures_as_files(tmp_path):
         assert head.startswith(b"<svg" if name.endswith("svg") else b"\x89PNG"), name
     with pytest.raises(TwincodeError, match="pdf"):
         write_figures(folder, ["pdf"])
+
+
+def test_names_of_any_kind_have_files_of_their_own(tmp_path):
+    names = ("泵", "阀", "a b", "a-b", 'a"b\\')
+    folder = synthetic.write_study(tmp_path / "study", datasets=names, points=0)
+    written = write_figures(folder)
+    assert len(set(written)) == len(written) == len(list((folder / "figures").iterdir()))
+    write_report(folder)
+    assert len(list((folder / "tables").glob("*.csv"))) == 2 + len(names)
+    chosen = json.loads((folder / "study.json").read_text())
+    kept = [name for name in chosen["runs"] if name.startswith("00")]
+    (folder / "study.json").write_text(json.dumps({**chosen, "runs": kept}))
+    write_report(folder)
+    assert len(list((folder / "tables").glob("*.csv"))) == 3
+
+
+def test_numbers_too_small_for_a_column_are_powers_of_ten():
+    assert [number(value, decimals_for([value])) for value in (2e-6, -1e-7, 3e-5, 0.0)] == [
+        *("2.0e−06", "−1.0e−07", "0.00003", "0"),
+    ]
+    assert number(1e-9, 2) == "0.00"
 
 
 def test_what_a_reader_is_warned_of(tmp_path):

@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from twincode.augment import AUGMENTATIONS
+from twincode.config import TrainingSettings
 from twincode.errors import TwincodeError
-from twincode.upgrade import upgrade_config, upgrade_result, upgrade_study
+from twincode.evaluate import METRICS
+from twincode.losses import TWIN_LOSSES
+from twincode.quantize import QUANTIZERS
+from twincode.recipes import recipe
+from twincode.report.models import identity
+from twincode.settings import values_before
+from twincode.tokenizers import TOKENIZERS
+from twincode.upgrade import LATER, upgrade_config, upgrade_result, upgrade_study
 
 KEPT = Path(__file__).parent / "format_one"
 RECORDS = [json.loads(line) for line in (KEPT / "runs.jsonl").read_text().splitlines()]
@@ -28,6 +37,28 @@ def test_every_kept_record_has_the_form_of_format_two():
         assert described == {entry["metric"] for entry in record["evaluations"]}
         assert found["evaluations"] == record["evaluations"]
         assert upgrade_result(found) == found
+
+
+def test_later_settings_are_what_they_were_before_there_were_any():
+    """The same is said where each is declared, which pages do not know."""
+    said = {"training": {"": values_before(TrainingSettings)}}
+    for slot, parts in (("quantizer", QUANTIZERS), ("twin_loss", TWIN_LOSSES)):
+        found = {name: values_before(type(parts.choose(name))) for name in parts}
+        said[slot] = {name: before for name, before in found.items() if before}
+    assert said == LATER
+    for parts in (TOKENIZERS, AUGMENTATIONS, METRICS):
+        assert not any(values_before(type(parts.choose(name))) for name in parts)
+
+
+def test_a_run_from_before_a_setting_is_of_the_same_model():
+    config = recipe("moco-vqvae", decay_share=1.0, teacher_span=0.0, continuous_share=0.0)
+    now = {"format": 2, "config": config.to_dict()}
+    before = json.loads(json.dumps(now))
+    for slot, parts in LATER.items():
+        own = before["config"][slot]
+        for name in parts[own.get("name", "")]:
+            del own[name]
+    assert identity(upgrade_result(before)) == identity(upgrade_result(now)) == identity(now)
 
 
 def test_each_part_takes_its_own_settings():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import write_waves
 
-from twincode.data import Columns, load_dataset
+from twincode.data import Columns, Policy, load_dataset
 from twincode.errors import TwincodeError
 from twincode.files import cannot_write, read_json
 from twincode.recipes import recipe
@@ -18,6 +18,7 @@ from twincode.study import runner as runner_module
 from twincode.study import work as work_module
 from twincode.study.board import DONE, FAILED, PLANNED, RUNNING
 from twincode.study.events import EVENTS, append_event, read_events
+from twincode.study.runs import DataReference
 from twincode.train import fit
 
 SETTINGS = {
@@ -270,6 +271,25 @@ def test_a_copied_result_that_is_none_is_one_line(study, folder, content):
     path.write_text(content)
     with pytest.raises(TwincodeError, match=f"{path}.*delete it"):
         run_study(study, folder, device="cpu")
+
+
+def test_a_study_kept_without_its_runs_is_not_begun_anew(study, folder, tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in ("study.json", "runs.jsonl"):
+        (kept / name).write_text("{}" if name == "runs.jsonl" else (folder / name).read_text())
+    with pytest.raises(TwincodeError, match="keeps what a study has found without its runs"):
+        run_study(study, kept)
+    assert not (kept / "runs").exists()
+
+
+def test_data_that_changed_between_two_studies_are_read_again(tmp_path):
+    X = np.random.default_rng(0).normal(size=(2, 12, 12)).astype(np.float32)
+    path = tmp_path / "own.npz"
+    for values in X:
+        np.savez(path, X_train=values[:8], X_test=values[8:])
+        found = DataReference.find(str(path), None, Policy(), Columns())
+        assert np.array_equal(found.load().X_train[:, 0], values[:8])
 
 
 def test_what_a_dead_driver_left_running_is_known_not_to_run(folder):

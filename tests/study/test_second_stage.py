@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -114,6 +115,14 @@ def test_a_run_with_priors_is_done_when_they_are_judged(study, done, tmp_path):
     for row in rows:
         look(done.folder, row)
     assert [row.state for row in rows] == [DONE, DONE, PLANNED]
+
+
+def test_a_run_whose_own_result_was_deleted_is_not_done(done, tmp_path):
+    folder = shutil.copytree(done.folder, tmp_path / done.name)
+    row = Row(done.name, "", 1, 1, result=done.result)
+    (folder / "result.json").unlink()
+    look(folder, row)
+    assert row.state == PLANNED
 
 
 def test_killed_in_a_prior_it_ends_with_the_same_numbers(study, done, tmp_path):

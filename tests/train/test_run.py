@@ -118,6 +118,17 @@ def test_resuming_goes_on_from_the_checkpoint_and_drops_later_records(tmp_path, 
     assert [json.loads(line)["event"] for line in lines].count("epoch") == 4
 
 
+def test_a_log_that_lost_records_says_what_to_do(tmp_path, waves):
+    with pytest.raises(Killed):
+        train(tmp_path, waves, killer(3))
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:40])
+    for _ in range(2):  # and what is left stays as it is
+        with pytest.raises(TwincodeError, match=r"lost records .* delete its folder to begin anew"):
+            train(tmp_path, waves)
+        assert log.stat().st_size == 40
+
+
 def test_a_finished_run_is_loaded_not_repeated(tmp_path, waves):
     first = train(tmp_path, waves)
     seen = []

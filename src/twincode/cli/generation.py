@@ -84,7 +84,7 @@ def sample(
     out: Output,
     n: Annotated[int, typer.Option("-n", help="How many series.")] = 100,
     labels: Annotated[
-        str, typer.Option(help="train, as often as there; none; or one class. [default: train]")
+        str, typer.Option(help="train, as often as there (the default); none; or one class.")
     ] = "",
     seed: Seed = 0,
     prior: PriorName = "prior",

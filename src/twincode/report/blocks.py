@@ -99,7 +99,7 @@ class Figure:
     @property
     def template(self) -> str:
         """The specification as text, with the places of the choices in it."""
-        return json.dumps(self.chart).replace("{data}", self.name)
+        return json.dumps(self.chart).replace("{data}", json.dumps(self.name)[1:-1])
 
     def filled(self, choice: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The specification for the words chosen by control, the first ones where none are."""

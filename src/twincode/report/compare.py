@@ -158,21 +158,32 @@ def references(results: Results) -> Iterator[tuple[str, list[tuple[Model, Model]
     """What fitted models are compared with: a title, and pairs of a model and its base.
 
     The naive model (the first one where there is none), augmentation alone for twin models, and
-    every untrained encoder. Of several bases a model has the one that differs least from it.
+    every untrained encoder. Of several bases a model has the one that differs least from it, of
+    equally near ones that with the most runs in common.
     """
     fitted = [model for model in results.models if model.fitted]
-    naive = [model for model in fitted if model.method == NAIVE]
-    if not naive or naive == fitted:
-        naive = fitted[:1]
-    augmented = [model for model in fitted if model.method == AUGMENTED]
-    groups = [(naive, fitted), (augmented, [model for model in fitted if model.twin])]
+    methods = [model.method for model in fitted]
+    first = NAIVE if NAIVE in methods else next(iter(methods), "")
+    naive, augmented = (
+        [model for model in fitted if model.method == method] for method in (first, AUGMENTED)
+    )
+    groups = [(naive[:1] if naive == fitted else naive, fitted)]
+    if first != AUGMENTED:
+        groups.append((augmented, [model for model in fitted if model.twin]))
     controls = [m for m in results.models if not m.fitted and not m.is_raw]
     for method in dict.fromkeys(model.method for model in controls):
         groups.append(([model for model in controls if model.method == method], fitted))
     for bases, models in groups:
-        pairs = [(m, min(bases, key=m.distance)) for m in models if bases and m not in bases]
+        pairs = [(m, _nearest(results, m, bases)) for m in models if bases and m not in bases]
         if pairs:
             yield bases[0].title, pairs
+
+
+def _nearest(results: Results, model: Model, bases: Sequence[Model]) -> Model:
+    ours = results.cells[model.label]
+    return min(
+        bases, key=lambda base: (model.distance(base), -len(ours & results.cells[base.label]))
+    )
 
 
 def differences(results: Results) -> list[Difference]:

@@ -43,10 +43,11 @@ def on_dataset(results: Results, dataset: str) -> Numbers:
     return {label: {**own, "original": original} for label, own in found.items()}
 
 
-def over_all(by_dataset: Mapping[str, Numbers]) -> tuple[Numbers, int]:
+def over_all(by_dataset: Mapping[str, Numbers]) -> tuple[Numbers, dict[str, int]]:
     """The same over the data sets on which every model has an NMSE, and how many they are.
 
-    Models that have one on fewer than half of the data sets are left out.
+    Models that have one on fewer than half of the data sets are left out. Other numbers may be
+    known on fewer data sets: the count is told by name.
     """
 
     def table(name: str) -> pd.DataFrame:
@@ -56,13 +57,15 @@ def over_all(by_dataset: Mapping[str, Numbers]) -> tuple[Numbers, int]:
 
     kept = shared(table("nmse").dropna(how="all"))
     found: Numbers = {str(label): {} for label in kept if len(kept)}
+    counts = {}
     for name in (*_MEASURED, "over_bound", "original"):
         # What some models never have, as controls have no bits, is no gap in the others' numbers.
         values = table(name).loc[kept.index, list(found)].dropna(axis=1, how="all").dropna()
+        counts[name] = len(values)
         for label, own in found.items():
             mean = gmean if name in _RATIOS else np.mean
             own[name] = float(mean(values[label])) if label in values and len(values) else math.nan
-    return found, len(kept)
+    return found, counts
 
 
 def rates(results: Results, numbers: Numbers) -> dict[str, float]:

@@ -52,8 +52,14 @@ def decimals_for(values: Iterable[float]) -> int:
 
 
 def number(value: float, decimals: int) -> str:
-    """``value`` with a true minus sign, or a dash where there is none."""
-    return f"{value:.{decimals}f}".replace("-", "−") if math.isfinite(value) else MISSING
+    """``value`` with a true minus sign, or a dash where there is none.
+
+    One too small for the most decimals that a column has is written as a power of ten.
+    """
+    if not math.isfinite(value):
+        return MISSING
+    tiny = decimals == _MOST_DECIMALS and 0 < abs(value) < 10**-decimals / 2
+    return f"{value:.1e}".replace("-", "−") if tiny else f"{value:.{decimals}f}".replace("-", "−")
 
 
 def signed(value: float, decimals: int) -> str:

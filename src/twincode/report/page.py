@@ -45,13 +45,15 @@ def write_figures(folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]
     for unknown in set(formats) - {"svg", "png"}:
         raise TwincodeError(f"figures cannot be written as {unknown!r}; choose svg or png")
     results = load_results(folder)
-    written = []
+    written: list[Path] = []
+    taken: set[str] = set()
     for figure in _figures([section for page in PAGES for section in page(results)]):
         first = figure.controls[:1]
         choices = [(c.name, words, f"-{v}") for c in first for words, v in c.options.items()]
         for name, words, ending in choices or [("", "", "")]:
+            stem = file_name(figure.name + ending, taken)
             for kind in formats:
-                path = results.folder / "figures" / f"{file_name(figure.name + ending)}.{kind}"
+                path = results.folder / "figures" / f"{stem}.{kind}"
                 content = drawn(figure, kind, {name: words})
                 write_whole(path, methodcaller("write_bytes", content))
                 written.append(path)
@@ -76,16 +78,15 @@ def _write_tables(results: Results) -> None:
     }
     if results.generation:
         frames["generation"] = tables.generation_frame(results)
+    taken = set(frames)
     for dataset in results.datasets:
-        name = file_name(dataset)
-        while name.lower() in map(str.lower, frames):
-            name += "-"
-        frames[name] = tables.final_frame(results, dataset)
+        frames[file_name(dataset, taken)] = tables.final_frame(results, dataset)
+    place = results.folder / "tables"
     for name, frame in frames.items():
-        write_text(
-            results.folder / "tables" / f"{name}.csv",
-            frame.to_csv(index=False, lineterminator="\n"),
-        )
+        write_text(place / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    for path in place.glob("*.csv"):
+        if path.stem not in frames:
+            path.unlink()  # of data sets that the study no longer has
     write_text(
         results.folder / "results.csv", results.table.to_csv(index=False, lineterminator="\n")
     )
@@ -131,6 +132,10 @@ def _inert(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def file_name(name: str) -> str:
-    """``name`` reduced to what every file system accepts."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "unnamed"
+def file_name(name: str, taken: set[str]) -> str:
+    """``name`` reduced to what every file system accepts, and unlike those ``taken``, then one."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "unnamed"
+    while plain.lower() in taken:
+        plain += "-"
+    taken.add(plain.lower())
+    return plain

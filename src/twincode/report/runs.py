@@ -147,6 +147,14 @@ class Results:
         return [run for run in self.runs if run.dataset == dataset]
 
     @cached_property
+    def cells(self) -> dict[str, set[tuple[str, int]]]:
+        """The data sets and seeds that there are runs of, by the label of their model."""
+        found: dict[str, set[tuple[str, int]]] = {}
+        for run in self.runs:
+            found.setdefault(self.model_of(run).label, set()).add((run.dataset, run.seed))
+        return found
+
+    @cached_property
     def readouts(self) -> list[str]:
         """The readouts under which codes were probed, the main one first."""
         measured = {readout for run in self.runs for _, readout, *_ in run.evaluations()} - {""}

@@ -16,12 +16,14 @@ from twincode.errors import TwincodeError
 from twincode.files import LOCK, cannot_write, read_json
 from twincode.study.board import DONE, RUNNING, Board, Event, Row
 from twincode.study.runs import RUNS
+from twincode.train.result import RESULT
 from twincode.train.run import LOG
 
 STUDY = "study.json"
 EVENTS = "events.jsonl"
 FORMAT = 2
 _LEDGER = "ledger.sqlite"  # that of format 1
+_KEPT = "runs.jsonl"  # what a report leaves of runs
 
 
 def append_event(folder: Path, event: Event) -> None:
@@ -74,7 +76,7 @@ def read_status(folder: str | Path) -> Board:
 
 def look(folder: Path, row: Row) -> None:
     """Bring a row up to date with the folder of its run."""
-    if (folder / row.result).exists():
+    if (folder / RESULT).exists() and (folder / row.result).exists():
         row.state, row.epoch = DONE, row.epochs
         return
     with suppress(FileNotFoundError):
@@ -91,6 +93,11 @@ def check_format(folder: Path) -> None:
         raise TwincodeError(
             f"{folder} holds a study of an earlier twincode: finish it with the version that began "
             f"it, or choose another folder (twincode report {folder} makes its page all the same)"
+        )
+    if (folder / _KEPT).exists() and not (folder / RUNS).exists():
+        raise TwincodeError(
+            f"{folder} keeps what a study has found without its runs, which cannot go on; choose "
+            "another folder"
         )
     if version != FORMAT:
         raise TwincodeError(f"{path} was written by a newer twincode; go on with that one")

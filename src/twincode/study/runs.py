@@ -61,7 +61,7 @@ class DataReference:
 
     def load(self) -> Dataset:
         """The data set itself. Raises TwincodeError if it has changed or gone."""
-        dataset = _load(self.where, self.data_dir, self.policy, self.columns)
+        dataset = _load(self.where, self.data_dir, self.policy, self.columns, self.checksum)
         if dataset.checksum != self.checksum:
             raise TwincodeError(f"{self.name} has changed since the study began; start it again")
         return dataset
@@ -124,7 +124,9 @@ def _find_data(
 
 # The runs of a data set follow one another, so one set at a time is enough.
 @lru_cache(maxsize=1)
-def _load(where: str, data_dir: str | None, policy: Policy, columns: Columns) -> Dataset:
+def _load(
+    where: str, data_dir: str | None, policy: Policy, columns: Columns, _checksum: str
+) -> Dataset:
     return load_dataset(where, data_dir, policy, columns=columns)
 
 

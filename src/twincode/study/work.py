@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 
 from twincode.errors import TwincodeError, first_line
@@ -52,6 +53,8 @@ class Work:
             return f"{type(error).__name__}: {first_line(error)}"
         finally:
             return_freed_memory()
+            if torch.cuda.is_initialized():
+                torch.cuda.empty_cache()  # for other workers on the same GPU
         return None
 
 

@@ -1,6 +1,7 @@
 """The log of a run: JSON lines, the first of them the command and the configuration."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,14 @@ class RunLog:
         try:
             with self._path.open("r+b" if position else "wb") as file:
                 kept = file.read(position) if position else b""
+                if len(kept) < position:
+                    raise ValueError("it lost records that its checkpoint counted on")
                 file.truncate(position)
             self.records = [json.loads(line) for line in kept.splitlines()]
         except (OSError, ValueError) as error:
             raise TwincodeError(
                 f"cannot go on from the log {self._path}: {error}; delete its folder to begin anew"
             ) from error
-        if len(kept) != position:
-            raise TwincodeError(f"the log {self._path} lost records its checkpoint counted on")
         self.position = position
 
     def write(self, event: str, **values: Any) -> None:
@@ -57,6 +58,16 @@ class RunLog:
             self.position += len(line)
         if self._watch is not None:
             self._watch(record)
+
+    def sync(self) -> None:
+        """Have the records survive a power cut, before a checkpoint counts on them."""
+        if self._path is None or not self.position:
+            return
+        try:
+            with self._path.open("r+b") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
 
     def of(self, event: str) -> list[Record]:
         """All records of one kind, in order."""

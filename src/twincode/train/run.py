@@ -1,14 +1,14 @@
 """A run of a task: resumable, logged, judged on the way and at the end, in a folder of its own."""
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from twincode.distributed import agreed, rank, wait
 from twincode.errors import TwincodeError
-from twincode.files import held, read_json, write_json
+from twincode.files import held, read_json, remove_unfinished, write_json
 from twincode.train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from twincode.train.interrupt import PatientInterrupt
 from twincode.train.log import RunLog, Watch
@@ -40,11 +40,15 @@ def carry_out(
     work.finish(run)
 
 
-def alone(folder: Path | None) -> AbstractContextManager[None]:
+@contextmanager
+def alone(folder: Path | None) -> Iterator[None]:
     """Hold a run's folder, so that two programs never write to one log."""
     if folder is None or rank() > 0:
-        return nullcontext()
-    return held(folder, f"another program is training in {folder}; wait for it")
+        yield
+        return
+    with held(folder, f"another program is training in {folder}; wait for it"):
+        remove_unfinished(folder)
+        yield
 
 
 def finished(folder: Path | None, key: RunKey) -> bool:
@@ -153,6 +157,7 @@ class _Run:
     def _save_checkpoint(self) -> None:
         if self.folder is None or not self.keeps:
             return
+        self.log.sync()
         progress = {
             "epoch": self.epoch,
             "log_position": self.log.position,

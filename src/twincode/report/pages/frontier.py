@@ -20,7 +20,7 @@ _COLUMNS = (
 def sections(results: Results) -> list[Section]:
     """One section where a model has a rate and an error, none otherwise."""
     by_dataset = {dataset: on_dataset(results, dataset) for dataset in results.datasets}
-    numbers, count = over_all(by_dataset)
+    numbers, counts = over_all(by_dataset)
     placed = {"": numbers, **by_dataset} if len(by_dataset) > 1 else by_dataset
     figures = [
         f for draw in (error_against_bits, accuracy_against_bits) if (f := draw(results, placed))
@@ -31,9 +31,9 @@ def sections(results: Results) -> list[Section]:
     ahead = leaders(results, numbers, rate_of)
     blocks: list[Block] = [*figures]
     if ahead:
-        blocks.insert(0, Text(_told(ahead, count)))
-    if count:
-        blocks.append(_table(results, numbers, count, rate_of, ahead))
+        blocks.insert(0, Text(_told(ahead, counts["nmse"])))
+    if counts["nmse"]:
+        blocks.append(_table(results, numbers, counts, rate_of, ahead))
     return [Section("Frontier", "frontier", tuple(blocks))]
 
 
@@ -51,7 +51,7 @@ def _told(ahead: Mapping[float, Model], count: int) -> str:
 
 
 def _table(
-    results: Results, numbers: Numbers, count: int,
+    results: Results, numbers: Numbers, counts: Mapping[str, int],
     rate_of: Mapping[str, float], ahead: Mapping[float, Model],
 ) -> Table:  # fmt: skip
     """Models by rate, then by NMSE; the series themselves come last."""
@@ -70,9 +70,12 @@ def _table(
         leads = model in ahead.values()
         cells = (_cell(own[name], best=leads and name == "nmse") for name in columns)
         rows.append(Row(model.kind(BITS), (_asked(model), *cells), model))
+    count = counts["nmse"]
+    fewer = [f"{titles[name]} over {counts[name]}" for name in columns if counts[name] < count]
+    but = f" ({', '.join(fewer)})" if fewer else ""
     note = (
-        f"Over {count} of {len(results.datasets)} data sets: geometric means of NMSE and of NMSE "
-        "over bound, means of all else. The least NMSE at a rate that several models have is "
+        f"Over {count} of {len(results.datasets)} data sets{but}: geometric means of NMSE and of "
+        "NMSE over bound, means of all else. The least NMSE at a rate that several models have is "
         "underlined; a model that cannot be asked for bits counts at a rate that it comes within a "
         "tenth of."
     )
