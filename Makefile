@@ -51,6 +51,7 @@ bench-systems: $(READY)
 
 results: $(READY)
 	$(BIN)/python -m benchmarks.results
+	$(BIN)/python -m benchmarks.figures
 
 clean:
 	rm -rf $(VENV) build dist docs/build docs/jupyter_execute src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

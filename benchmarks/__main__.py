@@ -57,7 +57,8 @@ def main() -> int:
             if name not in tables:
                 raise unknown_name("table", name, tables)
             path = arguments.out / f"{device.type}-{name}.csv"
-            write_table(path, tables[name]())
+            some = name == "ratios" and arguments.only
+            write_table(path, tables[name](), ("case", "precision") if some else ())
             print(f"written: {path}")
     except TwincodeError as error:
         print(error, file=sys.stderr)
@@ -71,7 +72,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads for both sides")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the CSV files")
     parser.add_argument("--tables", default="", help="which, by the names of their files")
-    parser.add_argument("--only", default="", help="ratios: cases whose name contains this")
+    parser.add_argument(
+        "--only", default="", help="ratios: cases whose name contains this, the others' rows stay"
+    )
     return parser.parse_args()
 
 
@@ -101,7 +104,8 @@ def _ratios(device: torch.device, arguments: argparse.Namespace) -> Iterator[Rat
                 f"({found.lowest:.1f} to {found.highest:.1f}; wanted {found.wanted:g})"
             )
             yield found
-    describe(arguments.out, device, arguments.threads, machine)
+    if not arguments.only:
+        describe(arguments.out, device, arguments.threads, machine)
 
 
 def _measure(case: Case, plain: Side, our: Side, machine: Machine) -> Ratio:

@@ -40,7 +40,7 @@ class Work:
     bytes: float = 0.0
 
     def floor(self, machine: Machine, precision: str) -> float:
-        """Seconds below which no implementation on this machine can stay."""
+        """Seconds at the rates of the machine's own matrix product and copy."""
         rate = machine.bfloat16 if precision == "bfloat16" else machine.float32
         return self.operations / rate / 1e9 + self.bytes / machine.copy / 1e9
 

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("full", type=Path)
     parser.add_argument("low", type=Path)
     arguments = parser.parse_args()
-    table = compare(_final(arguments.full), _final(arguments.low))
+    table = compare(final(arguments.full), final(arguments.low))
     write_text(OUT, table.to_csv(index=False, float_format="%.6g"))
 
 
@@ -38,7 +38,7 @@ def compare(full: pd.DataFrame, low: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def _final(folder: Path) -> pd.DataFrame:
+def final(folder: Path) -> pd.DataFrame:
     """The last evaluation of every trained run, flattened codes."""
     table = pd.read_csv(folder / "results.csv", keep_default_na=False)
     trained = table[(table.epoch > 0) & (table.epoch == table.epoch.max())]

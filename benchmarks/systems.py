@@ -5,6 +5,7 @@ own; and the most memory that a fresh process needs for a few steps. The setting
 ``results/systems.toml``, the study that compares what the systems are worth.
 """
 
+import argparse
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,10 +85,14 @@ def footprint(name: str, length: int, settings: Mapping[str, Any]) -> tuple[int,
 
 
 def main() -> None:
-    """Measure every system and write."""
+    """Measure every system, or some, and write; of others rows stay."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipes", nargs="*", default=SYSTEMS)
+    recipes = parser.parse_args().recipes
     torch.set_num_threads(1)
-    measured = costs(study_settings())
-    write_table(RESULTS / "systems.csv", track(measured, total=len(SYSTEMS) * len(LENGTHS)))
+    measured = costs(study_settings(), recipes)
+    rows = track(measured, total=len(recipes) * len(LENGTHS))
+    write_table(RESULTS / "systems.csv", rows, ("recipe", "length"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import csv
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +17,16 @@ RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
 TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def write_table(path: Path, rows: Iterable[Any]) -> None:
-    """Write ``rows``, each with the commit, and the machine's load when all were measured."""
+def write_table(path: Path, rows: Iterable[Any], keys: Sequence[str] = ()) -> None:
+    """Write ``rows``, each with the commit, and the machine's load when all were measured.
+
+    With ``keys`` rows of other keys that are there stay, and new ones come last.
+    """
     frame = pd.DataFrame(rows)
     stamped = frame.assign(commit=commit(), load=os.getloadavg()[0])
+    if keys and path.exists():
+        known = pd.read_csv(path, dtype={"commit": str})
+        stamped = pd.concat([known, stamped]).drop_duplicates(list(keys), keep="last")
     write_text(path, stamped.to_csv(index=False, float_format="%.6g"))
 
 

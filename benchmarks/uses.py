@@ -96,7 +96,10 @@ def crps(draws: Floats, x: Floats) -> float:
 
 
 def coverage(draws: Floats, x: Floats) -> float:
-    """The share of values x (...) that lie in the middle 90 % of draws (m, ...)."""
+    """The share of values x (...) that lie in the middle 90 % of draws (m, ...).
+
+    Of right draws it is 0.9 for many and 0.82 for twenty, whose quantiles lie further inside.
+    """
     low, high = np.quantile(draws, INTERVAL, axis=0)
     return float(((low <= x) & (x <= high)).mean())
 

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from twincode.augment import AUGMENTATIONS
 from twincode.data import Dataset, load_dataset
+from twincode.data.sources import DATA_FOLDER, local_sources
 from twincode.evaluate import METRICS
 from twincode.losses import TWIN_LOSSES
 from twincode.priors import PRIORS
@@ -174,7 +175,7 @@ def own_folders(monkeypatch, tmp_path_factory):
 def mirror():
     """A folder of real archive sets, where this machine has one."""
     folder = Path(MIRROR or "nowhere")
-    if not (folder / "GunPoint.npz").is_file():
+    if not folder.is_dir() or local_sources(folder)["gunpoint"].place != DATA_FOLDER:
         pytest.skip("no folder of archive sets here; set TWINCODE_DATA")
     return folder
 

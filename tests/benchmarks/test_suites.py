@@ -4,11 +4,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 import benchmarks.__main__ as suite
-from benchmarks import accelerator, accuracy, figures, priors, training
+from benchmarks import accelerator, accuracy, figures, precision, priors, training
 from benchmarks.accelerator import Size, launches, sharing
 from benchmarks.cases import all_cases, our_step, our_task
 from benchmarks.encoding import agreements
@@ -16,7 +17,7 @@ from benchmarks.floor import Machine
 from benchmarks.memory import Sizes, peaks
 from benchmarks.startup import first_step
 from benchmarks.systems import SYSTEMS, costs, footprint, study_settings
-from benchmarks.tables import read_rows
+from benchmarks.tables import read_rows, write_table
 from benchmarks.timing import Comparison, clock_name
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,47 @@ def test_work_of_priors_can_be_done(ours, monkeypatch):
 
 def test_the_page_is_what_the_stored_files_make():
     assert (ROOT / "docs" / "speed.md").read_text(encoding="utf-8") == figures.page()
+
+
+def test_what_is_stored_is_all_that_is_measured():
+    stored = pd.read_csv(ROOT / "results" / "benchmarks" / "cpu-ratios.csv")
+    cases = [(case.name, case.precision) for case in all_cases("cpu")]
+    assert sorted(zip(stored.case, stored.precision, strict=True)) == sorted(cases)
+    stored = pd.read_csv(ROOT / "results" / "benchmarks" / "systems.csv")
+    assert sorted(set(stored.recipe)) == sorted(SYSTEMS)
+
+
+def test_rows_of_other_keys_stay(tmp_path):
+    path = tmp_path / "a.csv"
+    write_table(path, [{"case": name, "ratio": 1} for name in "ab"])
+    write_table(path, [{"case": name, "ratio": 2} for name in "bc"], ("case",))
+    found = pd.read_csv(path)
+    assert sorted(zip(found.case, found.ratio, strict=True)) == [("a", 1), ("b", 2), ("c", 2)]
+
+
+def test_precisions_differ_by_less_than_seeds_or_more(tmp_path):
+    """Of two studies, the last evaluations of what was trained, flattened."""
+    for folder, shift in (("full", 0.0), ("low", 0.03)):
+        rows = [
+            {"dataset": "A", "model": "M", "seed": seed, "epoch": epoch, "readout": readout,
+             "metric": metric, "value": value + shift * (metric == "perplexity")}
+            for seed in (0, 1)
+            for epoch, readout, metric, value in (
+                (0, "flatten", "svm_accuracy", 0.1),
+                (1, "flatten", "svm_accuracy", 0.2),
+                (2, "mean", "svm_accuracy", 0.3),
+                (2, "flatten", "svm_accuracy", 0.5 + 0.1 * seed),
+                (2, "", "perplexity", 4.0 + 0.001 * seed),
+            )
+        ]  # fmt: skip
+        (tmp_path / folder).mkdir()
+        pd.DataFrame(rows).to_csv(tmp_path / folder / "results.csv", index=False)
+    found = precision.compare(*(precision.final(tmp_path / name) for name in ("full", "low")))
+    assert found.metric.tolist() == ["perplexity", "svm_accuracy"]
+    assert found.within_spread.tolist() == [False, True]
+    assert found.seeds.tolist() == [2, 2]
+    assert found.value_full.tolist() == pytest.approx([4.0005, 0.55])
+    assert found.difference.tolist() == pytest.approx([0.03, 0])
 
 
 def test_time_to_quality_is_measured_once(monkeypatch, tmp_path):

@@ -25,6 +25,7 @@ def test_the_score_is_a_mean_over_all_pairs():
 def test_of_right_draws_nine_of_ten_values_are_covered():
     draws, x = noise(400, 2000), noise(2000, seed=1)
     assert uses.coverage(draws, x) == pytest.approx(0.9, abs=0.02)
+    assert uses.coverage(noise(20, 40_000), noise(40_000, seed=1)) == pytest.approx(0.82, abs=0.01)
     assert uses.coverage(draws / 3, x) == pytest.approx(2 * norm.cdf(1.645 / 3) - 1, abs=0.03)
 
 

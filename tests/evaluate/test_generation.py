@@ -100,10 +100,8 @@ def test_the_inception_score_of_sure_and_even_classes():
     assert inception_score(sure, 1) == pytest.approx(4)
     assert inception_score(np.full((50, 4), 0.25)) == pytest.approx(1)
     assert inception_score(sure[:1000], 10) > 3.8
-    # Sorted ones, in ten parts of few classes each, are no worse.
-    assert inception_score(np.sort(sure, axis=0)[::-1], 10) == pytest.approx(
-        inception_score(np.sort(sure, axis=0)[::-1], 10), rel=1e-9
-    )
+    # Sorted ones, of which ten parts in their order would have few classes each, are no worse.
+    assert inception_score(sure[np.argsort(sure.argmax(1))], 10) > 3.9
     order = np.random.default_rng(5).permutation(4000)
     p = np.random.default_rng(0).dirichlet(np.ones(4) / 3, 4000)
     p = p[np.argsort(p[:, 0])]
