@@ -120,6 +120,13 @@ def test_component_codes_cost_exactly_the_bits_asked_for(bits: int) -> None:
     assert coder.bits == pytest.approx(bits)
 
 
+@pytest.mark.parametrize("coder_type", CODERS)
+def test_no_series_have_no_codes(coder_type) -> None:
+    x = torch.randn(40, 1, 20, generator=torch.Generator().manual_seed(0))
+    coder = coder_type.fit(x, 30, torch.Generator().manual_seed(0))
+    assert coder.encode(x[:0]).shape == (0, coder.encode(x).shape[1])
+
+
 @pytest.mark.parametrize("coder_type", (PatchCoder, MixtureCoder))
 @pytest.mark.parametrize("length", (1, 7, 32, 45, 100))
 def test_any_length_can_be_coded(coder_type: Any, length: int) -> None:

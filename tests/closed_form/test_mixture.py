@@ -6,17 +6,21 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import make_waves
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twincode.closed_form import levels as tables
 from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
 from twincode.closed_form.calibration import WEIGHT, cut_windows, join_windows
-from twincode.closed_form.mixture import MixtureCoder
+from twincode.closed_form.mixture import FINER, STEPS, MixtureCoder
 from twincode.closed_form.modes import Modes, water_level
 from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, quantise, zero_tail
+from twincode.data import load_dataset
 from twincode.errors import TwincodeError
 from twincode.evaluate.rate import gaussian_bound
+from twincode.recipes import recipe
+from twincode.train import fit
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -223,6 +227,44 @@ def test_few_bits_are_no_trouble_where_many_modes_are_tried(rate: str) -> None:
     x = torch.randn(50, 1, 500, generator=seeded()).cumsum(2)
     coder = MixtureCoder.fit(x, 10, seeded(), rate)
     assert float(coder.bits_of(coder.encode(x)).mean()) < 12
+
+
+def test_a_capped_code_is_about_the_best_of_all_steps() -> None:
+    """A path that was cut may be hundreds of times worse than one of a coarser step."""
+    data = load_dataset("ItalyPowerDemand")
+    scale = data.X_train.std()
+    x, test = (torch.from_numpy(part / scale) for part in (data.X_train, data.X_test[:60]))
+    coder = MixtureCoder.fit(x, 200, torch.Generator().manual_seed(0))
+    codes = coder.encode(test)
+    assert (coder.bits_of(codes) <= 200).all()
+    found = (coder.decode(codes) - test).square().sum((1, 2))
+    windows = cut_windows(test, coder.window)
+    modes, z = coder._modes.assign(windows, coder._coding_error)
+    budget, ratio = coder.budget(24) - coder._naming(modes), coder.ratio[modes]
+    weight = torch.full((60,), WEIGHT)
+    best = torch.stack([
+        coder._cut(z, ratio, torch.full((60,), offset), weight, budget).error
+        for offset in range(-FINER, STEPS - FINER - 2)
+    ]).amin(0)  # fmt: skip
+    assert (found <= 2 * best + 1e-9 * test.square().sum()).float().mean() > 0.95
+    assert found.sum() <= 1.5 * best.sum()
+
+
+@pytest.mark.parametrize("length", [3, 8])
+def test_short_series_do_not_take_more_bits_than_their_values_hold(length: int) -> None:
+    data = make_waves(100, 20, length=length)
+    model = fit(recipe(), data)
+    assert model.bits_per_series == 16 * length
+    assert {each.metric for each in model.evaluate(data)} >= {"bits", "entropy_bits", "nmse"}
+
+
+@pytest.mark.parametrize(("n", "length"), [(2, 8), (3, 8), (2, 140)])
+def test_very_few_series_are_coded_as_one_is(n: int, length: int) -> None:
+    x = torch.randn(n, 1, length, generator=torch.Generator().manual_seed(1)).cumsum(2)
+    coder = MixtureCoder.fit(x, 100, torch.Generator().manual_seed(0), rate="average")
+    error = (coder.decode(coder.encode(x)) - x).square().mean() / x.var()
+    assert error < 0.02
+    assert coder.bits_of(coder.encode(x)).mean() < 115
 
 
 def test_many_bits_are_spent_too() -> None:

@@ -32,7 +32,7 @@ from twincode.evaluate.generation.extractor import (
     train_classifier,
 )
 from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
-from twincode.evaluate.generation.memory import memorised, repeated_share
+from twincode.evaluate.generation.memory import memorised, nearest_distances, repeated_share
 from twincode.evaluate.generation.neighbours import neighbour_scores
 from twincode.evaluate.generation.series import (
     autocorrelation_difference,
@@ -193,13 +193,28 @@ def test_marginal_distance_is_a_shift_in_deviations():
 
 def test_copies_of_train_are_seen():
     train, test = gaussian(200, 1, 6), gaussian(300, 1, 6, seed=1)
-    assert memorised(test, test, train)["memorised_distance"] == 1
-    assert memorised(test, test, train)["memorised_share"] == pytest.approx(0.01, abs=0.005)
-    copied = memorised(train, test, train)
-    assert copied["memorised_distance"] == pytest.approx(0, abs=1e-6)
-    assert copied["memorised_share"] == 1
+    usual = nearest_distances(test, train)
+    assert memorised(usual, usual)["memorised_distance"] == 1
+    assert memorised(usual, usual)["memorised_share"] == pytest.approx(0.01, abs=0.005)
+    copied = memorised(nearest_distances(train, train), usual)
+    assert copied == {"memorised_distance": 0, "memorised_share": 1}
     tokens = np.array([[1, 2], [3, 4], [1, 3]])
     assert repeated_share(np.array([[3, 4], [4, 3], [1, 2], [9, 9]]), tokens) == 0.5
+
+
+@pytest.mark.parametrize("shared", [0.05, 0.6])
+def test_copies_are_seen_where_codes_of_test_are_in_train_too(shared):
+    """As they are where codes are few; beyond half of test its distance is none."""
+    train, test = gaussian(200, 1, 6).astype("f"), gaussian(300, 1, 6, seed=1).astype("f")
+    test[: int(shared * 300)] = train[np.arange(int(shared * 300)) % 200]
+    usual = nearest_distances(test, train)
+    assert (usual == 0).mean() == pytest.approx(shared, abs=0.01)
+    copied = memorised(nearest_distances(train, train), usual)
+    assert copied["memorised_share"] == 1
+    assert ("memorised_distance" in copied) == (shared < 0.5)
+    assert memorised(usual, usual)["memorised_share"] == pytest.approx(shared, abs=0.01)
+    new = memorised(nearest_distances(gaussian(100, 1, 6, seed=2), train), usual)
+    assert new["memorised_share"] == 0
 
 
 @pytest.mark.parametrize("C", [1, 2])
@@ -454,7 +469,9 @@ def test_real_series_are_those_of_test_but_for_what_is_named_after_train(three):
         "inception_score_whole": inception_score(seen.probabilities, 1, 0),
         "agreement": agreement(seen.probabilities, y),
         "spread": spread(x, real, y, test.y_train),
-        **memorised(x, reconstruction.series, copies.series),
+        **memorised(
+            *(nearest_distances(each, copies.series) for each in (x, reconstruction.series))
+        ),
         **discriminative(x, real, 0),
         "predictive": predictive(forecast_errors(x, real), forecast_errors(train.X_train, real)),
         "marginal_distance": marginal_distance(x, real, train.X_train.std((0, 2))),

@@ -14,7 +14,6 @@ from twincode.evaluate.rate import (
     cross_entropy_bits,
     gaussian_bound,
     nmse,
-    token_frequencies,
 )
 from twincode.train import fit
 
@@ -22,7 +21,7 @@ from twincode.train import fit
 def test_cross_entropy_restated() -> None:
     draw = np.random.default_rng(0)
     train, test = draw.integers(0, 4, (30, 3)), draw.integers(0, 4, (5, 3))
-    bits = cross_entropy_bits(test, token_frequencies(train, [4, 4, 4]))
+    bits = cross_entropy_bits(test, train, [4, 4, 4])
     for row, code in zip(bits, test, strict=True):
         plain = sum(
             -math.log2(((train[:, place] == code[place]).sum() + 0.5) / (30 + 2))
@@ -33,15 +32,22 @@ def test_cross_entropy_restated() -> None:
 
 def test_uniform_codes_cost_the_fixed_rate() -> None:
     codes = np.stack(np.meshgrid(np.arange(4), np.arange(8)), -1).reshape(-1, 2)
-    bits = cross_entropy_bits(codes, token_frequencies(codes, [4, 8]))
+    bits = cross_entropy_bits(codes, codes, [4, 8])
     assert bits.mean() == pytest.approx(2 + 3)
+
+
+def test_a_codebook_may_be_far_larger_than_what_is_met_of_it() -> None:
+    met = np.array([[7], [7], [2**40 - 1]])
+    found = cross_entropy_bits(np.array([[7], [8], [2**40 - 1]]), met, [2**40])
+    total = 3 + 0.5 * 2**40
+    assert found == pytest.approx([-math.log2(count / total) for count in (2.5, 0.5, 1.5)])
 
 
 def test_codes_outside_their_codebooks_are_refused() -> None:
     with pytest.raises(TwincodeError, match="outside"):
-        token_frequencies(np.array([[4]]), [4])
+        cross_entropy_bits(np.array([[1]]), np.array([[4]]), [4])
     with pytest.raises(TwincodeError, match="must be"):
-        token_frequencies(np.array([[1, 2]]), [4])
+        cross_entropy_bits(np.array([[1, 2]]), np.array([[1]]), [4])
 
 
 @given(d=st.integers(1, 40), bits=st.floats(0, 200), variance=st.floats(1e-3, 1e3))

@@ -93,6 +93,20 @@ def test_every_class_is_on_both_sides_of_a_sorted_file():
     assert len(hold_out_by_class(y, 0.1, 0, 2, 20)[1]) == pytest.approx(20, abs=4)
 
 
+def test_many_small_classes_hold_out_no_more_than_a_fifth():
+    y = torch.arange(52).repeat(2)
+    rows, held = hold_out_by_class(y, 0.1, 0, 2, 512)
+    assert (len(rows), len(held)) == (83, 21)
+    assert torch.bincount(y[held]).max() == 1
+    assert len(hold_out_by_class(y, 0.4, 0, 2, 512)[1]) == 42
+
+
+def test_more_codes_than_a_prior_can_hold_are_an_error(model, waves, monkeypatch):
+    monkeypatch.setattr("twincode.train.prior_task.MOST_SHARES", 100)
+    with pytest.raises(TwincodeError, match=r"a prior cannot hold .*; give the tokenizer fewer"):
+        fit_prior(small("tree"), model, waves)
+
+
 def test_a_prior_holds_out_and_is_told_the_classes_of_its_series():
     """Though they are unequal in number and stand sorted."""
     waves = make_waves(100)

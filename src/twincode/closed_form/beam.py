@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+MOST_PARTIAL = 1 << 24  # partial codes that are compared at once
+
 
 @torch.no_grad()
 def beam_search(z: Tensor, groups: Iterable[Tensor], books: Sequence[Tensor], beam: int) -> Tensor:

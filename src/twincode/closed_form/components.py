@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import torch
 
-from twincode.closed_form.beam import beam_search
+from twincode.closed_form.beam import MOST_PARTIAL, beam_search
 from twincode.closed_form.books import Book, fixed_bits, fixed_bits_of
 from twincode.closed_form.copies import varied_copies
 from twincode.closed_form.kmeans import kmeans
@@ -137,6 +137,7 @@ class ComponentCoder:
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Codes (n, tokens) of series ``x`` (n, C, L), by a beam search over partial codes."""
         x = check_series(x, self.shape)
+        largest = max(len(book) for book in self.codebooks)
         parts = [
             beam_search(
                 (part.flatten(1) - self.mean) @ self.components.T,
@@ -144,7 +145,8 @@ class ComponentCoder:
                 self.codebooks,
                 self.beam,
             )
-            for part in x.split(4096)
+            for part in x.split(max(1, min(4096, MOST_PARTIAL // (self.beam * largest))))
+            if len(part)
         ]
         return torch.cat(parts) if parts else torch.empty(0, len(self.codebooks), dtype=torch.long)
 

@@ -47,12 +47,15 @@ RATES = ("average", "capped")
 # finer than the common one, and coarser ones enough for series far larger than any in train.
 FINER, STEPS = 32, 128
 FEWEST_BITS = 8
+MOST_BITS_A_VALUE = 16  # what float32 can tell of levels
 FEWEST_A_MODE = 2  # windows, in the mean
+FEWEST_LEARNT = 4  # windows that say what others are like
 # Levels more than so many times as large as any of train, or as a few steps, are not expected of
 # series drawn: by one wild series in a thousand these may differ more than by all others.
 REACH, FEW_STEPS = 2, 8
 SPARE = 0.05  # of its bits a series may leave unused before more passes are made
 PASSES, MOST_PASSES = 3, 8  # of the trellis, where the rate is capped
+NEIGHBOURS = (1, 2, 3, 4, -1, -2)  # of the best step found: coarser ones, and finer
 SILENT = 32 * tables.UNITS  # the offset of the last step: nothing is coded but modes
 
 
@@ -109,11 +112,13 @@ class MixtureCoder:
         """Fit on series (n, C, L), or on batches of them, read once in bounded memory.
 
         ``window`` and ``modes`` are chosen by the error on a part of train held out, unless given.
+        No more than ``MOST_BITS_A_VALUE`` are spent.
         """
         if bits < FEWEST_BITS:
             raise TwincodeError(f"a mixture code needs at least {FEWEST_BITS} bits, not {bits}")
         series = reservoir(batches, generator)
-        n, _, L = series.shape
+        n, C, L = series.shape
+        bits = min(bits, MOST_BITS_A_VALUE * C * L)
         series = series[torch.randperm(n, generator=generator)]
         if n < 5:
             window, modes = window or min(L, 16), modes or 1
@@ -143,8 +148,10 @@ class MixtureCoder:
                 "modes out"
             )
         folds = min(3, n)
+        learnt = n - -(-n // folds)
+        enough = learnt > 1 and learnt * t >= FEWEST_LEARNT
         parts = []
-        for fold in range(folds) if n > 1 else ():
+        for fold in range(folds) if enough else ():
             held = torch.arange(n) % folds == fold
             fitted = Modes.fit(windows[~held], modes, bits / t, generator)
             parts.append(HeldOut.of(fitted, windows[held][:1000], bits / t))
@@ -267,7 +274,9 @@ class MixtureCoder:
         x = check_series(x, (self.channels, x.shape[-1]))
         t = self.windows_of(x.shape[2])
         parts = [
-            self._encode(part) for part in x.split(max(1, 200_000 // (t * self.ratio.shape[1])))
+            self._encode(part)
+            for part in x.split(max(1, 200_000 // (t * self.ratio.shape[1])))
+            if len(part)
         ]
         return torch.cat(parts) if parts else torch.empty(0, self._tokens(t), dtype=torch.long)
 
@@ -341,8 +350,9 @@ class MixtureCoder:
         """Step offset (n,) and levels (S, n) of least error within ``budget`` (n,) bits.
 
         An estimate brackets the step; passes of the trellis then move step and weight together,
-        and every pass also offers its path cut off at any place, the rest zero. The last result
-        says which series fit at all.
+        and every pass also offers its path cut off at any place, the rest zero. Then steps beside
+        the best are tried: a path that was cut may be far worse than that of a coarser step that
+        fits whole. The last result says which series fit at all.
         """
         n, t, d = z.shape
         a, wide = rank_major(z).abs(), rank_major(ratio).int()
@@ -359,6 +369,16 @@ class MixtureCoder:
         used = torch.zeros(n)
         best_levels = torch.zeros(t * d, n, dtype=torch.long)
         best_offset = torch.zeros(n, dtype=torch.long)
+
+        def offer(rows: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor) -> Cut:
+            """Keep what is better at a step; returns all."""
+            cut = self._cut(z[rows], ratio[rows], offset, weight, budget[rows])
+            better = cut.error < best[rows]
+            where = rows[better]
+            best[where], used[where] = cut.error[better], cut.used[better]
+            best_offset[where], best_levels[:, where] = offset[better], cut.levels[:, better]
+            return cut
+
         todo = torch.arange(n)
         for attempt in range(MOST_PASSES):
             if attempt >= PASSES:  # only series that have not used what they may
@@ -368,15 +388,17 @@ class MixtureCoder:
             offset = (aim[todo] / grain).round().long() * grain
             offset = offset.clamp(-FINER, coarsest // grain * grain)
             weight = WEIGHT * 4.0 ** ((aim[todo] - offset) / tables.UNITS).clamp(-1, 1)
-            cut = self._cut(z[todo], ratio[todo], offset, weight, budget[todo])
-            better = cut.error < best[todo]
-            where = todo[better]
-            best[where], used[where] = cut.error[better], cut.used[better]
-            best_offset[where], best_levels[:, where] = offset[better], cut.levels[:, better]
+            cut = offer(todo, offset, weight)
             # Full use of the budget, but further from it where nothing has fitted yet.
             margin = torch.where(best[todo] < torch.inf, -1.0, 4.0 * attempt)
             change = (cut.uncut - budget[todo] + margin).clamp(-60, 60) / slope[todo]
             aim[todo] = (aim[todo] + tables.UNITS * change).clamp(-FINER - 8, coarsest + 8)
+        fitting, middle = (best < torch.inf).nonzero().flatten(), best_offset.clone()
+        for steps in NEIGHBOURS:
+            offset = middle[fitting] + steps * grain
+            there = (offset >= -FINER) & (offset <= coarsest // grain * grain)
+            rows = fitting[there]
+            offer(rows, offset[there], torch.full((len(rows),), WEIGHT))
         return best_offset, best_levels, best < torch.inf
 
     def _cut(

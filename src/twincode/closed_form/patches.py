@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 
 import torch
 
-from twincode.closed_form.beam import beam_search
-from twincode.closed_form.books import Book, fixed_bits, fixed_bits_of
+from twincode.closed_form.beam import MOST_PARTIAL, beam_search
+from twincode.closed_form.books import Book, fixed_bits, fixed_bits_of, token_sizes
 from twincode.closed_form.calibration import cut_windows, join_windows
 from twincode.closed_form.components import split_bits
 from twincode.closed_form.kmeans import kmeans
@@ -15,7 +15,6 @@ from twincode.closed_form.sample import check_series, reservoir
 from twincode.errors import TwincodeError
 
 MOST_PATCHES = 20_000  # that a codebook is fitted on
-MOST_PARTIAL = 1 << 24  # partial codes that are compared at once
 MOST_TO_CHOOSE = 2000  # series by which sizes are chosen
 SIZES = (4, 8, 16, 32, 64)
 # Fewer series cannot tell which sizes are best: patches are this long then, where bits allow.
@@ -175,7 +174,10 @@ class PatchCoder:
         """Codes (n, tokens) of series ``x`` (n, C, T), of any length T."""
         x = check_series(x, (self.channels, x.shape[-1]))
         at_once = min(level.series_at_once(x.shape[2], self.beam) for level in self.levels)
-        return torch.cat([self.search(part) for part in x.split(at_once)])
+        parts = [self.search(part) for part in x.split(at_once) if len(part)]
+        if not parts:
+            return torch.empty(0, len(token_sizes(self.books_of(x.shape[2]))), dtype=torch.long)
+        return torch.cat(parts)
 
     def search(self, x: torch.Tensor) -> torch.Tensor:
         """The same of finite series."""

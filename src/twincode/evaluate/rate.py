@@ -44,8 +44,7 @@ class Rate(Evaluator):
         bits = float(tokenizer.bits_of(test).double().mean())
         layout = tokenizer.layout
         sizes = np.repeat(layout.codebook_sizes, layout.widths).tolist() * test.shape[1]
-        frequencies = token_frequencies(_tokens(train, layout), sizes)
-        entropy = cross_entropy_bits(_tokens(test, layout), frequencies)
+        entropy = cross_entropy_bits(_tokens(test, layout), _tokens(train, layout), sizes)
         told |= {
             "bits": bits,
             "bits_per_step": bits / x[0].numel(),
@@ -62,28 +61,23 @@ def _tokens(codes: Tensor, layout: Layout) -> Codes:
     )
 
 
-def token_frequencies(
-    codes: Codes, codebook_sizes: Sequence[int], smoothing: float = 0.5
-) -> list[Floats]:
-    """Smoothed relative frequency of every code at each token place: one array (K,) a place.
+def cross_entropy_bits(
+    codes: Codes, learnt: Codes, codebook_sizes: Sequence[int], smoothing: float = 0.5
+) -> Floats:
+    """Bits (n,) of each row of ``codes`` (n, N) under the frequencies of its places in ``learnt``.
 
     ``smoothing`` is added to every count (Krichevsky and Trofimov, 1981, for 0.5), so that a code
-    unseen in train has a finite cost.
+    that was not learnt has a finite cost.
     """
     _check_codes(codes, codebook_sizes)
-    frequencies = []
-    for place, size in zip(codes.T, codebook_sizes, strict=True):
-        counts = np.bincount(place, minlength=size) + smoothing
-        frequencies.append(counts / counts.sum())
-    return frequencies
-
-
-def cross_entropy_bits(codes: Codes, frequencies: Sequence[Floats]) -> Floats:
-    """Bits (n,) of each series under ``frequencies`` of its token places, learnt elsewhere."""
-    _check_codes(codes, [len(place) for place in frequencies])
+    _check_codes(learnt, codebook_sizes)
     bits = np.zeros(len(codes))
-    for place, frequency in zip(codes.T, frequencies, strict=True):
-        bits -= np.log2(frequency)[place]
+    for own, known, size in zip(codes.T, learnt.T, codebook_sizes, strict=True):
+        # Codebooks may be far larger than what is met of them.
+        met, counts = np.unique(known, return_counts=True)
+        place = np.searchsorted(met, own).clip(max=len(met) - 1)
+        count = np.where(met[place] == own, counts[place], 0) + smoothing
+        bits -= np.log2(count / (len(known) + smoothing * size))
     return bits
 
 

@@ -105,7 +105,11 @@ def judge(
     real = Real(train, test, copies, reconstruction)
     where = first.device, extractors
     judged = judge_rows(rows, real, lessons, classes, extracting, settings, *where)
-    both_sides = [each.stages for each in samplers if each.stages.fitted.prior.fills_gaps]
+    both_sides = [
+        each.stages
+        for each in samplers
+        if each.stages.fitted.prior.fills_gaps and each.stages.fitted.settings.name != INDEPENDENT
+    ]
     scores += [_typicality(stages, row, seed) for stages in both_sides[:1] for row in rows]
     named = {row.name: row for row in (test, *rows)}
     return Judged([*judged, *scores], named, copies, control.stages)

@@ -20,7 +20,7 @@ from twincode.priors import (
 )
 from twincode.priors.prior import CHUNK, chunks
 from twincode.settings import field_types
-from twincode.tokenizers import Tokenizer, embed
+from twincode.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Stages:
 
     def tokens(self, x: Tensor) -> Tensor:
         """Tokens (n, N) of series x."""
-        codes = embed(self.tokenizer, x).codes
-        assert codes is not None
+        codes = torch.cat([self.tokenizer.encode(part) for part in self.tokenizer.batches(x)])
         return self.fitted.prior.grids.flatten(codes.to(self.device))
 
     def expected_shares(self, tokens: Tensor) -> Tensor | None:

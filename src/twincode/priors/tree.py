@@ -261,6 +261,8 @@ def _parents(own: Tensor, y: Tensor, counts: Sequence[int], folds: Sequence[Fold
     """The parent (N,) of each token, -1 for none, by groups own (n, N) of so many."""
     first = torch.tensor([0, *counts]).cumsum(0)
     parents = torch.full((len(counts),), -1)
+    if not len(own):  # as a tree is made that is still to be read
+        return parents
     for i, groups in enumerate(counts):
         if not i:
             continue

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from twincode.randomness import stream
 
+MOST_SHARE = 0.2  # of all rows where every class gives some, unless more are asked for
 Learner = TypeVar("Learner", bound=nn.Module)
 
 
@@ -28,7 +29,7 @@ def hold_out_by_class(
     """The rows to learn from and the rows that are not, both in order, of labels y (n,).
 
     Of each class that is the ``share`` of its rows, at least ``least`` but never more than half, of
-    all at most about ``most``. The seed draws them.
+    all at most about ``most`` and, where small classes give so many, a fifth. The seed draws them.
     """
     share = min(share, most / max(len(y), 1))
     order = torch.randperm(len(y), generator=stream(seed, "held_out"))
@@ -36,6 +37,8 @@ def hold_out_by_class(
     for label in y.unique():
         rows = order[y[order] == label]
         held[rows[: min(max(least, round(share * len(rows))), len(rows) // 2)]] = True
+    drawn = order[held[order]]
+    held[drawn[max(least, round(max(share, MOST_SHARE) * len(y))) :]] = False
     return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
 
 

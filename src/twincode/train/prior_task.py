@@ -52,6 +52,7 @@ LEAST_HELD_OUT, MOST_HELD_OUT = 2, 512
 MOST_DRAWS, ENOUGH = 8, 512
 TEST_DRAWS = 8
 MOST_NUMBERS = 1 << 26  # at once
+MOST_SHARES = 1 << 29  # of codes by place and class: two gigabytes
 
 
 class PriorTask:
@@ -82,6 +83,12 @@ class PriorTask:
                     f"a class is called {name!r}, which means something else where labels are "
                     "asked for; rename it, or leave labels out with conditional=false"
                 )
+        numbers = (len(self.classes) + 1) * grids.tokens_a_series * grids.largest_codebook
+        if numbers > MOST_SHARES:
+            raise TwincodeError(
+                f"a prior cannot hold the frequencies of {grids.tokens_a_series} tokens of up to "
+                f"{grids.largest_codebook} codes; give the tokenizer fewer bits"
+            )
         with drawing_weights(settings.seed):
             self.prior = PRIORS.build(settings, grids, len(self.classes)).to(self.device)
         variance = None

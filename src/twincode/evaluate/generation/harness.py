@@ -22,7 +22,7 @@ from twincode.evaluate.generation.extractor import (
     train_classifier,
 )
 from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
-from twincode.evaluate.generation.memory import memorised, repeated_share
+from twincode.evaluate.generation.memory import memorised, nearest_distances, repeated_share
 from twincode.evaluate.generation.neighbours import neighbour_scores
 from twincode.evaluate.generation.series import (
     autocorrelation_difference,
@@ -223,25 +223,27 @@ def _classifier(
 
 
 class _Plain(NamedTuple):
-    """Real series, the deviation of each channel in train, and the errors of forecasts learnt from
-    train."""
+    """Real series, the deviation of each channel in train, and what train and test tell of each
+    other: the errors of forecasts learnt from train, the distances of test to train by codes."""
 
     real: Real
     deviation: Floats
     usual: Floats
+    distances: Floats
 
     @classmethod
     def of(cls, real: Real) -> "_Plain":
         deviation = real.train.series.std((0, 2))
         usual = forecast_errors(real.train.series, real.test.series)
-        return cls(real, np.where(deviation < 1e-12, 1, deviation), usual)
+        distances = nearest_distances(real.reconstruction.series, real.copies.series)
+        return cls(real, np.where(deviation < 1e-12, 1, deviation), usual, distances)
 
     def judge(self, row: Row, seed: int) -> dict[str, float]:
         """What the series themselves, and their grids, tell of a row."""
-        x, (_, test, copies, reconstruction) = row.series, self.real
+        x, test, copies = row.series, self.real.test, self.real.copies
         return {
             "spread": spread(x, test.series, row.labels, test.labels),
-            **memorised(x, reconstruction.series, copies.series),
+            **memorised(nearest_distances(x, copies.series), self.distances),
             **discriminative(x, test.series, seed),
             "predictive": predictive(forecast_errors(x, test.series), self.usual),
             "marginal_distance": marginal_distance(x, test.series, self.deviation),

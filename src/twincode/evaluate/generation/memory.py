@@ -17,17 +17,18 @@ def nearest_rows(x: Floats, train: Floats) -> NDArray[np.integer]:
     return _neighbours(x, train)[1][:, 0]
 
 
-def memorised(samples: Floats, test: Floats, train: Floats) -> dict[str, float]:
-    """How near samples are to train, by how near test is; test and train through the codes.
+def memorised(own: Floats, usual: Floats) -> dict[str, float]:
+    """How near samples are to train (n,), by how near test is (m,), as ``nearest_distances`` tell.
 
-    ``memorised_distance`` is the ratio of median distances, ``memorised_share`` the share of
-    samples nearer to train than all but 1 % of test.
+    ``memorised_distance`` is the ratio of median distances, left out where that of test is 0;
+    ``memorised_share`` the share of samples nearer to train than all but 1 % of test, or, where
+    that part of test is in train, of samples that are.
     """
-    own, usual = nearest_distances(samples, train), nearest_distances(test, train)
-    return {
-        "memorised_distance": float(np.median(own)) / max(float(np.median(usual)), 1e-12),
-        "memorised_share": float((own < np.quantile(usual, 0.01)).mean()),
-    }
+    near, middle = float(np.quantile(usual, 0.01)), float(np.median(usual))
+    found = {"memorised_share": float((own < near if near else own == 0).mean())}
+    if middle:
+        found["memorised_distance"] = float(np.median(own)) / middle
+    return found
 
 
 def repeated_share(tokens: Tokens, train: Tokens) -> float:
@@ -40,6 +41,9 @@ def repeated_share(tokens: Tokens, train: Tokens) -> float:
 def _neighbours(x: Floats, train: Floats) -> tuple[Floats, NDArray[np.integer]]:
     from sklearn.neighbors import NearestNeighbors
 
-    index = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(train.reshape(len(train), -1))
-    distances, rows = index.kneighbors(x.reshape(len(x), -1))
-    return distances, rows
+    known, asked = train.reshape(len(train), -1), x.reshape(len(x), -1)
+    index = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known)
+    distances, rows = index.kneighbors(asked)
+    # Found by products, whose rounding hides that two series are one.
+    same = (asked == known[rows[:, 0]]).all(1)
+    return np.where(same[:, None], 0, distances), rows
