@@ -141,7 +141,7 @@ def test_what_it_says_of_trees_holds():
             assert name in ("FordB", "ElectricDevices")
         if name == "FordB":
             told = [fid[train], to_train[ours], to_train[published]]
-            assert told == pytest.approx([5, 0.7, 14.3], abs=0.05)
+            assert told == pytest.approx([5, 0.7, 14.7], abs=0.05)
         assert cas[published] < cas[ours] < cas[train], name
         assert recall[ours] > max(recall[theirs], recall[published]), name
         assert spread[ours] > max(spread[theirs], spread[published]), name
@@ -181,8 +181,7 @@ def test_what_it_says_of_the_plain_tokenizer_holds():
         assert scores["recall"][ours] > max(scores["recall"][:ours]), name
         assert scores["spread"][ours] > max(scores["spread"][:ours]), name
         gain = max(cas[masked], cas[freer]) - cas[ours]
-        assert (gain > 0) == (name != "TwoPatterns"), name
-        assert gain < 0.015 or (name, round(gain, 3)) == ("ElectricDevices", 0.065), name
+        assert abs(gain) < 0.01 or (name, round(gain, 3)) == ("ElectricDevices", 0.047), name
         assert fid[tree] > min(fid[masked], fid[freer]), name
         assert found[name, *PLAIN[freer], "fid"].n == (2 if name == "ElectricDevices" else 3), name
     assert ahead == ["TwoPatterns", "Wafer"]

@@ -35,7 +35,7 @@ def model_card(
         bits = tokenizer.bits_per_series
         rows += [
             ("codes a series", f"{tokenizer.grid[0]} × {layout.width}"),
-            ("sizes of the codebooks", text_of(sorted(set(layout.codebook_sizes)))),
+            ("codebooks", _sizes(layout.codebook_sizes)),
             ("bits a series", f"{bits:.4g}, {bits / (C * L):.3g} a value"),
         ]
     rows.append(("parameters", str(sum(math.prod(p.shape) for p in tokenizer.parameters()))))
@@ -74,6 +74,12 @@ def _changes(config: Config) -> str:
     own = flat(config.to_dict())
     told = [f"{k}={text_of(v)}" for k, v in own.items() if k not in usual or usual[k] != v]
     return ", ".join([*told, f"seed={config.training.seed}"])
+
+
+def _sizes(sizes: Sequence[int]) -> str:
+    """How many codebooks there are, and of how many codes each."""
+    least, most = min(sizes), max(sizes)
+    return f"{len(sizes)} of {least if least == most else f'{least} to {most}'} codes"
 
 
 def _count(n: int, what: str) -> str:

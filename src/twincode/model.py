@@ -266,11 +266,14 @@ class Model:
         """
         past = as_series(history)
         self.check_shape(past, any_length=True)
-        if steps < 1 or past.shape[2] + steps != self.tokenizer.length:
+        T, L = past.shape[2], self.tokenizer.length
+        if not 0 < steps < L:
+            raise TwincodeError(f"steps must lie between 1 and {L - 1}, not {steps}")
+        if T + steps != L:
+            remedy = f"give the last {L - steps} steps" if L - steps < T else f"ask for {L - T}"
             raise TwincodeError(
-                f"a history of {past.shape[2]} steps and {steps} to come are not "
-                f"{self.tokenizer.length} in all, which this model was made for; "
-                "use the last steps of a longer history"
+                f"a history of {T} steps and {steps} to come are not {L} in all, which this model "
+                f"was made for; {remedy}"
             )
         X = np.concatenate([past, np.full((*past.shape[:2], steps), np.nan)], axis=2)
         return self.impute(X, draws, seed, labels, **settings)[..., -steps:]
@@ -300,8 +303,8 @@ class Model:
         threshold = self._stages.fitted.threshold
         if threshold is None:
             raise TwincodeError(
-                "this prior has no threshold of surprise: it is not masked, had no series held out "
-                "or was fitted by an earlier version"
+                "this prior has no threshold of surprise: it does not see both sides of a gap, had "
+                "no series held out or was fitted by an earlier version"
             )
         return threshold
 

@@ -235,6 +235,12 @@ def test_the_status_of_no_study(fails, tmp_path):
     assert f"no study in {tmp_path}" in fails("study", "status", tmp_path)
 
 
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_source_that_is_not_there_is_told_before_the_target(fails, trained, tmp_path, command):
+    source = str(tmp_path / "nowhere")
+    assert f"there is no file or folder {source}" in fails(command, trained, source, "-o", "codes")
+
+
 @pytest.mark.parametrize("command", ["encode", "reconstruct"])
 @pytest.mark.parametrize(
     ("words", "message"),

@@ -9,6 +9,7 @@ import synthetic
 from scipy import stats
 
 from twincode.report.compare import (
+    Difference,
     comparable,
     critical_difference,
     differences,
@@ -117,6 +118,13 @@ def test_a_difference_is_over_pairs_then_over_data_sets(results):
     )
     assert (found.higher, found.lower, found.pairs) == (6, 0, 12)
     assert found.p == signed_rank(by_hand.to_list()) == found.holm
+
+
+def test_a_difference_of_rounding_is_neither_higher_nor_lower(results):
+    model, measure = results.models[0], results.main_measures[0]
+    means = {"a": 0.1 + 0.2 - 0.3, "b": -1e-17, "c": 0.0, "d": 0.1}
+    found = Difference("", model, model, measure, {k: Summary(v, 0, 1) for k, v in means.items()})
+    assert (found.higher, found.lower) == (1, 0)
 
 
 def test_what_is_compared_with_what(results):

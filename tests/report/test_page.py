@@ -185,6 +185,15 @@ def test_numbers_too_small_for_a_column_are_powers_of_ten():
         *("2.0e−06", "−1.0e−07", "0.00003", "0"),
     ]
     assert number(1e-9, 2) == "0.00"
+    # A column shows its least number too.
+    assert decimals_for([0.9, 0.8, 0.7, 0.0004]) == 4
+
+
+def test_the_table_of_a_terminal_tells_bits_where_they_are_known(tmp_path):
+    folder = synthetic.write_study(tmp_path / "study", points=0)
+    assert summary_table(load_results(folder)).columns[-1] == "Perplexity"
+    synthetic.add_frontier(folder)
+    assert summary_table(load_results(folder)).columns[-1] == "Bits a series"
 
 
 def test_what_a_reader_is_warned_of(tmp_path):
@@ -199,7 +208,7 @@ def test_what_a_reader_is_warned_of(tmp_path):
     found = list(provenance.warnings(load_results(folder)))
     assert found == [
         "Not finished: 1 of 20 planned runs are missing.",
-        "Left out: 1 runs in this folder that belong to other studies.",
+        "Left out: 1 runs in this folder of other studies or settings.",
         "The runs on GunPoint did not all see the same data.",
         "Collapsed codes: VQ-VAE on GunPoint, 1 runs.",
     ]

@@ -356,6 +356,11 @@ def test_a_checkpoint_that_says_too_little_is_explained(tmp_path, waves, progres
         train(tmp_path, waves)
 
 
+def test_a_name_is_no_configuration(waves):
+    with pytest.raises(TwincodeError, match=r"a configuration: twincode\.recipe\('vqvae'\)"):
+        fit("vqvae", waves)
+
+
 def test_a_bare_array_is_enough(waves):
     """No labels, no test part, no probes; the numbers are those of the same series in a set."""
     seen = []

@@ -59,7 +59,8 @@ class Difference:
         means = [value.mean for value in self.by_dataset.values()]
         self.mean, self.p = fmean(means), signed_rank(means)
         self.pairs = sum(value.n for value in self.by_dataset.values())
-        self.higher, self.lower = sum(m > 0 for m in means), sum(m < 0 for m in means)
+        signs = np.sign(np.round(means, _EXACT_DECIMALS))
+        self.higher, self.lower = int((signs > 0).sum()), int((signs < 0).sum())
 
 
 def half_interval(value: Summary) -> float:

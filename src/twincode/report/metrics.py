@@ -44,11 +44,13 @@ def key_of(metric: str, readout: str) -> str:
 
 
 def decimals_for(values: Iterable[float]) -> int:
-    """How many decimals a column of ``values`` needs: three digits of its middle number."""
+    """How many decimals a column of ``values`` needs: three digits of its middle number, and one of
+    its least."""
     sizes = [abs(value) for value in values if value and math.isfinite(value)]
     if not sizes:
         return 0
-    return max(0, min(_MOST_DECIMALS, 2 - math.floor(math.log10(median_low(sizes)))))
+    middle, least = (math.floor(math.log10(size)) for size in (median_low(sizes), min(sizes)))
+    return max(0, min(_MOST_DECIMALS, max(2 - middle, -least)))
 
 
 def number(value: float, decimals: int) -> str:

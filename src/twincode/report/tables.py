@@ -7,6 +7,7 @@ import pandas as pd
 from twincode.report.blocks import Cell
 from twincode.report.compare import differences, half_interval
 from twincode.report.metrics import MISSING, Measure, decimals_for, number
+from twincode.report.models import BITS
 from twincode.report.runs import Results, Summary
 
 
@@ -39,11 +40,13 @@ def summary_table(results: Results) -> pd.DataFrame:
     """The final numbers as text, one row per data set and model, for a terminal.
 
     Columns: data set, model, seeds, then ``mean ± spread`` of up to four measures of the codes
-    under the main readout, the first error, and the first number without a better direction.
+    under the main readout, the first error, and the bits of codes, or another number without a
+    better direction.
     """
     whole = [m for m in results.measures.values() if not m.readout and m.metric != "seconds"]
     shown = [m for m in results.main_measures if m.readout][:4]
-    shown += [m for m in whole if m.better][:1] + [m for m in whole if not m.better][:1]
+    plain = sorted((m for m in whole if not m.better), key=lambda m: m.metric != BITS)
+    shown += [m for m in whole if m.better][:1] + plain[:1]
     rows = []
     for dataset in results.datasets:
         columns = [cells(results, dataset, measure) for measure in shown]

@@ -54,6 +54,8 @@ def fit(
     Runs in several threads do not disturb each other. Raises TwincodeError for settings that make
     no model, data that do not fit, a folder that holds another run, and a damaged checkpoint.
     """
+    if not isinstance(config, Config):
+        raise TwincodeError(f"a model is made from a configuration: twincode.recipe({config!r})")
     dataset = data if isinstance(data, Dataset) else Dataset.from_arrays(data)
     target = choose_device(device)
     join(target)

@@ -33,7 +33,7 @@ def warnings(results: Results) -> Iterator[str]:
         missing = results.planned - len(results.runs)
         yield f"Not finished: {missing} of {results.planned} planned runs are missing."
     if results.left_out:
-        yield f"Left out: {results.left_out} runs in this folder that belong to other studies."
+        yield f"Left out: {results.left_out} runs in this folder of other studies or settings."
     for dataset in results.datasets:
         runs = results.of_dataset(dataset)
         if len({run.record["dataset"]["checksum"] for run in runs}) > 1:
