@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import options, small_settings, training_options, write_waves
+from conftest import make_waves, options, small_settings, training_options, write_waves
 
 from twincode.cli.options import Form, Source
 from twincode.cli.settings import parse_settings
@@ -179,6 +179,22 @@ def test_series_without_labels_can_be_trained_on(twincode, tmp_path, waves):
     assert answer.status == 0
     assert "reconstruction_time" in answer.out
     assert "svm_accuracy" not in answer.out
+
+
+@pytest.mark.parametrize("lengths", ["resample", "truncate"])
+def test_longer_series_are_measured_where_the_policy_allows(twincode, trained, tmp_path, lengths):
+    waves = make_waves(8, 6, length=40)
+    np.savez(
+        tmp_path / "long.npz", X_train=waves.X_train, y_train=waves.y_train, X_test=waves.X_test,
+        y_test=waves.y_test,
+    )  # fmt: skip
+    words = "evaluate", trained, "--dataset", tmp_path / "long.npz", "--out", tmp_path / "e.csv"
+    refused = twincode(*words)
+    assert refused.status == 1
+    assert "40 steps; this model was made for 33" in refused.err
+    assert twincode(*words, "--lengths", lengths).status == 0
+    page = "-o", tmp_path / "p.html", "--lengths", lengths
+    assert twincode("explore", trained, tmp_path / "long.npz", *page).status == 0
 
 
 def test_evaluation_is_shown_and_written(twincode, trained, waves_file, tmp_path):

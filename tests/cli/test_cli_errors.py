@@ -91,6 +91,9 @@ def test_data_that_cannot_be_used(fails, bad, tmp_path, source, message):
     [
         ("--recipe bt-vqva", "unknown recipe 'bt-vqva'; did you mean 'bt-vqvae'?"),
         ("--epoch 3", "unknown setting 'epoch'; did you mean 'epochs'?"),
+        ("--recipie vqvae", "unknown option --recipie; did you mean --recipe?"),
+        ("--mising interpolate", "unknown option --mising; did you mean --missing?"),
+        ("--lable-column kind", "unknown option --lable-column; did you mean --label-column?"),
         ("--codebok-size=3", "unknown setting 'codebok_size'; did you mean 'codebook_size'?"),
         ("--epochs", "setting --epochs needs a value"),
         ("--epochs --gamma 1", "setting --epochs needs a value"),

@@ -121,8 +121,9 @@ def read_gaps(rows):
 def test_an_option_that_is_no_setting_is_one_line(both, waves_file, tmp_path, twincode):
     out = tmp_path / "out.csv"
     np.save(tmp_path / "x.npy", make_waves().X_test[:2])
+    answer = twincode("sample", both, "--n", 5, "-o", out)
+    assert (answer.status, answer.err) == (1, "twincode: unknown option --n; did you mean -n?\n")
     for words in (
-        ("sample", both, "--n", 5, "-o", out),
         ("impute", both, tmp_path / "x.npy", "-o", out, "--x", 1),
         ("evaluate", both, "--dataset", waves_file, "--generation", "--seed", 1),
         ("evaluate", both, "--dataset", waves_file, "--generation", "--settings", 1),

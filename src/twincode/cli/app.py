@@ -9,9 +9,9 @@ import typer
 
 import twincode
 from twincode.cli import generation, study
-from twincode.cli.command import command
+from twincode.cli.command import command, declared
 from twincode.cli.errors import USAGE, complain, tell_warnings, tolerate_any_encoding, usage_message
-from twincode.cli.generation import PriorName, judge_generation, own_data
+from twincode.cli.generation import PriorName, judge_generation, measured_data
 from twincode.cli.health import tell_health
 from twincode.cli.options import (
     DataDir,
@@ -103,7 +103,7 @@ def train(
     from twincode.recipes import title
     from twincode.train import fit
 
-    config = build(recipe, **parse_settings(context.args))
+    config = build(recipe, **parse_settings(context.args, declared(context)))
     data = source.load(dataset, form.columns)
     epochs = config.training.epochs_for(len(data.X_train))
     with RunProgress(f"{data.name}  {title(config)}", epochs) as progress:
@@ -155,17 +155,14 @@ def evaluate(
     from twincode.model import PRIOR, load_bare_model, load_model
 
     model = load_model(folder, device, prior) if generation else load_bare_model(folder, device)
-    options = [] if generation else [*parse_settings(context.args)]
+    options = [] if generation else [*parse_settings(context.args, declared(context))]
     options += ["prior"] if prior != PRIOR and not generation else []
     if options:
         raise TwincodeError(f"{', '.join(options)} can be chosen with --generation only")
-    if dataset:
-        data = source.load(dataset, form.columns)
-    else:
-        data = own_data(model, source, columns=form.columns)
+    data = measured_data(model, source, form.columns, dataset)
     title, target = f"{model.source.name} model on {data.name}", out or folder / "evaluation.csv"
     if generation:
-        scores = judge_generation(model, data, context.args)
+        scores = judge_generation(model, data, context.args, declared(context))
         target = out or folder / "generation.csv"
         show_scores(scores, f"series of the {title}")
         frame = pd.DataFrame(scores)
@@ -350,11 +347,8 @@ def explore(
     if out.suffix.lower() != ".html":
         raise TwincodeError(f"cannot write {out}: its name must end in .html")
     model = load_bare_model(folder, device)
-    data = (
-        source.load(dataset, form.columns)
-        if dataset
-        else own_data(model, source, None, form.columns, "give a name or a path after the folder")
-    )
+    remedy = "give a name or a path after the folder"
+    data = measured_data(model, source, form.columns, dataset, remedy)
     typer.echo(f"written: {write_page(model, data, out)}")
 
 

@@ -56,6 +56,12 @@ def command(
     return add
 
 
+def declared(context: typer.Context) -> dict[str, str]:
+    """The options that a command declares, as they are written, by name."""
+    longest = {str(each.name): max(each.opts, key=len) for each in context.command.params}
+    return {name: option for name, option in longest.items() if option.startswith("-")}
+
+
 def _bundles(function: Callable[..., None]) -> dict[str, Any]:
     return {name: hint for name, hint in get_type_hints(function).items() if is_dataclass(hint)}
 

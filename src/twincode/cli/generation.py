@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twincode.cli.command import command
+from twincode.cli.command import command, declared
 from twincode.cli.options import Device, Form, Gaps, RunFolder, SeriesFile, Source, typed_command
 from twincode.cli.settings import (
     describe_filling,
@@ -17,7 +17,7 @@ from twincode.cli.settings import (
 from twincode.errors import TwincodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -63,7 +63,7 @@ def prior(
     from twincode.priors import prior as build
     from twincode.train import fit_prior
 
-    settings = build(kind, **parse_settings(context.args))
+    settings = build(kind, **parse_settings(context.args, declared(context)))
     model = load_bare_model(folder, device)
     data = own_data(model, source, dataset, form.columns)
     title = f"{data.name}  {kind} prior"
@@ -101,7 +101,8 @@ def sample(
 
     check_target(out)
     model = load_model(folder, device, prior)
-    series, told = model.sample(n, labels or None, seed, **parse_sampling(context.args))
+    settings = parse_sampling(context.args, declared(context))
+    series, told = model.sample(n, labels or None, seed, **settings)
     more = {} if told is None else {"label": told}
     write_rows(out, series, step_columns(*series.shape[1:]), pa.table(more))
     typer.echo(f"written: {out} ({len(series)} series)")
@@ -133,7 +134,7 @@ def impute(
     from twincode.model import load_model
 
     check_target(out, file)
-    settings = parse_sampling(context.args, Filling)
+    settings = parse_sampling(context.args, declared(context), Filling)
     model = load_model(folder, device, prior)
     series, beside, label = _with_gaps(file, form, model)
     if draws > 1:
@@ -211,12 +212,27 @@ def own_data(
     return data
 
 
-def judge_generation(model: "Model", data: "Dataset", words: "Sequence[str]") -> "list[Score]":
+def measured_data(
+    model: "Model",
+    source: Source,
+    columns: "Columns",
+    dataset: str | None,
+    remedy: str = "give a name or a path with --dataset",
+) -> "Dataset":
+    """The data set that is named, of the model's length where the policy allows; else its own."""
+    if not dataset:
+        return own_data(model, source, None, columns, remedy)
+    return source.load(dataset, columns).of_length(model.tokenizer.length, source.policy)
+
+
+def judge_generation(
+    model: "Model", data: "Dataset", words: "Sequence[str]", options: "Mapping[str, str]"
+) -> "list[Score]":
     """Scores of series drawn from a model, under options of judging and of drawing."""
     from twincode.evaluate.generation import GenerationSettings
     from twincode.settings import parted
 
-    own, sampling = parted(parse_sampling(words, GenerationSettings), GenerationSettings)
+    own, sampling = parted(parse_sampling(words, options, GenerationSettings), GenerationSettings)
     return model.evaluate_generation(data, GenerationSettings().replace(**own), **sampling)
 
 

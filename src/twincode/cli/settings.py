@@ -1,7 +1,8 @@
 """Any setting of a configuration as an option: ``--codebook-size 64``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from twincode.errors import TwincodeError, unknown_name
@@ -16,11 +17,14 @@ _INTRODUCTION = (
 )
 
 
-def parse_settings(words: Sequence[str]) -> dict[str, str]:
+def parse_settings(
+    words: Sequence[str], declared: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Options that no command declares, as names and values of settings.
 
     Takes ``--name value`` and ``--name=value``, hyphens or underscores alike. Whether there is a
-    setting of that name is for the configuration to say.
+    setting of that name is for the configuration to say; one that is no setting and nearly an
+    option that is ``declared`` is an error here.
     """
     settings: dict[str, str] = {}
     remaining = list(words)
@@ -34,7 +38,29 @@ def parse_settings(words: Sequence[str]) -> dict[str, str]:
                 raise TwincodeError(f"setting {word} needs a value")
             value = remaining.pop(0)
         settings[name.replace("-", "_")] = value
+    _check_spelling(settings, declared or {})
     return settings
+
+
+def _check_spelling(names: Iterable[str], options: Mapping[str, str]) -> None:
+    for name in names:
+        nearest = get_close_matches(name, options, n=1, cutoff=0.8)
+        if nearest and name not in _all_settings():
+            written = f"--{name.replace('_', '-')}"
+            raise TwincodeError(f"unknown option {written}; did you mean {options[nearest[0]]}?")
+
+
+def _all_settings() -> set[str]:
+    """The name of every setting of whatever kind."""
+    from twincode.config import setting_names
+    from twincode.evaluate.generation import GenerationSettings
+    from twincode.generate import Filling
+    from twincode.priors import PRIORS
+    from twincode.settings import field_types
+
+    kinds: list[type[Settings]] = [type(PRIORS.choose(name)) for name in PRIORS]
+    kinds += [PRIORS.choose(name).sampling for name in PRIORS]
+    return {*setting_names()}.union(*map(field_types, (*kinds, GenerationSettings, Filling)))
 
 
 def parse_axes(words: Iterable[str]) -> dict[str, tuple[int | float | str, ...]]:
@@ -73,12 +99,14 @@ def describe_prior_settings() -> str:
     return _described((f"prior {name}", PRIORS.choose(name)) for name in PRIORS)
 
 
-def parse_sampling(words: Sequence[str], *beside: "type[Settings]") -> dict[str, str]:
+def parse_sampling(
+    words: Sequence[str], declared: Mapping[str, str], *beside: "type[Settings]"
+) -> dict[str, str]:
     """Options that are settings of drawing from some prior, or of a kind ``beside`` them."""
     from twincode.priors import PRIORS
     from twincode.settings import field_types
 
-    settings = parse_settings(words)
+    settings = parse_settings(words, declared)
     kinds = (*beside, *(PRIORS.choose(name).sampling for name in PRIORS))
     known = set().union(*map(field_types, kinds))
     for name in settings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twincode.cli.command import command
+from twincode.cli.command import command, declared
 from twincode.cli.errors import FAILED, complain
 from twincode.cli.health import tell_health
 from twincode.cli.options import (
@@ -104,7 +104,7 @@ def run(
         "seeds": seeds,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    plan = _plan(file, given, parse_settings(words), parse_axes(axis or ()))
+    plan = _plan(file, given, parse_settings(words, declared(context)), parse_axes(axis or ()))
     place = out or Path(file.stem if file else "study")
     with StudyProgress() as progress:
         outcome = run_study(

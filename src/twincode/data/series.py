@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -88,6 +88,17 @@ class Dataset:
 
         held_out = None if test is None else read(test, "the test frame")
         return cls.from_arrays(*read(frame, "the frame"), held_out, name, policy)
+
+    def of_length(self, length: int, policy: Policy) -> "Dataset":
+        """The same series brought to ``length`` as the policy has it, or as they are by default.
+
+        Raises TwincodeError for a policy that cannot.
+        """
+        if policy.lengths == STRICT.lengths or self.length == length:
+            return self
+        n = len(self.X_train)
+        X = apply_policy([*self.X_train, *self.X_test], policy, target_length=length)
+        return replace(self, X_train=X[:n], X_test=X[n:])
 
     @property
     def channels(self) -> int:
