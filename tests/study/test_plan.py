@@ -286,3 +286,9 @@ def test_a_control_that_is_asked_for_has_settings_and_priors():
     assert unasked.second_stage(coder) is None
     with pytest.raises(TwincodeError, match="bits is a setting"):
         dataclasses.replace(asked, recipes=("vqvae",)).configs()
+
+
+def test_a_setting_of_controls_alone_is_one_that_no_model_has():
+    plan = Study(("GunPoint",), ("mixture",), axes={"codebook_size": (16, 32)})
+    with pytest.raises(TwincodeError, match=r"setting of the quantizers .*; these models have none"):
+        plan.configs()

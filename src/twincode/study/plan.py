@@ -88,7 +88,7 @@ class Study:
         """
         configs, read = self._plan(self.seeds)
         for name in self.unread():
-            raise _unread(name, configs)
+            raise _unread(name, [config for config in configs if config.recipe in self.recipes])
         for recipe_name, settings in self.overrides.items():
             for name in settings:
                 if name not in read[recipe_name]:
