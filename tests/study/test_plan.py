@@ -290,5 +290,5 @@ def test_a_control_that_is_asked_for_has_settings_and_priors():
 
 def test_a_setting_of_controls_alone_is_one_that_no_model_has():
     plan = Study(("GunPoint",), ("mixture",), axes={"codebook_size": (16, 32)})
-    with pytest.raises(TwincodeError, match=r"setting of the quantizers .*; these models have none"):
+    with pytest.raises(TwincodeError, match=r"quantizers .*; these models have none"):
         plan.configs()
