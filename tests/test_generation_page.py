@@ -167,7 +167,8 @@ def test_what_it_says_of_trees_holds():
 def test_what_it_says_of_the_plain_tokenizer_holds():
     drawn = Drawn(load_results(ROOT / "results" / GENERATION))
     found, sets = drawn.plain.generation, drawn.plain.datasets
-    assert len(sets) == 5
+    assert len(sets) == 7
+    few = {"ElectricDevices": 2, "FordA": 1, "FordB": 1}
     masked, freer, tree, ours = range(4)
     ahead = []
     for name in sets:
@@ -175,16 +176,18 @@ def test_what_it_says_of_the_plain_tokenizer_holds():
         for measure, best in (("fid", min), ("cas", max), ("recall", max), ("spread", max)):
             scores[measure] = [found[name, *of, measure].mean for of in PLAIN]
             published = drawn.beside.generation[name, *BESIDE[1], measure].mean
-            assert best(scores[measure][freer], published) != published, (name, measure)
+            ours_is_best = best(scores[measure][freer], published) != published
+            assert ours_is_best == (measure != "fid" or "Ford" not in name), (name, measure)
         fid, cas = scores["fid"], scores["cas"]
         ahead += [name] if fid[freer] < fid[ours] else []
         assert scores["recall"][ours] > max(scores["recall"][:ours]), name
         assert scores["spread"][ours] > max(scores["spread"][:ours]), name
         gain = max(cas[masked], cas[freer]) - cas[ours]
-        assert abs(gain) < 0.01 or (name, round(gain, 3)) == ("ElectricDevices", 0.047), name
+        far = {"ElectricDevices": 0.047, "FordA": -0.033}
+        assert abs(gain) < 0.02 or round(gain, 3) == far.get(name), (name, gain)
         assert fid[tree] > min(fid[masked], fid[freer]), name
-        assert found[name, *PLAIN[freer], "fid"].n == (2 if name == "ElectricDevices" else 3), name
-    assert ahead == ["TwoPatterns", "Wafer"]
+        assert found[name, *PLAIN[freer], "fid"].n == few.get(name, 3), name
+    assert ahead == ["TwoPatterns", "Wafer", "FordB"]
 
 
 def test_what_it_says_of_one_set_holds():
