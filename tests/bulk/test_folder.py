@@ -413,7 +413,7 @@ def test_ids_and_labels_of_one_file_go_there_and_back(twincode, models, X, tmp_p
         ("decode {run} {csv} -o {out}.csv", "does not hold"),
         ("decode {run} {run} -o {out} --layout long", "say what their columns hold"),
         ("decode {run} {csv} -o {out}.csv --ray local", "are for Parquet files: give -o a folder"),
-        ("encode {run} {out}/none -o {out}", "must end in .csv, .parquet, .npy or .npz"),
+        ("encode {run} {out}/none -o {out}", "there is no file or folder"),
     ],
 )
 def test_commands_that_cannot_be(twincode, models, X, tmp_path, words, message):
