@@ -266,12 +266,12 @@ def test_a_model_travels_to_another_process(waves, name):
     assert np.array_equal(again.sample(3).series, both.sample(3).series)
 
 
-@pytest.mark.parametrize("write", ["save_file", "write_json"])
+@pytest.mark.parametrize("write", ["save_file", "json_text"])
 def test_a_full_disk_keeps_the_old_model(model, copy, monkeypatch, write):
     """Whichever of the two files does not fit: they belong together."""
 
     def full(*_arguments):
-        if write == "write_json":
+        if write == "json_text":
             raise OSError(errno.ENOSPC, "No space left on device")
         raise SafetensorError("Error while serializing: No space left on device (os error 28)")
 

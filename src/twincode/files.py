@@ -123,7 +123,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` to ``path`` as JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """``value`` as the JSON of our files."""
+    return json.dumps(value, indent=1) + "\n"
 
 
 def read_json(path: Path, what: str) -> Any:

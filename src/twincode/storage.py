@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save, save_file
 
 from twincode.errors import TwincodeError
-from twincode.files import write_json, write_together, write_whole
+from twincode.files import json_text, write_together, write_whole
 
 _HASH = "tensors_sha256"
 
@@ -35,7 +35,10 @@ def write_described(
         _save(tensors, temporary)
         parts[_HASH] = file_hash(temporary)
 
-    write_together({path: write, description: lambda temporary: write_json(temporary, parts)})
+    def describe(temporary: Path) -> None:
+        temporary.write_text(json_text(parts), encoding="utf-8")
+
+    write_together({path: write, description: describe})
 
 
 def read_described(

@@ -136,14 +136,14 @@ def test_what_is_compared_with_what(results):
     }
 
 
+def in_two_sizes(folder, *models):
+    """What is compared in a study of each model with a small codebook and a large one."""
+    sized = [synthetic.sized(model, size) for model in models for size in (16, 64)]
+    return list(references(load_results(synthetic.write_study(folder, sized, points=0))))
+
+
 def test_a_model_is_compared_with_the_base_that_differs_least(tmp_path):
-    models = [
-        synthetic.sized(model, size)
-        for model in (synthetic.NAIVE, synthetic.TWINS[1])
-        for size in (16, 64)
-    ]
-    results = load_results(synthetic.write_study(tmp_path / "study", models, points=0))
-    ((_, pairs),) = references(results)
+    ((_, pairs),) = in_two_sizes(tmp_path / "study", synthetic.NAIVE, synthetic.TWINS[1])
     assert [(model.label, base.label) for model, base in pairs] == [
         ("BT-VQVAE codebook_size=16", "VQ-VAE codebook_size=16"),
         ("BT-VQVAE codebook_size=64", "VQ-VAE codebook_size=64"),
@@ -164,13 +164,7 @@ def test_of_equally_near_bases_it_is_that_with_the_most_runs(tmp_path):
 
 
 def test_without_a_naive_model_augmentation_alone_is_the_base_once(tmp_path):
-    models = [
-        synthetic.sized(model, size)
-        for model in (synthetic.AUGMENTED, synthetic.TWINS[1])
-        for size in (16, 64)
-    ]
-    results = load_results(synthetic.write_study(tmp_path / "study", models, points=0))
-    ((title, pairs),) = references(results)
+    ((title, pairs),) = in_two_sizes(tmp_path / "study", synthetic.AUGMENTED, synthetic.TWINS[1])
     assert title == "VQ-VAE, augmented"
     assert [(model.label[-2:], base.label[-2:]) for model, base in pairs] == [
         ("16", "16"),

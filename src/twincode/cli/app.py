@@ -378,10 +378,9 @@ def _grid(model: "Model", rows: "Rows", file: Path) -> "NDArray[np.int64]":
 
 
 def _is_bulk(file: Path, out: Path) -> bool:
-    """Whether Parquet files go into a folder."""
-    if not file.exists():
-        raise TwincodeError(f"there is no file or folder {file}")
-    return out.suffix == "" and (file.is_dir() or file.suffix.lower() == ".parquet")
+    """Whether Parquet files go into a folder; what is not there is for that to tell."""
+    parquet = file.is_dir() or file.suffix.lower() == ".parquet"
+    return out.suffix == "" and (parquet or not file.exists())
 
 
 def _convert(

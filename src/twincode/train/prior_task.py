@@ -51,7 +51,7 @@ LEAST_HELD_OUT, MOST_HELD_OUT = 2, 512
 # Masks a series in the bound that judges, and so many series times masks are enough.
 MOST_DRAWS, ENOUGH = 8, 512
 TEST_DRAWS = 8
-ENOUGH_STEPS = 64  # held-out series, whose steps say what one in a hundred exceeds
+THRESHOLD_SERIES = 64  # held out, whose steps say what one in a hundred exceeds
 MOST_NUMBERS = 1 << 26  # at once
 MOST_SHARES = 1 << 29  # of codes by place and class: two gigabytes
 
@@ -242,7 +242,7 @@ class PriorTask:
     def _finished(self) -> FittedPrior:
         if not len(self.held) or not self.prior.fills_gaps:
             return self.fitted
-        some = self.held[:: -(-len(self.held) // ENOUGH_STEPS)]
+        some = self.held[:: -(-len(self.held) // THRESHOLD_SERIES)]
         threshold = surprise_threshold(self._stages, self.tokens[some].long())
         return dataclasses.replace(self.fitted, threshold=threshold)
 
