@@ -25,6 +25,7 @@ from twincode.devices import choose_device, device_name
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_json
 from twincode.memory import keep_freed_memory
+from twincode.precision import has_bfloat16
 from twincode.train.result import commit
 
 
@@ -88,14 +89,19 @@ def _tables(
         "scaling": lambda: curves("bfloat16", kind),
     }
     if kind == "cpu":
-        return {**ratios, "startup": waits, "encoding": agreements}
+        encoding = {"encoding": agreements} if has_bfloat16(device) else {}
+        return {**ratios, "startup": waits, **encoding}
     return {**ratios, "launches": lambda: launches(kind), "sharing": lambda: sharing(kind)}
 
 
 def _ratios(device: torch.device, arguments: argparse.Namespace) -> Iterator[Ratio]:
     """Every row, printed as it is found; what they were measured with is written beside them."""
     machine = Machine.measure(device)
-    cases = [case for case in all_cases(device.type) if arguments.only in case.name]
+    cases = [
+        case
+        for case in all_cases(device.type)
+        if arguments.only in case.name and (case.precision == "float32" or has_bfloat16(device))
+    ]
     with Side(keep_memory=False) as plain, Side(keep_memory=True) as ours:
         for case in track(cases):
             found = _measure(case, plain, ours, machine)

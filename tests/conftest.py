@@ -201,6 +201,12 @@ def write_tsv():
     return write
 
 
+@pytest.fixture
+def bfloat16(monkeypatch):
+    """Compute in bfloat16 when asked, also on a processor that has to imitate it."""
+    monkeypatch.setattr("twincode.precision.has_bfloat16", lambda _: True)
+
+
 class Answer(NamedTuple):
     status: int
     out: str

@@ -56,6 +56,7 @@ def test_codes_fill_the_grid(model, waves):
     assert len(np.unique(codes)) > 1
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_encoding_in_a_lower_precision_moves_few_codes(model, waves):
     full = model.encode(waves.X_test)
     low = model.encode(waves.X_test, precision="bfloat16")

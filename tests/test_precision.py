@@ -2,7 +2,7 @@ import pytest
 import torch
 from conftest import make_task, make_waves, tiny
 
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, TwincodeWarning
 from twincode.losses import barlow_twins_loss
 from twincode.precision import computing_in, in_full_precision
 from twincode.recipes import CLOSED_FORMS
@@ -13,6 +13,7 @@ from twincode.train.loop import train_epoch
 CPU = torch.device("cpu")
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_linear_layers_compute_in_the_named_precision():
     layer, x = torch.nn.Linear(4, 4), torch.randn(2, 4)
     with computing_in("bfloat16", CPU):
@@ -23,6 +24,18 @@ def test_linear_layers_compute_in_the_named_precision():
         computing_in("bfloat", CPU)
 
 
+def test_without_bfloat16_float32_takes_its_place(monkeypatch):
+    monkeypatch.setattr("twincode.precision.has_bfloat16", lambda _: False)
+    x = make_waves().X_train
+    with pytest.warns(TwincodeWarning, match="this cpu has no bfloat16: computing in float32"):
+        full, low = (
+            train_epoch(make_task(tiny("vqvae", precision=precision), x), 1)["losses"]
+            for precision in ("float32", "bfloat16")
+        )
+    assert low == full
+
+
+@pytest.mark.usefixtures("bfloat16")
 def test_what_rounding_would_spoil_computes_in_full_precision():
     x = torch.randn(3, 1, 40, generator=torch.Generator().manual_seed(0))
     stft, a, b = STFT(40), x[:, 0], x[:, 0] + 0.1
@@ -57,6 +70,7 @@ def test_full_precision_widens_halves_and_leaves_doubles():
         assert seen[-1] == (expected, 3)
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize("name", [*CLOSED_FORMS, "warm-vqvae"])
 def test_closed_forms_compute_in_full_precision(name):
     waves = make_waves(40)
@@ -69,6 +83,7 @@ def test_closed_forms_compute_in_full_precision(name):
         assert (series == model.decode(codes)).all()
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize("name", ["vqvae", "bt-vqvae"])
 def test_a_lower_precision_changes_the_losses_little_and_the_types_not_at_all(name):
     x = make_waves().X_train

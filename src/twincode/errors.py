@@ -16,7 +16,7 @@ class TwincodeError(ValueError):
 
 
 class TwincodeWarning(UserWarning):
-    """Something left out that the user may want: one line that says what to do."""
+    """Something left out or done otherwise that the user may want: one line that says so."""
 
 
 def installing(extra: str) -> str:

@@ -269,6 +269,7 @@ def test_smooth_series_are_forecast_without_a_warning():
 # -- classifiers -----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_a_classifier_is_judged_by_its_last_weights(three):
     train, test, _ = three
     x, y = train.X_train, train.y_train
@@ -429,6 +430,7 @@ def test_classifiers_learn_from_as_many_series_as_train_has(three, monkeypatch):
     assert all(found[name] == value for name, value in alone.items())
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_classifiers_of_train_are_kept_by_all_that_decides_them(three, tmp_path):
     rows = [
         row("train", three[0].X_train, three[0].y_train),

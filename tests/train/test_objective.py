@@ -95,6 +95,7 @@ def test_every_twin_loss_teaches_the_encoder_and_not_the_decoder(name):
     assert all(parameter.grad is None for parameter in tokenizer.decoder.parameters())
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize("name", sorted(TWIN_LOSSES))
 def test_a_twin_loss_compares_in_full_precision(name):
     tokenizer, objective = build(twin_loss=name)

@@ -153,6 +153,7 @@ def test_without_gamma_it_is_the_augmented_model(name):
     assert same(*states)
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize("name", ["vibcreg-vqvae", "moco-vqvae", "byol-vqvae"])
 def test_half_precision_trains(name):
     record = train_epoch(learner(name, precision="bfloat16"), 1)

@@ -13,6 +13,7 @@ import torch
 
 from twincode.data import Dataset
 from twincode.devices import device_name
+from twincode.precision import has_bfloat16
 from twincode.train.log import Record, RunLog
 
 FORMAT = 2
@@ -29,6 +30,7 @@ def describe_start(
         "config": dict(config),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
+        "has_bfloat16": has_bfloat16(device),
         "versions": {
             "twincode": version("twincode"),
             "torch": torch.__version__,

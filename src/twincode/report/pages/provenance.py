@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from twincode.labels import symbol, text_of
 from twincode.report.blocks import Block, Cell, Row, Section, Table, Text
@@ -61,6 +62,16 @@ def _collapsed(run: Run) -> bool:
     return run.record["epochs"] > 0 and any(value <= max(1, _COLLAPSED * size) for value in last)
 
 
+def _device(record: Mapping[str, Any]) -> str:
+    """What computed a run, and whether it could do so in the precision that was asked for."""
+    text = f"{record['device']} ({record['threads']} threads)"
+    precision = record["config"]["training"].get("precision", "float32")
+    # Records from before this was told were all made where there is bfloat16.
+    if precision == "float32" or record.get("has_bfloat16", True):
+        return text
+    return f"{text}, in float32 for want of {precision}"
+
+
 def _facts(results: Results) -> Iterator[tuple[str, str]]:
     runs = [run.record for run in results.runs]
     hours = math.fsum(float(run["seconds"]) for run in runs) / 3600
@@ -69,7 +80,7 @@ def _facts(results: Results) -> Iterator[tuple[str, str]]:
     yield "Finished runs", f"{len(runs)}{planned}"
     yield "Seeds", _distinct(sorted({run.seed for run in results.runs}))
     yield "Epochs trained", _distinct(sorted({run["epochs"] for run in runs} - {0})) or "none"
-    yield "Devices", _distinct(f"{run['device']} ({run['threads']} threads)" for run in runs)
+    yield "Devices", _distinct(map(_device, runs))
     yield "Commit", _distinct(run["commit"] or "not recorded" for run in runs)
     yield "Versions", _distinct(run.versions for run in results.runs)
     yield "Computing time", f"{hours:.2f} hours over all runs"
