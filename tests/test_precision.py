@@ -27,7 +27,7 @@ def test_linear_layers_compute_in_the_named_precision():
 def test_without_bfloat16_float32_takes_its_place(monkeypatch):
     monkeypatch.setattr("twincode.precision.has_bfloat16", lambda _: False)
     x = make_waves().X_train
-    with pytest.warns(TwincodeWarning, match="this cpu has no bfloat16: computing in float32"):
+    with pytest.warns(TwincodeWarning, match="this cpu has no bfloat16; float32 takes"):
         full, low = (
             train_epoch(make_task(tiny("vqvae", precision=precision), x), 1)["losses"]
             for precision in ("float32", "bfloat16")

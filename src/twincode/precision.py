@@ -38,9 +38,7 @@ def computing_in(precision: str, device: torch.device) -> torch.autocast:
         raise unknown_name("precision", precision, PRECISIONS)
     lowered = precision != "float32"
     if lowered and not has_bfloat16(device):
-        message = (
-            f"this {device.type} has no {precision}: computing in float32, as if it were asked"
-        )
+        message = f"this {device.type} has no {precision}; float32 takes its place"
         warnings.warn(message, TwincodeWarning, stacklevel=2)
         lowered = False
     return torch.autocast(device.type, PRECISIONS[precision], enabled=lowered, cache_enabled=False)
