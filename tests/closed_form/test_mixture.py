@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from twincode.closed_form import levels as tables
 from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
 from twincode.closed_form.calibration import WEIGHT, cut_windows, join_windows
-from twincode.closed_form.mixture import FINER, STEPS, MixtureCoder
+from twincode.closed_form.mixture import MixtureCoder
 from twincode.closed_form.modes import Modes, water_level
+from twincode.closed_form.steps import FINER, STEPS
 from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, quantise, zero_tail
 from twincode.data import load_dataset
 from twincode.errors import TwincodeError
@@ -243,7 +244,7 @@ def test_a_capped_code_is_about_the_best_of_all_steps() -> None:
     budget, ratio = coder.budget(24) - coder._naming(modes), coder.ratio[modes]
     weight = torch.full((60,), WEIGHT)
     best = torch.stack([
-        coder._cut(z, ratio, torch.full((60,), offset), weight, budget).error
+        coder._steps.cut(z, ratio, torch.full((60,), offset), weight, budget).error
         for offset in range(-FINER, STEPS - FINER - 2)
     ]).amin(0)  # fmt: skip
     assert (found <= 2 * best + 1e-9 * test.square().sum()).float().mean() > 0.95

@@ -31,6 +31,15 @@ from twincode.closed_form.calibration import (
 from twincode.closed_form.modes import Modes, modes_before
 from twincode.closed_form.packing import Contexts, Packer, Words
 from twincode.closed_form.sample import check_series, reservoir
+from twincode.closed_form.steps import (
+    FINER,
+    SILENT,
+    STEPS,
+    StepSearch,
+    grain,
+    learn_frequencies,
+    offset_of,
+)
 from twincode.closed_form.trellis import (
     Price,
     Scan,
@@ -38,14 +47,10 @@ from twincode.closed_form.trellis import (
     in_turn,
     points,
     quantise,
-    zero_tail,
 )
 from twincode.errors import TwincodeError
 
 RATES = ("average", "capped")
-# Steps a series may choose from where the rate is capped, in sixteenths of an octave: two octaves
-# finer than the common one, and coarser ones enough for series far larger than any in train.
-FINER, STEPS = 32, 128
 FEWEST_BITS = 8
 MOST_BITS_A_VALUE = 16  # what float32 can tell of levels
 FEWEST_A_MODE = 2  # windows, in the mean
@@ -53,20 +58,6 @@ FEWEST_LEARNT = 4  # windows that say what others are like
 # Levels more than so many times as large as any of train, or as a few steps, are not expected of
 # series drawn: by one wild series in a thousand these may differ more than by all others.
 REACH, FEW_STEPS = 2, 8
-SPARE = 0.05  # of its bits a series may leave unused before more passes are made
-PASSES, MOST_PASSES = 3, 8  # of the trellis, where the rate is capped
-NEIGHBOURS = (1, 2, 3, 4, -1, -2)  # of the best step found: coarser ones, and finer
-SILENT = 32 * tables.UNITS  # the offset of the last step: nothing is coded but modes
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Levels (S, n) that fit a budget, their error and bits (n,), and the bits before cutting."""
-
-    levels: torch.Tensor
-    error: torch.Tensor
-    used: torch.Tensor
-    uncut: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -188,20 +179,10 @@ class MixtureCoder:
         )
 
     def _learn_steps(self, series: torch.Tensor) -> Self:
-        chosen = torch.bincount(self.encode(series)[:, 0], minlength=STEPS).double()
-        places = torch.arange(STEPS)
-        kernel = 0.7 ** ((places[:, None] - places).abs().double() / self._grain)
-        near = kernel @ chosen * (places % self._grain == 0)
-        near = near / near.sum() + 0.02 / STEPS
-        near[-1] = near.sum() / self.bits  # few bits must still pay for "nothing but modes"
-        return replace(self, step_frequencies=tables.whole_frequencies(near))
+        chosen = torch.bincount(self.encode(series)[:, 0], minlength=STEPS)
+        return replace(self, step_frequencies=learn_frequencies(chosen, self.bits))
 
     # -- what codes cost ----------------------------------------------------------------------
-
-    @property
-    def _grain(self) -> int:
-        """Steps in sixteenths of an octave that are worth naming: finer where bits are many."""
-        return 8 if self.bits < 64 else 4 if self.bits < 150 else 2 if self.bits < 350 else 1
 
     def windows_of(self, length: int) -> int:
         """Number of windows of a series of ``length`` steps."""
@@ -291,7 +272,7 @@ class MixtureCoder:
             coded = code_levels(z, ratio, torch.full((n,), step), self._cost, weight)
             return self._join(torch.zeros(n, dtype=torch.long), modes, coded.path.levels)
         budget = self.budget(x.shape[2]) - self._naming(modes)
-        offset, levels, fits = self._search(z, ratio, budget)
+        offset, levels, fits = self._steps.find(z, ratio, budget)
         if not bool(fits.all()):
             modes[~fits] = self._cheapest_modes(t)
             offset[~fits] = SILENT
@@ -332,100 +313,14 @@ class MixtureCoder:
         return tables.level_costs(self.level_frequencies)
 
     @cached_property
+    def _steps(self) -> StepSearch:
+        naming = tables.bits_of(self.step_frequencies)
+        return StepSearch(self._cost, naming, self.log2_step, grain(self.bits))
+
+    @cached_property
     def _modes(self) -> Modes:
         variance = 4.0 ** (self.ratio.double() / tables.UNITS + self.log2_step)
         return Modes(self.mean, self.basis, variance, self.mode_frequencies)
-
-    def _estimate(self, a: torch.Tensor, ratio: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-        """About how many bits the sizes ``a`` (S, n) take at the step ``offset`` (n,)."""
-        relative = ratio - offset
-        price = Price(self._cost, *tables.contexts(relative))
-        size = (a / (2 * torch.exp2(self.log2_step + offset / tables.UNITS)) + 0.3).int()
-        size = torch.minimum(size, tables.largest_level(relative))
-        return price.of(size, 0).clamp(max=100).sum(0)
-
-    def _search(
-        self, z: torch.Tensor, ratio: torch.Tensor, budget: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Step offset (n,) and levels (S, n) of least error within ``budget`` (n,) bits.
-
-        An estimate brackets the step; passes of the trellis then move step and weight together,
-        and every pass also offers its path cut off at any place, the rest zero. Then steps beside
-        the best are tried: a path that was cut may be far worse than that of a coarser step that
-        fits whole. The last result says which series fit at all.
-        """
-        n, t, d = z.shape
-        a, wide = rank_major(z).abs(), rank_major(ratio).int()
-        coarsest, grain = STEPS - FINER - 2, self._grain
-        low, high = torch.full((n,), -FINER).int(), torch.full((n,), coarsest).int()
-        for _ in range(7):
-            middle = (low + high) // 2
-            fits = self._estimate(a, wide, middle) <= budget
-            high = torch.where(fits, middle, high)
-            low = torch.where(fits, low, middle + 1).minimum(high)
-        slope = (self._estimate(a, wide, high - 8) - self._estimate(a, wide, high + 8)).clamp(min=4)
-        aim = high.float()
-        best = torch.full((n,), torch.inf)
-        used = torch.zeros(n)
-        best_levels = torch.zeros(t * d, n, dtype=torch.long)
-        best_offset = torch.zeros(n, dtype=torch.long)
-
-        def offer(rows: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor) -> Cut:
-            """Keep what is better at a step; returns all."""
-            cut = self._cut(z[rows], ratio[rows], offset, weight, budget[rows])
-            better = cut.error < best[rows]
-            where = rows[better]
-            best[where], used[where] = cut.error[better], cut.used[better]
-            best_offset[where], best_levels[:, where] = offset[better], cut.levels[:, better]
-            return cut
-
-        todo = torch.arange(n)
-        for attempt in range(MOST_PASSES):
-            if attempt >= PASSES:  # only series that have not used what they may
-                todo = (used < (1 - SPARE) * budget).nonzero().flatten()
-                if not len(todo):
-                    break
-            offset = (aim[todo] / grain).round().long() * grain
-            offset = offset.clamp(-FINER, coarsest // grain * grain)
-            weight = WEIGHT * 4.0 ** ((aim[todo] - offset) / tables.UNITS).clamp(-1, 1)
-            cut = offer(todo, offset, weight)
-            # Full use of the budget, but further from it where nothing has fitted yet.
-            margin = torch.where(best[todo] < torch.inf, -1.0, 4.0 * attempt)
-            change = (cut.uncut - budget[todo] + margin).clamp(-60, 60) / slope[todo]
-            aim[todo] = (aim[todo] + tables.UNITS * change).clamp(-FINER - 8, coarsest + 8)
-        fitting, middle = (best < torch.inf).nonzero().flatten(), best_offset.clone()
-        for steps in NEIGHBOURS:
-            offset = middle[fitting] + steps * grain
-            there = (offset >= -FINER) & (offset <= coarsest // grain * grain)
-            rows = fitting[there]
-            offer(rows, offset[there], torch.full((len(rows),), WEIGHT))
-        return best_offset, best_levels, best < torch.inf
-
-    def _cut(
-        self,
-        z: torch.Tensor,
-        ratio: torch.Tensor,
-        offset: torch.Tensor,
-        weight: torch.Tensor,
-        budget: torch.Tensor,
-    ) -> Cut:
-        """The trellis's path at step ``offset`` (n,), cut off where the error within ``budget`` is
-        least."""
-        n, t, d = z.shape
-        step = 2.0 ** (self.log2_step + offset / tables.UNITS)
-        coded = code_levels(z, ratio - offset[:, None, None], step, self._cost, weight)
-        levels = coded.path.levels
-        nothing = coded.y.new_zeros(1, n)
-        tail = zero_tail(coded.price)[:-1].gather(1, coded.path.states[:, None])[:, 0]
-        spent = torch.cat([nothing, coded.bits.cumsum(0)]) + torch.cat([tail, nothing])
-        spent += tables.bits_of(self.step_frequencies)[offset + FINER]
-        lost = coded.y.square().flip(0).cumsum(0).flip(0)
-        error = torch.cat([nothing, coded.error.cumsum(0)]) + torch.cat([lost, nothing])
-        error = error * step.square() + coded.left_out
-        least, place = torch.where(spent <= budget - 0.02, error, torch.inf).min(0)
-        kept = torch.where(torch.arange(len(levels))[:, None] < place, levels, 0)
-        kept = torch.nn.functional.pad(kept, (0, 0, 0, t * d - len(levels)))
-        return Cut(kept, least, spent.gather(0, place[None])[0], spent[-1])
 
     def _join(
         self, offset: torch.Tensor, modes: torch.Tensor, levels: torch.Tensor
@@ -517,13 +412,13 @@ class MixtureCoder:
             rows.append(self._packer.unpack(stored, bits, t, self.capped, self._contexts))
         if not rows:
             return torch.empty(0, self._tokens(t), dtype=torch.long)
-        offsets = torch.tensor([_offset(words.step) for words in rows])
+        offsets = torch.tensor([offset_of(words.step) for words in rows])
         modes = torch.tensor([words.modes for words in rows])
         levels = torch.tensor([words.levels for words in rows])
         return self._join(offsets, modes, levels.view(len(rows), t * d).T)
 
     def _contexts(self, step: int | None, modes: list[int]) -> Contexts:
-        ratio = self.ratio[modes][None] - _offset(step)
+        ratio = self.ratio[modes][None] - offset_of(step)
         context, low = tables.contexts(rank_major(ratio).flatten())
         return context.tolist(), low.tolist()
 
@@ -546,13 +441,6 @@ class MixtureCoder:
         for name in ("channels", "length", "window", "bits", "capped", "log2_step"):
             plain[name] = state[name].item()
         return cls(**plain)
-
-
-def _offset(step: int | None) -> int:
-    """A step's offset from the common one, in sixteenths of an octave; 0 where all share that."""
-    if step is None:
-        return 0
-    return SILENT if step == STEPS - 1 else step - FINER
 
 
 def _windows(C: int, L: int) -> list[int]:
