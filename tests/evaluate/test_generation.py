@@ -119,6 +119,14 @@ def test_neighbours_by_hand():
     assert found["coverage"] == 1
 
 
+def test_recall_is_precision_the_other_way_round():
+    """With many points on the edge of a ball, as whole numbers have them."""
+    one, other = np.random.default_rng(0).integers(0, 9, (2, 30, 2)).astype(float)
+    there, back = neighbour_scores(one, other, k=2), neighbour_scores(other, one, k=2)
+    assert there["recall"] == back["precision"]
+    assert there["precision"] == back["recall"]
+
+
 @pytest.mark.parametrize("F", [1, 8])
 def test_a_set_covers_itself(F):
     x = gaussian(40, F)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from toys import TWO, generator, labels, made, tokens_of
+from toys import TWO, generator, labels, made, neighbourly, tokens_of
 
 from twincode.errors import TwincodeError
 from twincode.priors import Grids, IterativeSampling
@@ -24,17 +24,6 @@ B, N, K, S = 5, 9, 4, 7
 VECTORS = torch.randn(K, 3, generator=generator(9))
 NOWHERE = torch.zeros(N, dtype=torch.long)
 KINDS = ("code", "log_probability")
-
-
-def neighbourly(seed=0):
-    """Logits (B, N, K) that lean on every visible token, by fixed random weights."""
-    weight = 3 * torch.randn(N, K, N, K, generator=generator(seed), dtype=torch.float64)
-
-    def logits(tokens, hidden):
-        seen = torch.nn.functional.one_hot(tokens, K).double() * ~hidden[..., None]
-        return torch.einsum("bnk,nkml->bml", seen, weight)
-
-    return logits
 
 
 def ess(**changes):
@@ -121,7 +110,7 @@ def gaps():
 def test_it_is_the_plain_restatement(kind, redraws, seed):
     """Whole: critic, turning step, steps drawn again; each series has a gap and a t* of its own."""
     how = ess(choice_temperature=1.5, ess_distance=kind, ess_redraws_known=redraws)
-    logits, known = neighbourly(seed), gaps()
+    logits, known = neighbourly(N, K, seed), gaps()
     tokens = torch.randint(K, (B, N), generator=generator(seed + 50))
     *_, (drawn, _) = enhanced_steps(
         tokens, [], known, lambda _: logits, distance_of(kind, VECTORS, NOWHERE), how,
@@ -140,7 +129,7 @@ def test_it_is_the_plain_restatement(kind, redraws, seed):
 def test_turning_steps_differ_and_are_those_of_the_restatement(kind):
     turns = set()
     for seed in range(12):
-        logits, known = neighbourly(seed), gaps()
+        logits, known = neighbourly(N, K, seed), gaps()
         tokens = torch.randint(K, (B, N), generator=generator(seed))
         distance = distance_of(kind, VECTORS, NOWHERE)
         confidence = log_confidence(tokens, known, logits, distance)

@@ -160,6 +160,33 @@ def test_a_class_of_test_alone_is_no_class_of_the_prior(kind, model, waves):
     assert same(state(fitted), state(as_before))
 
 
+def test_held_out_series_judge_under_their_own_labels(model, monkeypatch):
+    waves = make_waves(80)
+    task, asked = PriorTask(small(), model, waves), []
+    bits = task.prior.bits
+    monkeypatch.setattr(
+        task.prior, "bits", lambda tokens, y, **more: asked.append(y) or bits(tokens, y, **more)
+    )
+    task._held_out_bits(task.prior)
+    assert asked[0].tolist() == waves.y_train[task.held].tolist()
+
+
+@pytest.mark.usefixtures("bfloat16")
+@pytest.mark.parametrize(
+    "changes", [{"weight_decay": 10.0}, {"precision": "bfloat16"}, {"label_dropout": 1.0}]
+)
+def test_what_is_set_for_a_step_changes_it(changes, model, waves):
+    found = []
+    for settings in (small(held_out=0), small(held_out=0, **changes)):
+        task = PriorTask(settings, model, waves)
+        assert task.tokens.dtype == torch.int16  # which is what is kept of a series
+        task.begin_epoch(1)
+        for step in range(3):  # after the first one all weights but the last have a gradient
+            task.step(torch.arange(16), step)
+        found.append(state_of(task.prior))
+    assert not same(*found)
+
+
 def test_few_series_hold_none_out(model):
     few = make_waves(30)
     assert len(PriorTask(small(), model, few).held) == 0

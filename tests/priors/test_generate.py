@@ -1,5 +1,6 @@
 """Both stages together: new series, likelihood, gaps, what comes next, and what is surprising."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -134,6 +135,15 @@ def test_labels_are_drawn_chosen_or_left_out(models):
     for wrong, message in (("c", "unknown class 'c'"), (["a"], "there are 1 labels for 2 series")):
         with pytest.raises(TwincodeError, match=message):
             model.sample(2, labels=wrong)
+
+
+@pytest.mark.parametrize("counts", [(30, 10), (1, 19)])
+def test_labels_are_drawn_as_often_as_in_train(models, counts):
+    model = models["independent"]
+    fitted = dataclasses.replace(model.prior, counts=counts)
+    y = Stages(model.tokenizer, fitted).labels(2000, "train")
+    share = counts[1] / sum(counts)
+    assert y.double().mean().item() == pytest.approx(share, abs=0.04)
 
 
 @pytest.mark.parametrize("kind", KINDS)

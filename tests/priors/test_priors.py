@@ -9,14 +9,25 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import CLASSES, NETWORKS, ROW, TWO, generator, labels, made, tokens_of, trained
+from toys import (
+    CLASSES,
+    NETWORKS,
+    ROW,
+    TWO,
+    generator,
+    labels,
+    made,
+    neighbourly,
+    tokens_of,
+    trained,
+)
 
 from twincode.errors import TwincodeError
 from twincode.priors import PRIORS, Grids, IterativeSampling, Sampling, prior
 from twincode.priors.decoding import decoding_steps
 from twincode.priors.frequencies import log_frequencies
 from twincode.priors.masks import SCHEDULES, bound_masks, training_masks
-from twincode.priors.prior import CHUNK, draw
+from twincode.priors.prior import CHUNK, draw, guided, gumbel, uniform
 from twincode.quantize import Grid, Layout
 
 KINDS = tuple(PRIORS)
@@ -206,6 +217,32 @@ def test_every_series_has_a_mask_of_its_own_size_and_places():
     assert training_masks(5, 1, SCHEDULES["kept_cosine"], generator()).all()
 
 
+def test_shares_of_a_batch_are_spread_over_all():
+    """One from each of B equal parts of (0, 1): sizes fall from series to series."""
+    B, n = 20, 1000
+    count = training_masks(B, n, SCHEDULES["uniform"], generator()).sum(1)
+    edges = n - n * torch.arange(B + 1) / B
+    assert (count <= edges[:-1] + 1).all()
+    assert (count >= edges[1:]).all()
+
+
+def test_a_batch_is_about_a_grid_as_often_as_it_has_tokens(monkeypatch):
+    found, tokens, y, first = made("masked", TWO), tokens_of(TWO, 1), labels(1), []
+    logits_of = found._logits
+
+    def spy(tokens, hidden, y, begin):
+        first.append(begin)
+        return logits_of(tokens, hidden, y, begin)
+
+    monkeypatch.setattr(found, "_logits", spy)
+    noise = generator()
+    for _ in range(500):
+        found.loss(tokens, y, noise)
+    share = TWO.sizes[0] / TWO.tokens_a_series
+    assert first.count(0) / 500 == pytest.approx(share, abs=0.06)
+    assert set(first) == {0, TWO.sizes[0]}
+
+
 def test_one_share_a_batch_where_asked_for():
     """As the code of TimeVQVAE has it: of equal sizes, at places of their own."""
     sizes = set()
@@ -393,6 +430,17 @@ def test_guidance_of_one_is_plain_and_of_nothing_is_none(kind):
     assert not torch.equal(found.sample(y, sample(guidance=3.0), 0), plain)
 
 
+def test_guided_logits_are_those_of_none_and_so_many_times_the_way_to_the_label():
+    of_label, of_none = torch.randn(2, 3, 4, 5, generator=generator())
+    of_label[..., 2] = of_none[..., 2] = -torch.inf
+    possible = torch.arange(5) != 2
+    for g in (0.0, 0.5, 1.0, 2.5):
+        found = guided(torch.cat([of_label, of_none]), g)
+        expected = (1 - g) * of_none[..., possible] + g * of_label[..., possible]
+        assert torch.allclose(found[..., possible], expected, atol=1e-6)
+        assert (found[..., 2] == -torch.inf).all()
+
+
 @pytest.mark.parametrize(("guidance", "rows"), [(1.0, 4), (2.0, 8)])
 def test_a_guided_pass_costs_two_and_a_plain_one_one(guidance, rows, monkeypatch):
     found, seen = made("masked", TWO), []
@@ -449,6 +497,58 @@ def test_parallel_decoding_is_not_exact_and_one_place_a_step_is(steps, share):
     drawn = filled_grid(tokens, tokens.bool(), equal_pair, how, generator())
     assert (drawn[:, 0] != drawn[:, 1]).float().mean().item() == pytest.approx(share, abs=0.1)
     assert drawn.float().mean().item() == pytest.approx(0.5, abs=0.1)
+
+
+def plainly_decoded(logits, s, hidden, u, noise, how):
+    """Algorithm 1 of Chang et al. (2022) for one series, by loops in float64."""
+    S, left = how.decoding_steps, [len(hidden)]
+    for t in range(1, S + 1):
+        share = math.cos(math.pi * t / (2 * S)) if t < S else 0
+        left.append(max(0, min(math.floor(left[0] * share), left[-1] - 1)))
+        mask = torch.zeros(1, len(s), dtype=torch.bool)
+        mask[0, list(hidden)] = True
+        said = logits(torch.tensor(s)[None], mask)[0].double().numpy() / how.draw_temperature
+        sure = {}
+        for n in hidden:
+            p = np.exp(said[n]) / np.exp(said[n]).sum()
+            s[n] = int((p.cumsum() <= u[t][n]).sum())
+            tau = how.choice_temperature * (1 - t / S)
+            by_confidence = math.log(p[s[n]]) + tau * noise[t][n]
+            sure[n] = noise[t][n] if how.sampling_order == "random" else by_confidence
+        hidden = sorted(hidden, key=sure.__getitem__)[: left[t]]
+    return s
+
+
+@pytest.mark.parametrize("order", ["confidence", "random"])
+@pytest.mark.parametrize("tau", [0.0, 1.0, 4.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_decoding_is_the_plain_restatement(order, tau, seed):
+    B, N, K = 6, 9, 4
+    how = IterativeSampling(
+        decoding_steps=5, sampling_order=order, choice_temperature=tau, draw_temperature=0.7
+    )
+    logits, tokens = neighbourly(N, K, seed), torch.randint(K, (B, N), generator=generator(seed))
+    known = torch.arange(N) < 2 * torch.arange(B)[:, None] - 1  # none, one, ... all
+    found = filled_grid(tokens, known, logits, how, generator(seed))
+    again, u, noise = generator(seed), {}, {}
+    for t in range(1, 6):
+        u[t], noise[t] = uniform(again, tokens).tolist(), gumbel(again, tokens).tolist()
+    for row in range(B):
+        hidden = (~known[row]).nonzero().flatten().tolist()
+        own = [{t: each[row] for t, each in drawn.items()} for drawn in (u, noise)]
+        plain = plainly_decoded(logits, tokens[row].tolist(), hidden, *own, how)
+        assert found[row].tolist() == plain, row
+
+
+def test_columns_of_coarse_and_fine_grids_line_up():
+    """By their centres: the middle one of three is where a single one is."""
+    grids = Grids.of(Layout((Grid("coarse", 1, 2), Grid("fine", 3, 2))), 2)
+    time, places = made("masked", grids).network.time, grids.places()
+    coarse, fine = (places.book == book for book in (0, 1))
+    middle = fine & ((places.start + places.end) / 2 == 0.5)
+    assert middle.sum() == coarse.sum() == 2
+    assert torch.equal(time[middle], time[coarse])
+    assert not torch.equal(time[fine][:2], time[coarse])
 
 
 def test_each_step_hides_fewer_and_the_last_none():
@@ -579,7 +679,7 @@ def test_an_autoregressive_prior_tells_no_token_from_those_around():
         ("masked", {"held_out": 0.6}, "held_out must lie between 0 and 0.5"),
         ("autoregressive", {"token_order": "tim"}, "did you mean 'time'"),
     ],
-)  # fmt: skip
+)
 def test_settings_that_make_no_prior_are_errors(kind, settings, message):
     with pytest.raises(TwincodeError, match=message):
         prior(kind, **settings)

@@ -48,6 +48,17 @@ def tokens_of(grids, n, seed=0):
     return (torch.rand(n, len(sizes), generator=generator(seed)) * sizes).long()
 
 
+def neighbourly(N, K, seed=0):
+    """Logits (B, N, K) that lean on every visible token, by fixed random weights."""
+    weight = 3 * torch.randn(N, K, N, K, generator=generator(seed), dtype=torch.float64)
+
+    def logits(tokens, hidden):
+        seen = torch.nn.functional.one_hot(tokens, K).double() * ~hidden[..., None]
+        return torch.einsum("bnk,nkml->bml", seen, weight)
+
+    return logits
+
+
 def labels(n, classes=CLASSES, seed=0):
     """Of every class, and none."""
     return torch.randint(classes + 1, (n,), generator=generator(seed))
