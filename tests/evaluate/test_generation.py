@@ -21,6 +21,7 @@ from twincode.evaluate.generation import (
     Real,
     Row,
     judge_rows,
+    some_rows,
     two_samples,
 )
 from twincode.evaluate.generation.classes import agreement, inception_score
@@ -47,7 +48,7 @@ from twincode.evaluate.generation.two_samples import (
     median_distance,
     predictive,
 )
-from twincode.priors import prior
+from twincode.priors import IndependentPrior, prior
 from twincode.train import fit, fit_prior
 
 
@@ -190,6 +191,9 @@ def test_autocorrelations_are_those_of_the_definition():
     assert mean_autocorrelation(x) == pytest.approx(expected)
     assert mean_autocorrelation(x + 100) == pytest.approx(expected)  # centred
     assert autocorrelation_difference(x, 3 * x) == pytest.approx(0, abs=1e-12)
+    other = gaussian(5, 2, 11, seed=1)
+    apart = np.abs(expected - mean_autocorrelation(other))[:, 1:6]  # lags 1 .. L / 2
+    assert autocorrelation_difference(x, other) == pytest.approx(apart.mean())
     assert (mean_autocorrelation(np.ones((2, 1, 5))) == 0).all()
 
 
@@ -430,7 +434,13 @@ def test_classifiers_learn_from_as_many_series_as_train_has(three, monkeypatch):
     few = row("drawn", other.X_train[:8], other.y_train[:8])
     many = row("drawn", np.tile(other.X_train, (2, 1, 1)), np.tile(other.y_train, 2))
     settings = GenerationSettings(extractor_seeds=1, extractor_steps=5, cas=True)
+    given, learn = [], train_classifier
+    monkeypatch.setattr(
+        "twincode.evaluate.generation.harness.train_classifier",
+        lambda x, *rest: given.append(len(x)) or learn(x, *rest),
+    )
     found = judged([few], three, settings, [many])
+    assert given == [120, 240]  # as many as train has; these and train
     some = np.sort(np.random.default_rng(0).permutation(240)[:120])
     net = train_classifier(many.series[some], many.labels[some], 2, Budget(5, 0))
     assert found["drawn", "cas"] == net.accuracy(test.X_train, test.y_train)
@@ -529,6 +539,48 @@ def test_a_model_and_its_prior_are_judged_beside_all_controls():
     unlabelled = type(data).from_arrays(data.X_train, test=(data.X_test, None))
     scores = bare.evaluate_generation(unlabelled, quick)
     assert {each.metric for each in scores} >= {"fid", "spread", "recall", "memorised_share"}
+
+
+def test_rows_are_drawn_and_told_what_their_names_say(monkeypatch):
+    """Which labels series are drawn for and told, and that the control has seen all of train."""
+    data = make_waves(60, 50)
+    model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
+    model = fit_prior(prior("masked", model_width=8, layers=1, steps=3), model, data)
+    none, told = model.prior.prior.none, {"sample_tokens": [], "bits": [], "pseudo_bits": []}
+    judging = twincode.generate.judging
+    drawn, likely, typical = judging.sample_tokens, judging.bits, judging.pseudo_bits
+
+    def drawing(stages, n, labels, *rest):
+        tokens, y = drawn(stages, n, labels, *rest)
+        told["sample_tokens"].append(y)
+        return tokens, y
+
+    def judging_bits(stages, x, y, **rest):
+        told["bits"].append(y)
+        return likely(stages, x, y, **rest)
+
+    def judging_pseudo_bits(stages, tokens, y):
+        told["pseudo_bits"].append(y)
+        return typical(stages, tokens, y)
+
+    monkeypatch.setattr(judging, "sample_tokens", drawing)
+    monkeypatch.setattr(judging, "bits", judging_bits)
+    monkeypatch.setattr(judging, "pseudo_bits", judging_pseudo_bits)
+    started, start = [], IndependentPrior.start
+    monkeypatch.setattr(
+        IndependentPrior, "start",
+        lambda self, tokens, *rest: started.append(len(tokens)) or start(self, tokens, *rest),
+    )  # fmt: skip
+    quick = GenerationSettings(samples=40, extractor_seeds=1, extractor_steps=1)
+    model.evaluate_generation(data, quick, decoding_steps=2)
+    assert started == [60]
+    # The control, the prior, and the prior without labels.
+    assert [bool((y == none).any()) for y in told["sample_tokens"]] == [False, False, True]
+    assert [bool((y == none).any()) for y in told["bits"]] == [False, False, True]
+    assert (told["sample_tokens"][2] == none).all()
+    rows = some_rows(50, 500, 0)
+    assert told["bits"][1].tolist() == data.y_test[np.sort(rows)].tolist()
+    assert all((y == none).all() for y in told["pseudo_bits"])
 
 
 def test_train_series_stand_in_their_row_once(monkeypatch):

@@ -15,6 +15,7 @@ from twincode.errors import TwincodeError
 from twincode.generate import Stages, surprise_along
 from twincode.generate.gaps import interpolated, overlapping
 from twincode.generate.likelihood import pseudo_bits
+from twincode.generate.stages import sample_tokens
 from twincode.generate.surprise import odd_width, surprise
 from twincode.priors import PRIORS, Grids, load_prior, prior
 from twincode.quantize import Grid, Layout
@@ -58,6 +59,8 @@ def test_every_tokenizer_with_codes_generates(name, quantizer):
     for kind in KINDS if name in ("bands", "pca-pq") else ("masked",):
         model = fit_prior(quick(kind), fit(config, data), data)
         series, labels = model.sample(3, seed=1)
+        drawn, _ = sample_tokens(model._stages, 20, None, 0, model._stages.sampling({}))
+        assert (drawn < model.prior.prior.grids.places().size).all()
         assert series.shape == (3, 2, 37)
         assert np.isfinite(series).all()
         assert set(labels) <= {"a", "b"}
@@ -254,6 +257,26 @@ def test_only_the_tokens_of_a_gap_are_drawn(models, waves):
         tokens, ~hidden[None], torch.tensor([2]), model.prior.prior.sampling(), 0
     )
     assert torch.equal(filled[:, ~hidden], tokens[:, ~hidden])
+
+
+@pytest.mark.parametrize(("channel", "reach"), [(0, 0), (1, 0), (1, 2)])
+def test_a_gap_in_any_channel_is_one_and_reaches_as_far_as_it_is_told(channel, reach, monkeypatch):
+    data = make_waves(16, 3, channels=2, length=64)
+    model = fit_prior(quick("masked"), fit(tiny("vqvae", epochs=0), data), data)
+    gappy, asked = data.X_test.copy(), []
+    gappy[:, channel, 30:34] = np.nan
+    fill = model.prior.prior.fill
+    monkeypatch.setattr(
+        model.prior.prior, "fill",
+        lambda tokens, known, *rest: asked.append(known) or fill(tokens, known, *rest),
+    )  # fmt: skip
+    model.impute(gappy, reach=reach, refinements=1)
+    places = model.prior.prior.grids.places()
+    width = (places.end - places.start)[0]
+    first, after = 30 / 64 - reach * width, 34 / 64 + reach * width
+    open_ = (places.start < after - 1e-6) & (places.end > first + 1e-6)
+    assert 0 < open_.sum() < len(open_)
+    assert torch.equal(~asked[0], open_.expand(3, -1))
 
 
 def test_candidates_are_those_nearest_to_what_was_observed(models, waves, monkeypatch):

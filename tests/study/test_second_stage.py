@@ -104,6 +104,23 @@ def test_what_a_page_shows_is_kept(done):
     assert arrays["nearest_samples"].shape == arrays["nearest_train"].shape
 
 
+def test_what_a_page_shows_is_what_it_says(done):
+    """Series of the gallery are of their class, and what is nearest to samples is of train."""
+    with np.load((done.folder / done.result).with_name("exhibits.npz")) as kept:
+        arrays = dict(kept)
+    data, model = done.data.load(), load_model(done.folder)
+    test, decoded = (model.scaling.apply(x) for x in (data.X_test, model.reconstruct(data.X_train)))
+    rows, labels = arrays["gallery_rows"], arrays["gallery_labels"]
+    for label in (0, 1):
+        shown = arrays["gallery_series"][(rows == "test") & (labels == label)]
+        assert len(shown) == 4
+        assert np.allclose(shown, test[data.y_test == label][:4], atol=1e-5)
+    for sample, nearest in zip(arrays["nearest_samples"], arrays["nearest_train"], strict=True):
+        apart = np.abs(decoded - sample).reshape(len(decoded), -1)
+        best = decoded[np.square(apart).sum(1).argmin()]
+        assert np.allclose(nearest, best, atol=1e-5)
+
+
 def test_a_run_with_priors_is_done_when_they_are_judged(study, done, tmp_path):
     bare = dataclasses.replace(study, priors=None)
     run = next(each for each in planned(bare, tmp_path) if each.name == done.name)
