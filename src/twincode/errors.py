@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
 
 _LONGEST_REASON = 200
 
@@ -32,6 +33,12 @@ def one_line(error: BaseException) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of what an error says; empty where it says nothing."""
     return (str(error).splitlines() or [""])[0]
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise TwincodeError for what is no number of things: not whole, or below 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
+        raise TwincodeError(f"{name} must be a whole number of at least 1, not {value!r}")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> TwincodeError:

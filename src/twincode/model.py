@@ -18,7 +18,7 @@ from twincode.data import Dataset, Scaling
 from twincode.data.series import real_numbers
 from twincode.data.split import prepare
 from twincode.devices import choose_device
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, check_count
 from twincode.evaluate import (
     Measurement,
     decoded_series,
@@ -144,8 +144,7 @@ class Model:
         grid = _whole_array(codes)
         tokenizer = self.tokenizer
         steps = tokenizer.length if length is None else length
-        if not isinstance(steps, int | np.integer) or steps < 1:
-            raise TwincodeError(f"length must be a whole number of at least 1, not {length!r}")
+        check_count("length", steps)
         layout, expected = tokenizer.layout_of(steps), tokenizer.grid
         expected = (expected[0], layout.width)
         if not layout.grids:
@@ -267,7 +266,8 @@ class Model:
         past = as_series(history)
         self.check_shape(past, any_length=True)
         T, L = past.shape[2], self.tokenizer.length
-        if not 0 < steps < L:
+        check_count("steps", steps)
+        if steps >= L:
             raise TwincodeError(f"steps must lie between 1 and {L - 1}, not {steps}")
         if T + steps != L:
             remedy = f"give the last {L - steps} steps" if L - steps < T else f"ask for {L - T}"
@@ -521,7 +521,9 @@ def _build(description: dict[str, Any], origin: object) -> Model:
 def _described(description: dict[str, Any]) -> Model:
     stored = description["config"]
     config = Config.from_dict(upgrade_config(stored) if description["format"] == 1 else stored)
-    channels, length = (_whole(name, description[name]) for name in ("channels", "length"))
+    channels, length = description["channels"], description["length"]
+    check_count("channels", channels)
+    check_count("length", length)
     source = Source(**{**description["source"], "classes": tuple(description["source"]["classes"])})
     if not all(isinstance(each, str) for each in (source.name, source.origin, source.checksum)):
         raise ValueError(f"source must be told in words, not {source}")
@@ -531,12 +533,6 @@ def _described(description: dict[str, Any]) -> Model:
         config,
         source,
     )
-
-
-def _whole(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
-    return value
 
 
 def _read_scaling(stored: dict[str, Any], channels: int) -> Scaling:

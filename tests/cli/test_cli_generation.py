@@ -207,7 +207,7 @@ def test_the_help_names_every_setting(twincode, command, option):
 
 def test_samples_are_judged_beside_controls(both, waves_file, tmp_path, twincode):
     out = tmp_path / "scores.csv"
-    words = ("--extractor-seeds", 1, "--extractor-steps", 2, "--samples", 40)
+    words = ("--extractor-seeds", 2, "--extractor-steps", 2, "--samples", 40)
     answer = twincode("evaluate", both, "--dataset", waves_file, "--generation", "--out", out,
                       *words, "--decoding-steps", 2, columns=200)  # fmt: skip
     assert answer.status == 0, answer.err
@@ -217,6 +217,8 @@ def test_samples_are_judged_beside_controls(both, waves_file, tmp_path, twincode
     ]  # fmt: skip
     for column in ("fid", "spread", "recall", "memorised_share"):
         assert column in answer.out
+    (told,) = frame[(frame["row"] == "masked") & (frame["metric"] == "fid")].itertuples()
+    assert f"{told.value:.4g} ± {told.deviation:.2g}" in answer.out
     refused = twincode("evaluate", both, "--dataset", waves_file, *words)
     assert refused.status == 1
     assert "can be chosen with --generation only" in refused.err

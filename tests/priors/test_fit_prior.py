@@ -93,6 +93,11 @@ def test_every_class_is_on_both_sides_of_a_sorted_file():
     assert len(hold_out_by_class(y, 0.1, 0, 2, 20)[1]) == pytest.approx(20, abs=4)
 
 
+def test_a_prior_is_made_from_settings(model, waves):
+    with pytest.raises(TwincodeError, match=r"from settings: twincode.prior\('masked'\)"):
+        fit_prior("masked", model, waves)
+
+
 def test_many_small_classes_hold_out_no_more_than_a_fifth():
     y = torch.arange(52).repeat(2)
     rows, held = hold_out_by_class(y, 0.1, 0, 2, 512)
@@ -439,6 +444,7 @@ def test_a_damaged_prior_is_an_error_of_one_line(copy):
         ({"format": 9}, "not a prior this version"),
         ({"grids": {"height": 3}}, "is damaged"),
         ({"settings": {"name": "other"}}, "is damaged"),
+        ({"counts": [1]}, "is damaged"),
     ):
         description.write_text(json.dumps({**told, **change}))
         with pytest.raises(TwincodeError, match=message):

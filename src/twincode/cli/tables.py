@@ -52,13 +52,20 @@ def show_measurements(measurements: Sequence["Measurement"], title: str) -> None
 
 
 def show_scores(scores: Sequence["Score"], title: str) -> None:
-    """Print one row for each set of series, one column a metric, as these are declared."""
+    """Print one row for each set of series, one column a metric, as these are declared.
+
+    With a mean over extractors stands their standard deviation.
+    """
     from twincode.evaluate.generation import GENERATION_METRICS
 
-    values = {(each.row, each.metric): each.value for each in scores}
+    values = {
+        (each.row, each.metric): f"{each.value:.4g}"
+        + (f" ± {each.deviation:.2g}" if each.deviation else "")
+        for each in scores
+    }
     metrics = [m.name for m in GENERATION_METRICS if any(m.name == name for _, name in values)]
     rows = [
-        [row, *[f"{values[row, m]:.4g}" if (row, m) in values else "" for m in metrics]]
+        [row, *[values.get((row, m), "") for m in metrics]]
         for row in dict.fromkeys(each.row for each in scores)
     ]
     show(["series", *metrics], rows, title)

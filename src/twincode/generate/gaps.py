@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, check_count
 from twincode.generate.stages import Stages
 from twincode.priors import Places
 from twincode.randomness import stream_seed
@@ -42,8 +42,7 @@ def impute(
     ``settings`` are those of ``Filling`` and of drawing from the prior. A latent sees far, so that
     visible tokens have seen the provisional filling.
     """
-    if draws < 1:
-        raise TwincodeError(f"draws must be at least 1, not {draws}")
+    check_count("draws", draws)
     own, others = parted(settings, Filling)
     filling, how = Filling().replace(**own), stages.sampling(others)
     gaps = x.isnan()

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from twincode.errors import TwincodeError, unknown_name
+from twincode.errors import TwincodeError, check_count, unknown_name
 from twincode.generate.stages import Stages
 from twincode.priors.prior import chunks
 
@@ -27,8 +27,7 @@ def bits(
     """
     if unit not in UNITS:
         raise unknown_name("unit", unit, UNITS)
-    if draws < 1:
-        raise TwincodeError(f"draws must be at least 1, not {draws}")
+    check_count("draws", draws)
     tokens = stages.tokens(x)
     total = stages.fitted.prior.bits(tokens, y, seed, draws).total
     size = x[0].numel()

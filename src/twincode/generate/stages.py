@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twincode.errors import TwincodeError, unknown_name
+from twincode.errors import TwincodeError, check_count, unknown_name
 from twincode.priors import (
     NO_LABEL,
     PRIORS,
@@ -100,7 +100,6 @@ def sample_tokens(
     stages: Stages, n: int, labels: str | Sequence[str] | None, seed: int, sampling: Sampling
 ) -> tuple[Tensor, Tensor]:
     """Tokens (n, N) drawn from the prior, and the labels (n,) they were drawn for."""
-    if n < 1:
-        raise TwincodeError(f"at least one series must be asked for, not {n}")
+    check_count("the number of series", n)
     y = stages.labels(n, labels, seed)
     return stages.fitted.prior.sample(y, sampling, seed), y

@@ -122,12 +122,15 @@ def _read(description: Mapping[str, Any]) -> FittedPrior:
     settings = PRIORS.read(description["settings"])
     grids = Grids.from_dict(description["grids"])
     classes = tuple(map(str, description["classes"]))
+    counts = tuple(map(int, description["counts"]))
+    if len(counts) != len(classes):
+        raise ValueError(f"it counts the series of {len(counts)} classes and has {len(classes)}")
     variance, threshold = description["variance"], description.get("surprise_threshold")
     return FittedPrior(
         PRIORS.build(settings, grids, len(classes)).eval(),
         settings,
         classes,
-        tuple(map(int, description["counts"])),
+        counts,
         None if variance is None else float(variance),
         str(description["tokenizer_sha256"]),
         None if threshold is None else float(threshold),

@@ -90,6 +90,8 @@ def fit_prior(
     ``fit``: ``RUN/prior`` is the ``folder`` where a model saved in ``RUN`` looks for its prior.
     Raises TwincodeError for a model without codes and whatever ``fit`` refuses.
     """
+    if not isinstance(settings, PriorSettings):
+        raise TwincodeError(f"a prior is made from settings: twincode.prior({settings!r})")
     dataset = data if isinstance(data, Dataset) else Dataset.from_arrays(data)
     model.check_shape(dataset.X_train)
     place = Path(folder) if folder is not None else None

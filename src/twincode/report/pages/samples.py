@@ -17,8 +17,9 @@ _NOTE = (
     "(copies), test through the codes (reconstruction, the ceiling of any prior), codes drawn "
     "independently, and each prior, with labels drawn as in train and without. FID alone can be "
     "low while samples have lost their variety: read it beside spread, recall and what is nearer "
-    "to train than test is. Features are those of networks trained on the train part here, so no "
-    "FID compares with one of another page or paper."
+    "to train than test is. Features are those of networks trained on the train part here, or of "
+    "random convolutions where there are no labels, so no FID compares with one of another page or "
+    "paper."
 )
 
 
