@@ -129,6 +129,7 @@ def same(before, after):
     return len(before) == len(after) and all(map(torch.equal, before, after))
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize(("registry", "name"), PARTS, ids=lambda each: getattr(each, "kind", each))
 def test_every_setting_makes_a_difference(registry, name):
     settings, outcome = registry.choose(name), OUTCOMES[registry]

@@ -583,6 +583,31 @@ def test_rows_are_drawn_and_told_what_their_names_say(monkeypatch):
     assert all((y == none).all() for y in told["pseudo_bits"])
 
 
+def test_what_is_chosen_by_train_has_read_nothing_of_test():
+    data = make_waves(60, 50)
+    model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
+    model = fit_prior(prior("tree"), model, data)
+    quick = GenerationSettings(samples=40, extractor_seeds=1, extractor_steps=1, cas=True)
+    by_train = quick.replace(reference="train")
+    named = [data.classes[i] for i in data.y_train]
+    other = type(data).from_arrays(
+        data.X_train, named, test=(-3 * data.X_test, [data.classes[0]] * 50)
+    )
+    none = type(data).from_arrays(data.X_train, named)
+    found = model.evaluate_generation(data, by_train)
+    assert {each.metric for each in found} >= {"fid", "spread", "recall", "cas"}
+    for without in (other, none):
+        assert model.evaluate_generation(without, by_train) == found
+    by_test = model.evaluate_generation(data, quick)
+    scores = [{(s.row, s.metric): s.value for s in each} for each in (found, by_test)]
+    differing = {m for r, m in scores[0] if scores[0][r, m] != scores[1].get((r, m))}
+    assert {"fid", "spread", "bits_per_dimension"} <= differing
+    # Copies are of the rest of train: what is held back is not among them.
+    assert scores[0]["reconstruction", "repeated_share"] < 1
+    with pytest.raises(TwincodeError, match="unknown reference 'trian'; did you mean 'train'"):
+        GenerationSettings(reference="trian")
+
+
 def test_train_series_stand_in_their_row_once(monkeypatch):
     data = make_waves(60, 50)
     seen = {}

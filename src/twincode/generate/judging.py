@@ -34,6 +34,8 @@ INDEPENDENT = "independent"
 TYPICAL_SERIES = 50
 # So many test series tell how likely they are.
 LIKELY_SERIES = 500
+# The share of train that stands for test where test is not to be read.
+HELD_BACK = 0.2
 
 
 class Sampler(NamedTuple):
@@ -68,11 +70,14 @@ def judge(
     codes; ``reconstruction``, test through the codes, which is what the tokenizer alone costs;
     samples of the ``independent`` prior, which is one of ``samplers`` or made of the same codes;
     and those of each prior, by class where it knows classes and without labels too. What turns
-    series into features is kept in a folder ``extractors``, if one is given. Raises TwincodeError
-    for a model without a decoder, priors of classes that the data have not, fewer than two series
-    in a part, and without aeon.
+    series into features is kept in a folder ``extractors``, if one is given. With ``reference``
+    train nothing of test is read: a fifth of train takes its place. Raises TwincodeError for a
+    model without a decoder, priors of classes that the data have not, fewer than two series in a
+    part, and without aeon.
     """
     first = samplers[0].stages
+    if settings.reference == TRAIN:
+        split = _held_back(split, settings.generation_seed)
     _check(first, split)
     n, seed = settings.number(len(split.x_test)), settings.generation_seed
     # Each once: a series that stands on both sides of a comparison would be told from nothing.
@@ -115,10 +120,22 @@ def judge(
     return Judged([*judged, *scores], named, copies, control.stages)
 
 
+def _held_back(split: Split, seed: int) -> Split:
+    """Some series of train in the place of test, and the rest in its own."""
+    n, y = len(split.x_train), split.y_train
+    held = np.sort(some_rows(n, round(HELD_BACK * n), seed))
+    rest = np.setdiff1d(np.arange(n), held)
+    y_rest, y_held = (None, None) if y is None else (y[rest], y[held])
+    return Split(split.x_train[rest], split.x_train[held], y_rest, y_held, split.classes)
+
+
 def _check(stages: Stages, split: Split) -> None:
     """Raise TwincodeError for what cannot be judged, before anything is computed."""
     if not len(split.x_test):
-        raise TwincodeError("samples are judged against a test part, and these data have none")
+        raise TwincodeError(
+            "samples are judged against a test part, and these data have none; "
+            'use reference="train"'
+        )
     if min(len(split.x_test), len(split.x_train)) < 2:
         raise TwincodeError("samples are judged against at least two series of train and of test")
     if not stages.tokenizer.has_decoder:

@@ -46,6 +46,7 @@ Labels = NDArray[np.integer]
 
 EXTRACTORS = ("fcn", "random")
 TRAIN = "train"  # the row that is the same for every model
+REFERENCES = ("test", TRAIN)
 FEWEST_SAMPLES = 256
 CAS_SAMPLES = 1000
 
@@ -86,7 +87,8 @@ class GenerationSettings(Settings):
     ``samples`` is their number, 0 for as many as test has, at least 256. Features are those of
     ``extractor_seeds`` extractors, ``fcn`` (``random`` where there are no labels), each trained in
     ``extractor_steps``, computing in ``extractor_precision``. ``cas`` trains two classifiers for
-    every row in the same way, on as many series as train has, at least 1000.
+    every row in the same way, on as many series as train has, at least 1000. ``reference`` is the
+    part that rows are compared with: ``test``, or ``train``, of which a fifth takes test's place.
     """
 
     samples: int = 0
@@ -96,6 +98,7 @@ class GenerationSettings(Settings):
     extractor_precision: str = added("float32", before="float32")
     cas: bool = False
     generation_seed: int = 0
+    reference: str = added("test", before="test")
 
     def __post_init__(self) -> None:
         self.check_at_least(0, "samples", "generation_seed")
@@ -104,6 +107,7 @@ class GenerationSettings(Settings):
         self.check_at_least(1, "extractor_seeds", "extractor_steps")
         self.check_choice("extractor", EXTRACTORS)
         self.check_choice("extractor_precision", PRECISIONS)
+        self.check_choice("reference", REFERENCES)
 
     def budget(self, seed: int, device: torch.device) -> Budget:
         """That of a classifier."""
