@@ -11,8 +11,9 @@ from twincode.report.metrics import number
 from twincode.report.pages.samples import TEST, TRAIN
 from twincode.report.runs import Results, load_results
 
-GENERATION = "generation"
+GENERATION, OTHERS = "generation", "drawn"
 QUALITY = ("fid", "cas", "recall", "spread", "memorised_share", "bits_per_dimension")
+CHEAP = tuple(name for name in QUALITY if name != "cas")  # what other tokenizers are judged by
 # What stands side by side for each data set.
 BESIDE = (
     ("TimeVQVAE", TRAIN), ("TimeVQVAE", "masked"), ("TimeVQVAE", "tree"), ("Mixture", "tree"),
@@ -80,7 +81,8 @@ def generation_page(text: str, stored: Path) -> str:
     drawn = Drawn(load_results(stored / GENERATION))
     tables = {
         "uses": lambda: _uses(rows),
-        "drawn": lambda: _drawn(drawn.every),
+        "drawn": lambda: _drawn(drawn.every, QUALITY),
+        "others": lambda: _drawn(load_results(stored / OTHERS), CHEAP),
         "beside": lambda: _beside(drawn.beside, BESIDE),
         "plain": lambda: _beside(drawn.plain, PLAIN),
         "published": lambda: _published(stored),
@@ -88,7 +90,7 @@ def generation_page(text: str, stored: Path) -> str:
     return filled(text, tables)
 
 
-def _drawn(results: Results) -> str:
+def _drawn(results: Results, names: Sequence[str]) -> str:
     """Scores of what was drawn by class, and of the controls: means over data sets."""
     present = dict.fromkeys(key[1:3] for key in results.generation if "no labels" not in key[2])
     rows = [each for model in results.models for each in present if each[0] == model.label]
@@ -97,10 +99,10 @@ def _drawn(results: Results) -> str:
         # Train series have no tokenizer; what they are through the codes memorises all of them.
         if row in ("copies", TEST) or (row == TRAIN and lines):
             continue
-        found = [[_score(results, d, label, row, n) for d in results.datasets] for n in QUALITY]
+        found = [[_score(results, d, label, row, n) for d in results.datasets] for n in names]
         scores = [number(fmean(each), 3) for each in found]
         lines.append(["–" if row == TRAIN else label, row, *scores])
-    return markdown(["Tokenizer", "Drawn by", *_titles(results, QUALITY)], lines)
+    return markdown(["Tokenizer", "Drawn by", *_titles(results, names)], lines)
 
 
 def _beside(results: Results, rows: Sequence[tuple[str, str]]) -> str:

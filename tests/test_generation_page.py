@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from test_readme import run_python_of
 
-from benchmarks.drawn import BESIDE, GENERATION, PLAIN, Drawn, generation_page
+from benchmarks.drawn import BESIDE, GENERATION, OTHERS, PLAIN, Drawn, generation_page
 from twincode.cli import main
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
 from twincode.priors import PRIORS, IterativeSampling, NetworkSettings, PriorSettings, Sampling
@@ -317,3 +317,19 @@ def test_only_what_all_have_is_compared():
         found = Drawn(replace(results, runs=runs)).beside
         assert found.datasets == whole.datasets
         assert {r.dataset for r in found.runs if r.seed == 7} == set(there)
+
+
+def test_what_is_said_of_the_enhanced_scheme_holds():
+    found = load_results(ROOT / "results" / OTHERS).generation
+
+    def score(row, name):
+        return found["ECG5000", "VQ-VAE", row, name].mean
+
+    plain, enhanced = "masked, confidence", "masked, enhanced"
+    assert score(enhanced, "fid") / score(plain, "fid") == pytest.approx(0.8, abs=0.05)
+    for name in ("recall", "precision", "spread"):
+        assert score(enhanced, name) < score(plain, name)
+    rows = ("reconstruction", plain, "autoregressive", enhanced, "independent")
+    assert sorted(rows, key=lambda row: score(row, "pseudo_bits"))[-2:] == [enhanced, rows[-1]]
+    unlabelled = [score(f"{row}, no labels", "fid") for row in (enhanced, plain)]
+    assert unlabelled[0] / unlabelled[1] == pytest.approx(3.6, abs=0.1)
