@@ -1,33 +1,13 @@
 """What is kept of a study says the same, and a study goes on from it."""
 
 import sys
-from pathlib import Path
 
-import pytest
 from conftest import small_settings
 
 from benchmarks import keep
 from twincode.report.runs import load_results
 from twincode.study import Study, run_study
-from twincode.study.second_stage import JUDGED_FOLDER, Priors
-from twincode.study.study_file import read_study_file
-
-RESULTS = Path(__file__).parents[2] / "results"
-
-
-@pytest.mark.parametrize("name", ["converged", "generation"])
-def test_what_is_kept_is_what_its_file_plans(name):
-    """A setting whose default has changed would begin these studies anew."""
-    study = Study(**read_study_file(RESULTS / f"{name}.toml"))
-    planned = {config.digest()[:10]: study.second_stage(config) for config in study.configs()}
-    kept = list((RESULTS / name / "runs").iterdir())
-    assert len(kept) > 50
-    for folder in kept:
-        config, _ = folder.name.split("-")
-        assert config in planned
-        judged = {path.name for path in folder.glob(f"{JUDGED_FOLDER}/*")}
-        stage = planned[config]
-        assert judged == ({stage.name} if stage else set())
+from twincode.study.second_stage import Priors
 
 
 def test_what_is_kept_says_the_same_and_goes_on(monkeypatch, tmp_path):
