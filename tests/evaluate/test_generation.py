@@ -30,6 +30,8 @@ from twincode.evaluate.generation.extractor import (
     Classifier,
     RandomConvolutions,
     Seen,
+    kept_accuracy,
+    kept_classifier,
     train_classifier,
 )
 from twincode.evaluate.generation.frechet import frechet_distance, relative_frechet_distance
@@ -448,21 +450,41 @@ def test_classifiers_learn_from_as_many_series_as_train_has(three, monkeypatch):
     assert all(found[name] == value for name, value in alone.items())
 
 
-@pytest.mark.usefixtures("bfloat16")
-def test_classifiers_of_train_are_kept_by_all_that_decides_them(three, tmp_path):
-    rows = [
-        row("train", three[0].X_train, three[0].y_train),
-        row("other", three[2].X_train, three[2].y_train),
-    ]
+def test_accuracies_are_kept_by_all_that_decides_them(three, tmp_path, monkeypatch):
+    train, test, other = three
+    rows = [row("train", train.X_train, train.y_train), row("other", other.X_train, other.y_train)]
     settings = GenerationSettings(extractor_seeds=1, extractor_steps=2, cas=True)
     found = judged(rows, three, settings, folder=tmp_path)
     assert found == judged(rows, three, settings)
     kept = {path.name for path in tmp_path.iterdir()}
-    assert len(kept) == 2  # of train, and of train twice
-    assert found == judged(rows, three, settings, folder=tmp_path)
+    assert len(kept) == 4  # of each row, alone and with train
+    with monkeypatch.context() as patch:
+        for room in ("harness", "extractor"):
+            patch.setattr(f"twincode.evaluate.generation.{room}.train_classifier", None)
+        assert found == judged(rows, three, settings, folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == kept
-    judged(rows, three, settings.replace(extractor_precision="bfloat16"), folder=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 4
+    judged(rows, three, settings.replace(extractor_steps=3), folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 8
+    judged(rows, (train, other, test), settings, folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 12
+
+
+def test_a_network_kept_for_its_features_is_not_trained_again_for_its_accuracy(three, tmp_path):
+    x, y = three[0].X_train, three[0].y_train
+    test = three[1].X_train, three[1].y_train
+    budget = Budget(2, 0)
+    net = kept_classifier(tmp_path, x, y, 2, budget)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("twincode.evaluate.generation.extractor.train_classifier", None)
+        assert kept_accuracy(tmp_path, x, y, test, 2, budget) == net.accuracy(*test)
+
+
+@pytest.mark.usefixtures("bfloat16")
+def test_classifiers_are_kept_for_each_precision_apart(three, tmp_path):
+    train = three[0]
+    for precision in ("float32", "bfloat16", "float32"):
+        kept_classifier(tmp_path, train.X_train, train.y_train, 2, Budget(2, 0, precision))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_real_series_are_those_of_test_but_for_what_is_named_after_train(three):

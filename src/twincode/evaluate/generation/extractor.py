@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from twincode.evaluate.kernels import fitted_minirocket
+from twincode.files import read_json, write_json
 from twincode.nets import FullyConvolutional
 from twincode.precision import computing_in
 from twincode.randomness import drawing_weights, stream
@@ -105,22 +106,51 @@ def train_classifier(x: Floats, y: Labels, classes: int, budget: Budget) -> Clas
 
 
 def kept_classifier(folder: Path, x: Floats, y: Labels, classes: int, budget: Budget) -> Classifier:
-    """The same as it was found in ``folder``, or trained and put there.
-
-    Its file is named after all that decides its weights.
-    """
-    told = tensors_hash({"x": torch.from_numpy(np.asarray(x)), "y": torch.as_tensor(y)})
-    steps, seed, precision, device = budget
-    named = f"{told} {classes} {steps} {seed} {precision} {device.type}"
-    name = hashlib.sha256(named.encode()).hexdigest()
-    path = folder / f"fcn-{name[:16]}.safetensors"
+    """The same as it was found in ``folder``, or trained and put there."""
+    path = _net_path(folder, x, y, classes, budget)
     if path.exists():
-        net = FullyConvolutional(x.shape[1], classes).to(device)
-        restore(net, read_tensors(path), path)
-        return Classifier(net, precision)
+        return _read_classifier(path, x.shape[1], classes, budget)
     found = train_classifier(x, y, classes, budget)
     write_tensors(path, found.net.state_dict())
     return found
+
+
+def kept_accuracy(
+    folder: Path, x: Floats, y: Labels, test: tuple[Floats, Labels], classes: int, budget: Budget
+) -> float:
+    """How well such a classifier tells ``test``, as it was found in ``folder`` or is put there.
+
+    The network itself is not kept.
+    """
+    of_test = _digest(*test)
+    net = _net_path(folder, x, y, classes, budget)
+    path = net.with_name(f"{net.stem}-{of_test[:16]}.json")
+    if not path.exists():
+        found = (
+            _read_classifier(net, x.shape[1], classes, budget)
+            if net.exists()
+            else train_classifier(x, y, classes, budget)
+        )
+        write_json(path, {"accuracy": found.accuracy(*test)})
+    accuracy: float = read_json(path, "accuracy of a classifier")["accuracy"]
+    return accuracy
+
+
+def _net_path(folder: Path, x: Floats, y: Labels, classes: int, budget: Budget) -> Path:
+    """A file named after all that decides a classifier's weights."""
+    steps, seed, precision, device = budget
+    named = f"{_digest(x, y)} {classes} {steps} {seed} {precision} {device.type}"
+    return folder / f"fcn-{hashlib.sha256(named.encode()).hexdigest()[:16]}.safetensors"
+
+
+def _digest(x: Floats, y: Labels) -> str:
+    return tensors_hash({"x": torch.from_numpy(np.asarray(x)), "y": torch.as_tensor(y)})
+
+
+def _read_classifier(path: Path, channels: int, classes: int, budget: Budget) -> Classifier:
+    net = FullyConvolutional(channels, classes).to(budget.device)
+    restore(net, read_tensors(path), path)
+    return Classifier(net, budget.precision)
 
 
 class RandomConvolutions:

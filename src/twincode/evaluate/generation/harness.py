@@ -14,10 +14,10 @@ from twincode.evaluate.generation.classes import agreement, inception_score
 from twincode.evaluate.generation.extractor import (
     CPU,
     Budget,
-    Classifier,
     Extractor,
     RandomConvolutions,
     Seen,
+    kept_accuracy,
     kept_classifier,
     train_classifier,
 )
@@ -169,8 +169,8 @@ def judge_rows(
 
     Scores of features are means over ``extractors``; of test the inception scores, the ceiling of
     these, come last. Classifiers learn from what ``lessons`` have under a row's name, or from the
-    row, on ``device``; those of train are kept in ``folder``, if one is given. What needs labels
-    is left out where a row has none.
+    row, on ``device``; what they come to is kept in ``folder``, if one is given, so that judging
+    goes on where it was stopped. What needs labels is left out where a row has none.
     """
     seed = settings.generation_seed
     told = [_Features.of(each, real, seed) for each in extractors]
@@ -180,9 +180,8 @@ def judge_rows(
         found = plain.judge(row, seed)
         each = [features.judge(row, settings) for features in told]
         if settings.cas:
-            kept = folder if row.name == TRAIN else None
             lesson = lessons.get(row.name, row)
-            found |= _accuracies(lesson, real, classes, settings, device, kept)
+            found |= _accuracies(lesson, real, classes, settings, device, folder)
         scores += [Score(row.name, name, value, 0.0) for name, value in found.items()]
         scores += _means(row.name, each)
     return scores + _means(real.test.name, [features.ceiling(seed) for features in told])
@@ -211,19 +210,13 @@ def _accuracies(
     own = row.series[some], row.labels[some]
     budget = settings.budget(settings.generation_seed, device)
     both = np.concatenate([own[0], train.series]), np.concatenate([own[1], train.labels])
+    judged = test.series, test.labels
     return {
-        name: _classifier(folder, x, y, classes, budget).accuracy(test.series, test.labels)
+        name: train_classifier(x, y, classes, budget).accuracy(*judged)
+        if folder is None
+        else kept_accuracy(folder, x, y, judged, classes, budget)
         for name, (x, y) in (("cas", own), ("cas_both", both))
     }
-
-
-def _classifier(
-    folder: Path | None, x: Floats, y: Labels, classes: int, budget: Budget
-) -> Classifier:
-    """Trained, and kept where there is a folder for it."""
-    if folder is None:
-        return train_classifier(x, y, classes, budget)
-    return kept_classifier(folder, x, y, classes, budget)
 
 
 class _Plain(NamedTuple):
@@ -318,7 +311,8 @@ def make_extractors(
     seeds = range(first, first + settings.extractor_seeds)
     if settings.extractor == "random" or train.labels is None or classes < 2:
         return [RandomConvolutions(train.series, seed) for seed in seeds]
-    return [
-        _classifier(folder, train.series, train.labels, classes, settings.budget(seed, device))
-        for seed in seeds
-    ]
+    given = train.series, train.labels, classes
+    budgets = [settings.budget(seed, device) for seed in seeds]
+    if folder is None:
+        return [train_classifier(*given, budget) for budget in budgets]
+    return [kept_classifier(folder, *given, budget) for budget in budgets]
