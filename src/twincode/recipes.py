@@ -132,7 +132,7 @@ def timevqvae() -> Config:
 
     As published, codes are used from the first step, the codebook begins at latents and the rate
     falls over all steps. It differs in the loss of the high band (see ``Bands``) and in the budget.
-    The settings of the prior that belongs to it are in results/generation.toml.
+    The prior that belongs to it has the same name: ``twincode prior run --kind timevqvae``.
 
     ``twincode train ECG5000 --recipe timevqvae``
     """

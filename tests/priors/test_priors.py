@@ -670,6 +670,8 @@ def test_an_autoregressive_prior_tells_no_token_from_those_around():
     ("kind", "settings", "message"),
     [
         ("maskd", {}, "unknown prior 'maskd'; did you mean 'masked'"),
+        ("timevqva", {}, "unknown prior 'timevqva'; did you mean 'timevqvae'"),
+        ("timevqvae", {"token_order": "time"}, "of the prior autoregressive; this is timevqvae"),
         ("masked", {"step": 3}, "unknown setting 'step'; did you mean 'steps'"),
         ("masked", {"token_order": "time"}, "setting of the prior autoregressive; this is masked"),
         ("independent", {"steps": 3}, "steps is a setting of the prior masked and autoregressive"),

@@ -253,6 +253,24 @@ def test_a_file_describes_priors(tmp_path):
     assert study.priors.only(["vqvae"]).recipes == {}
 
 
+def test_a_published_prior_is_the_same_whether_named_or_spelt_out(tmp_path):
+    spelt = """
+mask_schedule = "kept_cosine"
+share_per = "batch"
+loss_on = "all"
+prior_per_grid = true
+code_noise = 1
+embedding_init = "codebook"
+"""
+    head = FILE[: FILE.index("[priors]")]
+
+    def stage(kind, settings=""):
+        priors = f'[priors]\nkinds = ["{kind}"]\n[priors.settings]\nsteps = 7\n{settings}'
+        return read(tmp_path, head + priors).priors.of("bands", 3)
+
+    assert stage("timevqvae") == stage("masked", spelt) != stage("masked")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
@@ -267,6 +285,7 @@ def test_a_file_describes_priors(tmp_path):
         ("priors.recipe.bands", "priors.recipe.band", "recipe with priors of its own 'band'"),
         ("priors.samplers", "priors.sampler", "entry of .priors. in .*; did you mean 'samplers'"),
         ('kinds = ["masked"]', "kinds = []", "priors need at least one of kinds"),
+        ('"autoregressive"]', '"timevqvae"]', "masked, timevqvae two are one prior"),
         ('kinds = ["masked"]', "judging = {}", "entry of .priors.recipe.bands. in"),
     ],
 )

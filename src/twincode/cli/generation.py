@@ -43,7 +43,8 @@ def prior(
     source: Source,
     form: Form,
     kind: Annotated[
-        str, typer.Option(help="masked, autoregressive, tree or independent.")
+        str,
+        typer.Option(help="masked, autoregressive, tree, independent, or timevqvae, as published."),
     ] = "masked",
     name: PriorName = "prior",
     dataset: Annotated[

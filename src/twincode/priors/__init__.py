@@ -1,8 +1,9 @@
 """Priors over codes by name. A new one is a file with its settings and a Prior, and a line here."""
 
+from collections.abc import Callable
 from typing import Any
 
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, unknown_name
 from twincode.priors.autoregressive import AutoregressivePrior, AutoregressiveSettings
 from twincode.priors.decoding import IterativeSampling
 from twincode.priors.fitted import NO_LABEL, TRAIN_LABELS, FittedPrior, label_indices, load_prior
@@ -26,12 +27,30 @@ PRIORS.register("tree", TreePrior, TreeSettings)
 PRIORS.register("independent", IndependentPrior, IndependentSettings)
 
 
+# A prior as it was published: a kind, and the settings in which it differs.
+PUBLISHED: dict[str, Callable[[], PriorSettings]] = {
+    # Lee, Malacarne and Aune, 2023, but for the network's size and the optimiser.
+    "timevqvae": lambda: MaskedSettings(
+        mask_schedule="kept_cosine",
+        share_per="batch",
+        loss_on="all",
+        prior_per_grid=True,
+        code_noise=1,
+        embedding_init="codebook",
+    ),
+}
+
+
 def prior(kind: str = "masked", **settings: Any) -> PriorSettings:
-    """The settings of a prior of that kind, some of them changed: ``prior("masked", steps=500)``.
+    """The settings of a prior, some of them changed: ``prior("masked", steps=500)``.
+
+    ``kind`` may also be ``timevqvae``: the masked prior as it was published.
 
     Raises TwincodeError for an unknown kind, a setting that it has not, and a wrong value.
     """
-    chosen = PRIORS.choose(kind)
+    if kind not in (*PRIORS, *PUBLISHED):
+        raise unknown_name(PRIORS.kind, kind, (*PRIORS, *PUBLISHED))
+    chosen = PUBLISHED[kind]() if kind in PUBLISHED else PRIORS.choose(kind)
     for name in settings:
         owners = PRIORS.having(name)
         if owners and name not in field_types(type(chosen)):
@@ -44,6 +63,7 @@ def prior(kind: str = "masked", **settings: Any) -> PriorSettings:
 __all__ = [
     "NO_LABEL",
     "PRIORS",
+    "PUBLISHED",
     "TRAIN_LABELS",
     "AutoregressivePrior",
     "Bits",

@@ -16,7 +16,7 @@ from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
 from twincode.files import write_json
 from twincode.generate import Sampler, Stages, judge, make_exhibits
 from twincode.model import Model
-from twincode.priors import PRIORS, PriorSettings, Sampling, prior
+from twincode.priors import PriorSettings, Sampling, prior
 from twincode.settings import field_types
 from twincode.storage import write_arrays
 from twincode.train import fit_prior
@@ -155,7 +155,12 @@ class Priors:
         samplers = own.get("samplers", self.samplers) or {"": {}}
         if "seed" in settings:
             raise TwincodeError("a study varies seed itself, that of priors too; use seeds")
-        chosen = [PRIORS.choose(kind) for kind in kinds]
+        chosen = [prior(kind) for kind in kinds]
+        if len({each.name for each in chosen}) < len(chosen):
+            raise TwincodeError(
+                f"of the kinds {', '.join(kinds)} two are one prior in other settings, "
+                "and rows are named after priors; choose one"
+            )
         # What is said for all recipes is for their kinds, of which this one may have fewer.
         said = own if recipe_name in self.recipes else vars(self)
         known = set().union(*(field_types(type(each)) for each in chosen))
@@ -164,7 +169,7 @@ class Priors:
         for name, how in said.get("samplers", {}).items():
             _check(f"setting of these priors' sampler {name}", how, drawn)
         priors = tuple(
-            prior(each.name, **{n: v for n, v in settings.items() if n in field_types(type(each))})
+            each.replace(**{n: v for n, v in settings.items() if n in field_types(type(each))})
             for each in chosen
         )
         stage = SecondStage(
