@@ -274,7 +274,7 @@ def add_generation(folder: Path, recipes: Sequence[str] = ("vqvae", "bt-vqvae"))
         ]
         scores = [
             {"row": row, "metric": name, "value": float(number + generator.random()),
-             "deviation": 0.0}
+             "deviation": 0.0 if name == "spread" else float(generator.random())}
             for number, row in enumerate(GENERATION_ROWS)
             for name, *_ in metrics
             if (row, name) not in UNSCORED

@@ -71,13 +71,16 @@ def test_numbers_are_means_over_seeds_and_the_best_prior_is_marked(study):
         if run["dataset"]["name"] == "ECG200":
             for each in json.loads(path.read_text())["scores"]:
                 key = (run["title"], each["row"], each["metric"])
-                scores.setdefault(key, []).append(each["value"])
+                scores.setdefault(key, []).append((each["value"], each["deviation"]))
     rows = {row.name: row for row in tables_of(study)["ECG200"].rows}
-    found = {key: np.mean(values) for key, values in scores.items()}
-    for (model, row, metric), value in found.items():
+    means = {key: np.mean(values, 0) for key, values in scores.items()}
+    for (model, row, metric), (value, deviation) in means.items():
         if row not in ("train", "test"):
             cell = rows[f"{model}: {row}"].cells[["fid", "spread", "recall"].index(metric)]
             assert cell.value == pytest.approx(value)
+            told = re.fullmatch(r".*seeds(?:, ± (.*) over extractors)?", cell.hint)[1]
+            assert float(told or 0) == pytest.approx(deviation, abs=0.006)
+    found = {key: value for key, (value, _) in means.items()}
     trained = {k: v for k, v in found.items() if k[1].startswith(("masked", "auto"))}
     best = min((v, k) for k, v in trained.items() if k[2] == "fid")[1]
     assert [name for name, row in rows.items() if row.cells[0].best] == [f"{best[0]}: {best[1]}"]

@@ -89,10 +89,14 @@ class Run:
         """What was drawn from priors over its codes and how it was judged, if anything."""
         return self.record.get("generation")
 
-    def generation_scores(self) -> Iterator[tuple[str, str, float]]:
-        """The scores of series drawn, and of the controls, as (row, metric, value)."""
+    def generation_scores(self) -> Iterator[tuple[str, str, float, float]]:
+        """The scores of series drawn, and of the controls: (row, metric, value, deviation).
+
+        The deviation is over extractors, 0 where there are none.
+        """
         for entry in self.generation["scores"] if self.generation is not None else ():
-            yield entry["row"], entry["metric"], _value(entry["value"])
+            deviation = _value(entry["deviation"])
+            yield entry["row"], entry["metric"], _value(entry["value"]), deviation
 
 
 class Summary(NamedTuple):
@@ -230,15 +234,25 @@ class Results:
         ]
 
     @cached_property
-    def generation(self) -> dict[tuple[str, str, str, str], Summary]:
-        """Scores of series drawn, over seeds: by data set, label, row and metric."""
-        found: dict[tuple[str, str, str, str], list[float]] = {}
+    def _drawn(self) -> dict[tuple[str, str, str, str], list[tuple[float, float]]]:
+        found: dict[tuple[str, str, str, str], list[tuple[float, float]]] = {}
         for run in self.runs:
             label = self.model_of(run).label
-            for row, metric, value in run.generation_scores():
+            for row, metric, value, deviation in run.generation_scores():
                 if math.isfinite(value):
-                    found.setdefault((run.dataset, label, row, metric), []).append(value)
-        return {key: summary(values) for key, values in found.items()}
+                    key = (run.dataset, label, row, metric)
+                    found.setdefault(key, []).append((value, deviation))
+        return found
+
+    @cached_property
+    def generation(self) -> dict[tuple[str, str, str, str], Summary]:
+        """Scores of series drawn, over seeds: by data set, label, row and metric."""
+        return {key: summary([value for value, _ in each]) for key, each in self._drawn.items()}
+
+    @cached_property
+    def over_extractors(self) -> dict[tuple[str, str, str, str], float]:
+        """The deviation of each over extractors, the mean over seeds; 0 where there are none."""
+        return {key: fmean(deviation for _, deviation in each) for key, each in self._drawn.items()}
 
     def mean(self, dataset: str, label: str, key: str) -> float:
         """The mean of one of them, NaN where nothing was measured."""
@@ -370,7 +384,7 @@ def _checked(folder: Path, record: Any, origin: str, steps: int) -> Run:
         _ = [told[metric] for _, _, metric, _ in run.evaluations()]
         if run.generation is not None:
             known = {m["name"]: (m["title"], m["better"]) for m in run.generation["metrics"]}
-            _ = [known[metric] for _, metric, _ in run.generation_scores()]
+            _ = [known[metric] for _, metric, *_ in run.generation_scores()]
             _ = str(run.generation["name"])
     except TwincodeError as error:
         raise TwincodeError(f"{origin}: {error}") from None

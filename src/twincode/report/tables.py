@@ -83,8 +83,9 @@ def paired_frame(results: Results) -> pd.DataFrame:
 
 def generation_frame(results: Results) -> pd.DataFrame:
     """Every score of series drawn from priors, and of the controls beside them, over seeds."""
-    rows = [(*key, *value) for key, value in results.generation.items()]
-    names = ["dataset", "model", "row", "metric", "mean", "std", "runs"]
+    over = results.over_extractors
+    rows = [(*key, *value, over[key]) for key, value in results.generation.items()]
+    names = ["dataset", "model", "row", "metric", "mean", "std", "runs", "std_over_extractors"]
     return pd.DataFrame(rows, columns=names)
 
 

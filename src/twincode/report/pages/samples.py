@@ -3,7 +3,7 @@
 from twincode.report.blocks import Block, Cell, Choice, Row, Section, Table, Text
 from twincode.report.figures.samples import fid_against_spread
 from twincode.report.metrics import MISSING, Measure, decimals_for, number
-from twincode.report.runs import Results
+from twincode.report.runs import Results, Summary
 from twincode.report.tables import hint
 
 # Series as they are, the same for every tokenizer.
@@ -84,8 +84,14 @@ def _column(
             texts[key],
             value.mean,
             number(value.std, decimals) if value.n > 1 else "",
-            hint(value, decimals),
+            _hint(value, results.over_extractors[dataset, *key, measure.metric], decimals),
             key in trained and texts[key] == best,
         )
         for key, value in found.items()
     }
+
+
+def _hint(value: Summary, over_extractors: float, decimals: int) -> str:
+    """What lies around a number: over seeds, and over extractors where it comes from features."""
+    told = f", ± {number(over_extractors, decimals)} over extractors" if over_extractors else ""
+    return hint(value, decimals) + told
