@@ -379,12 +379,16 @@ def test_damage_moves_what_is_meant_to_notice_it(three):
         copied = np.concatenate([train.X_train[: round(s * 120)], X[round(s * 120) :]])
         rows.append(row(f"copies {i}", copied, y))
     found = judged(rows, three)
+    taught = GenerationSettings(extractor_seeds=1, extractor_steps=25, cas=True)
+    found |= judged([each for each in rows if each.name.startswith("labels")], three, taught)
 
     def path(damage, metric):
         return [found[f"{damage} {i}", metric] for i in range(5)]
 
     for damage, metric, way in (
         ("noise", "fid", 1), ("noise", "predictive", 1), ("noise", "autocorrelation_difference", 1),
+        ("noise", "precision", -1), ("noise", "coverage", -1), ("noise", "mmd", 1),
+        ("narrow", "recall", -1), ("time", "coverage", -1), ("labels", "cas", -1),
         ("narrow", "spread", -1), ("narrow", "marginal_distance", 1), ("class", "spread", -1),
         ("class", "inception_score_whole", -1), ("class", "fid", 1),
         ("time", "autocorrelation_difference", 1), ("time", "discriminative_auc", 1),
