@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twincode.cli.output import write_rows
 from twincode.data import Columns, Dataset, Policy, load_dataset, read_series
 from twincode.data.files import read_rows
-from twincode.data.tables import frame_rows
+from twincode.data.tables import frame_rows, step_columns
 from twincode.errors import TwincodeError
 
 WIDE = {"name": ["s0", "s1", "s2"], "t0": [1.0, 3.0, 5.0], "kind": ["a", "b", "a"], "t1": [2, 4, 6]}
@@ -160,6 +161,32 @@ def test_lists_may_differ_in_length_and_have_gaps():
     assert rows.series[1].tolist() == [[4]]
     part = pa.table({"series": [[9.0], [1.0, 2.0], [3.0]]}).slice(1, 2)
     assert as_lists(frame_rows(part, Columns(), "it").series) == [[[1, 2]], [[3]]]
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 3), st.booleans())
+def test_series_are_read_as_they_are_written(tmp_path_factory, C, L, n, labelled):
+    folder = tmp_path_factory.mktemp("written")
+    x = np.random.default_rng(0).normal(size=(n, C, L)).astype(np.float32)
+    beside = {"id": [f"s{i}" for i in range(n)], **({"label": ["a"] * n} if labelled else {})}
+    for name in ("x.csv", "x.parquet"):
+        write_rows(folder / name, x, step_columns(C, L), pa.table(beside))
+        found = read_rows(folder / name)
+        np.testing.assert_array_equal(np.float32(found.series), x)
+        assert found.beside.column_names == list(beside)
+
+
+@pytest.mark.parametrize(
+    "names", ["a,c0_t1", "c0_t0,c1_t1", "c0_t0,c0_t1", "c1_t0,c0_t0", "t0,c0_t1"]
+)
+def test_other_columns_are_steps_of_one_channel(tmp_path, names):
+    (tmp_path / "x.csv").write_text(f"{names}\n1,2\n")
+    assert as_lists(read_rows(tmp_path / "x.csv").series) == [[[1, 2]]]
+
+
+def test_a_row_that_lacks_a_channels_steps_is_refused(tmp_path):
+    (tmp_path / "x.csv").write_text("c0_t0,c0_t1,c1_t0,c1_t1\n1,2,3,4\n1,2,3\n")
+    with pytest.raises(TwincodeError, match=r"row 3 has 3 values; its header names 4"):
+        read_rows(tmp_path / "x.csv")
 
 
 @given(

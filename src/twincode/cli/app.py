@@ -248,8 +248,9 @@ def decode(
 
     Example: [bold]twincode decode run codes/ -o series/[/bold]
     """
-    from twincode.cli.output import check_target, step_columns, write_rows
+    from twincode.cli.output import check_target, write_rows
     from twincode.data.files import read_rows
+    from twincode.data.tables import step_columns
     from twincode.model import load_bare_model
 
     if _is_bulk(file, out):
@@ -282,7 +283,8 @@ def reconstruct(
 
     Example: [bold]twincode reconstruct run my_series.csv -o out.csv[/bold]
     """
-    from twincode.cli.output import check_target, step_columns, write_rows
+    from twincode.cli.output import check_target, write_rows
+    from twincode.data.tables import step_columns
     from twincode.model import load_bare_model
 
     check_target(out, file)

@@ -97,7 +97,8 @@ def sample(
     """
     import pyarrow as pa
 
-    from twincode.cli.output import check_target, step_columns, write_rows
+    from twincode.cli.output import check_target, write_rows
+    from twincode.data.tables import step_columns
     from twincode.model import load_model
 
     check_target(out)
@@ -130,7 +131,8 @@ def impute(
     """
     import numpy as np
 
-    from twincode.cli.output import check_free, check_target, step_columns, write_rows
+    from twincode.cli.output import check_free, check_target, write_rows
+    from twincode.data.tables import step_columns
     from twincode.generate import Filling
     from twincode.model import load_model
 

@@ -21,11 +21,6 @@ def code_columns(H: int, W: int) -> list[str]:
     return [f"h{h}_w{w}" for h in range(H) for w in range(W)]
 
 
-def step_columns(C: int, L: int) -> list[str]:
-    """Names of the time steps, by channel where there are several."""
-    return [f"c{c}_t{t}" if C > 1 else f"t{t}" for c in range(C) for t in range(L)]
-
-
 def check_target(path: Path, source: Path | None = None) -> None:
     """Raise TwincodeError for a format that cannot be written, and for the file that is read."""
     if source is not None and path.exists() and source.exists() and path.samefile(source):

@@ -11,7 +11,8 @@ suffix      what the file holds
 ``.npy``    a numeric array (n, L) or (n, C, L).
 ``.npz``    such an array named ``X``, and labels named ``y`` if there are any.
 ``.parquet``  one series a row: the numeric columns are its time steps in order, or each column
-            of lists is a channel.
+            of lists is a channel. As in a ``.csv``, columns ``c0_t0``, ``c0_t1``, ..., ``c1_t0``,
+            ... are several channels.
 ``.ts``     the format of the UEA archive, read by aeon: any number of channels, unequal lengths.
 ==========  =====================================================================================
 
@@ -43,6 +44,7 @@ from twincode.data.tables import (
     LONG,
     Columns,
     Rows,
+    count_channels,
     frame_rows,
 )
 from twincode.errors import TwincodeError, installing, one_line
@@ -254,13 +256,20 @@ def _named_rows(path: Path, names: Sequence[str], rows: Iterator[_Row], columns:
         raise TwincodeError(f"{path}: column 1 has no name; if it is a row index, leave it out")
     found = columns.find(header, str(path))
     places = {header.index(name): name for name in (found.id, found.label) if name is not None}
+    steps = [name for place, name in enumerate(header) if place not in places]
+    channels = count_channels(steps)
     series, beside = [], []
     for row, cells in rows:
         known = {name: _known(path, row, cells, place, name) for place, name in places.items()}
         if found.label is not None:
             known[found.label] = _plain_label(path, row, known[found.label])
         beside.append(known)
-        series.append(_values(path, row, cells, places, columns, header))
+        values = _values(path, row, cells, places, columns, header)
+        if channels > 1 and values.size != len(steps):
+            raise TwincodeError(
+                f"{path}, row {row} has {values.size} values; its header names {len(steps)}"
+            )
+        series.append(values.reshape(channels, -1))
     schema = pa.schema([(name, pa.string()) for name in places.values()])
     return Rows(series, pa.Table.from_pylist(beside, schema), found.label)
 

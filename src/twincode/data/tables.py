@@ -1,5 +1,6 @@
 """Tables as people have them: one series a row or one time step a row, with ids and labels."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -21,6 +22,7 @@ LABEL_NAMES = ("label", "class")
 TIME_NAMES = ("time", "timestamp")
 # Where pandas writes an index that has no name.
 _INDEX = "__index_level_"
+_STEP = re.compile(r"c(\d+)_t(\d+)")
 
 
 class Frame(Protocol):
@@ -36,7 +38,8 @@ class Columns:
     """What the columns of a table hold.
 
     ``layout`` is ``wide`` for one series a row: the numeric columns are its time steps in order,
-    or each list column is a channel. It is ``long`` for one time step a row: rows of one id are a
+    of several channels if they are named as by ``step_columns``, or each list column is a channel.
+    It is ``long`` for one time step a row: rows of one id are a
     series, in order of time, and each numeric column is a channel. Times give the order alone:
     steps count as evenly spaced.
 
@@ -116,6 +119,20 @@ class Rows(NamedTuple):
         return plain_labels(labels, where, lambda i: f"series {ids[i].as_py()!r}")
 
 
+def step_columns(C: int, L: int) -> list[str]:
+    """Names of columns of time steps, one channel after another: ``t0``, of several ``c1_t0``."""
+    return [f"c{c}_t{t}" if C > 1 else f"t{t}" for c in range(C) for t in range(L)]
+
+
+def count_channels(names: Sequence[str]) -> int:
+    """How many channels have their time steps in columns of these names, one by default."""
+    last = _STEP.fullmatch(names[-1]) if names else None
+    if last is None:
+        return 1
+    C, L = (int(index) + 1 for index in last.groups())
+    return C if len(names) == C * L and [*names] == step_columns(C, L) else 1
+
+
 def frame_rows(frame: Frame, columns: Columns, where: str, first_row: int = 1) -> Rows:
     """The series in a frame; ``where`` names it in errors, and its rows count from ``first_row``.
 
@@ -176,7 +193,7 @@ def _wide_rows(table: "pa.Table", columns: Columns, found: Found, where: str) ->
         _check_numbers(table, name, columns, where)
     steps = [_floats(table[name]) for name in rest]
     values = np.stack(steps, axis=1)
-    return Rows(list(values[:, None]), beside, found.label)
+    return Rows(list(values.reshape(len(table), count_channels(rest), -1)), beside, found.label)
 
 
 def _list_series(table: "pa.Table", names: Sequence[str], where: str) -> list[SeriesArray]:
