@@ -65,7 +65,7 @@ def scaling_chart(scaling: pd.DataFrame) -> Any:
 def page() -> str:
     """docs/speed.md: every number in it comes from the stored files."""
     ratios, scaling, precision = _read("cpu-ratios"), _read("cpu-scaling"), _read("precision")
-    encoding, systems = _read("cpu-encoding"), _read("systems")
+    encoding, systems, stages = _read("cpu-encoding"), _read("systems"), _read("cpu-stages")
     on_gpu = (RESULTS / "cuda-launches.csv").exists()
     changed = [f"{share:.2%}" for share in (encoding.changed.min(), encoding.changed.max())]
     slopes = [
@@ -98,6 +98,8 @@ def page() -> str:
         ],
         settings=", ".join(f"{name} {value}" for name, value in study_settings().items()),
         gigabyte=GIGABYTE,
+        stages=list(stages.itertuples()),
+        minutes=stages.seconds.sum() / 60,
         slopes=slopes,
         startup=list(_read("cpu-startup").itertuples()),
     )

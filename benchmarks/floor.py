@@ -22,14 +22,18 @@ class Machine:
     @classmethod
     def measure(cls, device: torch.device) -> "Machine":
         """The machine's own matrix product and copy."""
-        rates = []
-        for dtype in (torch.float32, torch.bfloat16):
-            a, b = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
-            rates.append(2 * SIDE**3 / best(lambda a=a, b=b: a @ b) / 1e9)  # type: ignore[misc]
+        float32, bfloat16 = (
+            product_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16)
+        )
         x = torch.randn(COPIED, device=device)
         y = torch.empty_like(x)
-        float32, bfloat16 = rates
         return cls(float32, bfloat16, copy=2 * 4 * COPIED / best(lambda: y.copy_(x)) / 1e9)
+
+
+def product_rate(dtype: torch.dtype, device: torch.device) -> float:
+    """What the machine's own matrix product reaches, in 1e9 operations a second."""
+    a, b = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
+    return 2 * SIDE**3 / best(lambda: a @ b) / 1e9
 
 
 @dataclass(frozen=True)

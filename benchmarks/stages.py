@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 
+from benchmarks.floor import product_rate
 from benchmarks.tables import RESULTS, write_table
 from benchmarks.timing import seconds
 from twincode.data import Dataset, load_dataset
@@ -27,12 +28,16 @@ TOKENIZER_STEPS, PRIOR_STEPS = 300, 2000
 
 
 class Cost(NamedTuple):
-    """Seconds that a stage took: the processor's on one thread, the wall's beside a GPU."""
+    """Seconds that a stage took: the processor's on one thread, the wall's beside a GPU.
+
+    ``matrix_product`` says how fast that was: 1e9 operations a second in float32.
+    """
 
     dataset: str
     stage: str
     seconds: float
     device: str
+    matrix_product: float
 
 
 def measure(
@@ -56,8 +61,8 @@ def measure(
         f"{len(data.X_test)} samples": lambda: model.sample(len(data.X_test)),
         "metrics": lambda: model.evaluate_generation(data, judging),
     }
-    told = device_name(device)
-    return [Cost(data.name, name, seconds(work), told) for name, work in stages.items()]
+    told = device_name(device), product_rate(torch.float32, device)
+    return [Cost(data.name, name, seconds(work), *told) for name, work in stages.items()]
 
 
 def main() -> None:

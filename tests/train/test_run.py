@@ -135,6 +135,12 @@ def test_a_finished_run_is_loaded_not_repeated(tmp_path, waves):
     again = train(tmp_path, waves, seen.append)
     assert seen == []
     assert same(weights(first), weights(again))
+    for path in tmp_path.glob("model.*"):
+        path.unlink()
+    before = (tmp_path / "result.json").read_bytes()
+    with pytest.raises(TwincodeError, match="keeps the result of this run without its model; rem"):
+        train(tmp_path, waves)
+    assert (tmp_path / "result.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("finished", [True, False])

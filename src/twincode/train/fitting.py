@@ -13,7 +13,7 @@ from twincode.data import Dataset
 from twincode.devices import choose_device
 from twincode.distributed import join
 from twincode.errors import TwincodeError
-from twincode.model import Model, load_model
+from twincode.model import DESCRIPTION, Model, load_model
 from twincode.priors import PriorSettings, load_prior
 from twincode.train.log import Watch
 from twincode.train.prior_task import PriorTask, prior_key
@@ -61,6 +61,11 @@ def fit(
     join(target)
     place = Path(folder) if folder is not None else None
     if place is not None and finished(place, tokenizer_key(config, dataset)):
+        if not (place / DESCRIPTION).exists():
+            raise TwincodeError(
+                f"{place} keeps the result of this run without its model; "
+                "remove that folder to train it again"
+            )
         return load_model(place, target)
     with alone(place):
         try:
