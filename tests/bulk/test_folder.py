@@ -343,6 +343,7 @@ def test_a_full_disk_leaves_no_litter_and_what_is_done(models, source, tmp_path,
         (Encode(), "taken", "has a column 'codes' of its own; rename it"),
         (Encode(), "texts", "column 'x' holds no numbers; if it names the series, use id_column"),
         (Encode(), "channels", "2 channels; this model was made for 1"),
+        (Encode(), "bare", "has no column of values"),
     ],
 )
 @pytest.mark.usefixtures("source")
@@ -354,6 +355,8 @@ def test_what_cannot_be_encoded(models, X, tmp_path, job, where, message):
     write(tmp_path / "channels" / "a.parquet", X[:2], y=[[*X[0].tolist()], [*X[1].tolist()]])
     (tmp_path / "texts").mkdir()
     pq.write_table(pa.table({"x": ["a"]}), tmp_path / "texts" / "a.parquet")
+    (tmp_path / "bare").mkdir()
+    pq.write_table(pa.table({"id": ["a"]}), tmp_path / "bare" / "a.parquet")
     with pytest.raises(TwincodeError, match=message):
         convert_folder(models / "vqvae", job, tmp_path / where, tmp_path / "out")
     assert not (tmp_path / "out").exists() or files(tmp_path / "out") == []
@@ -380,9 +383,9 @@ def test_the_command_line_goes_there_and_back(twincode, models, source, tmp_path
     assert answer.status == 0, answer.err
     assert "(files: 2 new, 0 there already)" in answer.out
     assert "(files: 0 new, 2" in twincode("encode", model, source, "-o", tmp_path / "codes").out
-    answer = twincode("decode", model, tmp_path / "codes", "-o", tmp_path / "series")
+    answer = twincode("decode", model, tmp_path / "codes", "-o", tmp_path / "series.v1")
     assert answer.status == 0, answer.err
-    assert files(tmp_path / "series") == ["a.parquet", "deep/b.parquet"]
+    assert files(tmp_path / "series.v1") == ["a.parquet", "deep/b.parquet"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

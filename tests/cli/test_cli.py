@@ -1,3 +1,4 @@
+import datetime
 import inspect
 import json
 import re
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import make_waves, options, small_settings, training_options, write_waves
 
 from twincode.cli.options import Form, Source
 from twincode.cli.settings import parse_settings
 from twincode.config import setting_names
-from twincode.data import load_dataset
+from twincode.data import Policy, load_dataset
 from twincode.model import load_model
 from twincode.recipes import DEFAULT, RECIPES, recipe
 
@@ -193,6 +196,11 @@ def test_longer_series_are_measured_where_the_policy_allows(twincode, trained, t
     assert refused.status == 1
     assert "40 steps; this model was made for 33" in refused.err
     assert twincode(*words, "--lengths", lengths).status == 0
+    measured = pd.read_csv(tmp_path / "e.csv").set_index("metric").value
+    model, policy = load_model(trained), Policy(lengths=lengths)
+    once = load_dataset(tmp_path / "long.npz", policy=policy, length=model.tokenizer.length)
+    told = {each.metric: each.value for each in model.evaluate(once)}
+    assert measured["nmse"] == pytest.approx(told["nmse"])
     page = "-o", tmp_path / "p.html", "--lengths", lengths
     assert twincode("explore", trained, tmp_path / "long.npz", *page).status == 0
 
@@ -275,6 +283,19 @@ def test_an_npz_file_has_no_room_for_some_columns(twincode, trained, waves, tmp_
     answer = twincode("encode", trained, *words)
     assert answer.status == 1
     assert f"an .npz file has no room for a column '{name}'; rename it" in answer.err
+
+
+def test_an_npz_file_holds_no_python_objects(twincode, trained, waves, tmp_path):
+    X = waves.X_test[:3, 0]
+    times = [datetime.datetime(2024, 1, 31), None, datetime.datetime(2024, 2, 1)]
+    table = pa.table({"x": X.tolist(), "label": ["a", None, "b"], "when": times, "n": [1, 2, 3]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    words = tmp_path / "x.parquet", "-o", tmp_path / "out.npz"
+    assert twincode("encode", trained, *words).status == 0
+    with np.load(tmp_path / "out.npz") as kept:
+        assert kept["y"].tolist() == ["a", "", "b"]
+        assert kept["when"].tolist() == ["2024-01-31 00:00:00", "", "2024-02-01 00:00:00"]
+        assert kept["n"].tolist() == [1, 2, 3]
 
 
 def test_columns_say_what_they_hold(twincode, trained, own, tmp_path):
@@ -375,12 +396,14 @@ def test_a_study_is_read_from_a_file_and_options_count_before_it(
     settings = "\n".join(f"{n} = {v}" for n, v in small_settings("vqvae").items())
     Path("waves.toml").write_text(
         f'datasets = ["{waves_file}"]\nrecipes = ["vqvae"]\nseeds = 5\n'
-        f"[axes]\nlearning_rate = [0.1, 0.2]\n[settings]\n{settings}"
+        f"[axes]\nlearning_rate = [0.1, 0.2]\n[settings]\n{settings}\n[recipe.vqvae]\nepochs = 4\n"
     )
     words = ["--seeds", 2, "--epochs", 1, "--evaluations", 1, "--learning-rate", 0.1]
     answer = twincode("study", "run", "waves.toml", *words)
     assert answer.status == 0
     assert "runs: 9 trained, 0 already there" in answer.out
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("waves/runs/*/result.json")]
+    assert {record["epochs"] for record in records} == {0, 1}
     study = json.loads((tmp_path / "waves" / "study.json").read_text())
     assert (study["seeds"], study["axes"]) == ([0, 1], {})
     assert twincode("study", "status", "waves").out == "9 of 9 runs done, 100% of the work\n"

@@ -185,7 +185,7 @@ def test_parquet(tmp_path):
         ({"t0": [1.0], "name": ["x"]}, "'name' holds no numbers"),
         ({"t0": [1.0], "label": ["a"], "class": ["a"]}, "2 label columns"),
         ({"t0": [1.0, 2], "label": ["a", None]}, "row 2 has no label"),
-        ({"label": ["a"]}, "no series"),
+        ({"label": ["a"]}, "no column of values"),
         ({"t0": pd.Series([], dtype=float)}, "no series"),
     ),
 )

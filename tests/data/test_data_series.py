@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -145,18 +147,10 @@ def test_arrays_that_make_no_data_set_are_errors(arguments, message):
         Dataset.from_arrays(*arguments)
 
 
-def test_a_data_set_is_brought_to_a_length_where_the_policy_says_how():
-    data = Dataset.from_arrays(np.arange(12.0).reshape(3, 4), [1, 2, 1], (np.ones((1, 4)), [2]))
-    assert data.of_length(7, Policy()) is data
-    assert data.of_length(4, Policy(lengths="resample")) is data
-    longer = data.of_length(7, Policy(lengths="resample"))
-    np.testing.assert_allclose(longer.X_train[0, 0], np.linspace(0, 3, 7))
-    assert (longer.X_test.shape, longer.classes) == ((1, 1, 7), data.classes)
-    assert data.of_length(2, Policy(lengths="truncate")).X_train.tolist() == [
-        *([[0, 1]], [[4, 5]], [[8, 9]])
-    ]
-    with pytest.raises(TwincodeError, match="series 1 has 4 time steps, not 7"):
-        data.of_length(7, Policy(lengths="truncate"))
+def test_rows_of_every_kind_of_table_are_series():
+    X = np.arange(15.0).reshape(5, 3)
+    for table in (pd.DataFrame(X), pl.DataFrame(X), pa.table(pd.DataFrame(X))):
+        assert Dataset.from_arrays(table).checksum == Dataset.from_arrays(X).checksum
 
 
 def test_labels_of_bytes_are_texts():

@@ -175,12 +175,32 @@ def test_series_are_read_as_they_are_written(tmp_path_factory, C, L, n, labelled
         assert found.beside.column_names == list(beside)
 
 
-@pytest.mark.parametrize(
-    "names", ["a,c0_t1", "c0_t0,c1_t1", "c0_t0,c0_t1", "c1_t0,c0_t0", "t0,c0_t1"]
-)
+@pytest.mark.parametrize("names", ["a,c0_t1", "c0_t0,c0_t1", "t0,c0_t1"])
 def test_other_columns_are_steps_of_one_channel(tmp_path, names):
     (tmp_path / "x.csv").write_text(f"{names}\n1,2\n")
     assert as_lists(read_rows(tmp_path / "x.csv").series) == [[[1, 2]]]
+
+
+@pytest.mark.parametrize("names", ["c0_t0,c1_t1", "c1_t0,c0_t0", "c0_t0,c1_t0,", "c0_t0,c1_t0,x"])
+def test_channels_in_disorder_are_refused(tmp_path, names):
+    (tmp_path / "x.csv").write_text(f"{names}\n{'1,' * names.count(',')}2\n")
+    with pytest.raises(TwincodeError, match="must be complete, one channel after another"):
+        read_rows(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("times", [list("12345"), [f"2024-01-31 12:00:0{i}" for i in range(5)]])
+def test_times_written_as_text_order_steps(times):
+    table = {**LONG, "time": [times[i - 1] for i in LONG["time"]]}
+    assert {type(each) for each in table["time"]} == {str}
+    for kind in KINDS.values():
+        found, expected = (frame_rows(kind(each), Columns("long"), "it") for each in (table, LONG))
+        assert as_lists(found.series) == as_lists(expected.series)
+
+
+def test_steps_without_a_known_value_are_missing():
+    table = pa.table({"t0": [1.0, 2.0], "t1": [3.0, 4.0], "t2": pa.nulls(2)})
+    found = np.stack(frame_rows(table, Columns(), "it").series)
+    np.testing.assert_array_equal(found[:, 0], [[1, 3, np.nan], [2, 4, np.nan]])
 
 
 def test_a_row_that_lacks_a_channels_steps_is_refused(tmp_path):

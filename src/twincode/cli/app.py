@@ -381,7 +381,11 @@ def _grid(model: "Model", rows: "Rows", file: Path) -> "NDArray[np.int64]":
 
 def _is_bulk(file: Path, out: Path) -> bool:
     """Whether Parquet files go into a folder; what is not there is for that to tell."""
+    from twincode.cli.output import SUFFIXES
+
     parquet = file.is_dir() or file.suffix.lower() == ".parquet"
+    if parquet and (file.is_dir() or out.is_dir()):
+        return out.suffix.lower() not in SUFFIXES
     return out.suffix == "" and (parquet or not file.exists())
 
 

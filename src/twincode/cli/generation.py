@@ -225,7 +225,7 @@ def measured_data(
     """The data set that is named, of the model's length where the policy allows; else its own."""
     if not dataset:
         return own_data(model, source, None, columns, remedy)
-    return source.load(dataset, columns).of_length(model.tokenizer.length, source.policy)
+    return source.load(dataset, columns, model.tokenizer.length)
 
 
 def judge_generation(

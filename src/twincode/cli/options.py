@@ -79,11 +79,18 @@ class Source(Gaps):
 
     data_dir: DataDir = None
 
-    def load(self, name: str, columns: "Columns | None" = None) -> "Dataset":
-        """The data set of that name, or at that path, where columns may be told."""
-        from twincode.data import Columns, load_dataset
+    def load(
+        self, name: str, columns: "Columns | None" = None, length: int | None = None
+    ) -> "Dataset":
+        """The data set of that name, or at that path, where columns may be told.
 
-        return load_dataset(name, self.data_dir, self.policy, columns=columns or Columns())
+        Its series are brought to ``length``, if the policy can do that.
+        """
+        from twincode.data import Columns, Policy, load_dataset
+
+        wanted = None if self.policy.lengths == Policy().lengths else length
+        told = columns or Columns()
+        return load_dataset(name, self.data_dir, self.policy, columns=told, length=wanted)
 
 
 def typed_command() -> list[str]:

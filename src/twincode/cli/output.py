@@ -48,6 +48,14 @@ def _saving(save: Callable[..., object], *arrays: NDArray, **named: NDArray) -> 
     return write
 
 
+def _plain(column: pa.ChunkedArray) -> NDArray:
+    """A column as NumPy can keep it; as text, where something is missing or is no number."""
+    found = np.asarray(column.to_pylist())
+    if found.dtype.kind != "O":
+        return found
+    return np.array(["" if value is None else str(value) for value in column.to_pylist()])
+
+
 def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table) -> None:
     """Write an array (n, ...) as one row a series after what stands ``beside`` each.
 
@@ -64,7 +72,7 @@ def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table)
         called = "y" if name == "label" else name
         if called in (*arrays, "file"):  # of which NumPy's own argument is one
             raise TwincodeError(f"an .npz file has no room for a column {name!r}; rename it")
-        arrays[called] = np.asarray(beside[name].to_pylist())
+        arrays[called] = _plain(beside[name])
     writers: dict[str, Writer] = {
         ".csv": lambda temporary: frame.to_csv(temporary, index=False),
         ".parquet": frame.to_parquet,

@@ -68,6 +68,7 @@ def load_dataset(
     policy: Policy = STRICT,
     download: bool = True,
     columns: Columns = DEFAULT_COLUMNS,
+    length: int | None = None,
 ) -> Dataset:
     """A data set with its train and test part, as float32 arrays (n, C, L) that share C and L.
 
@@ -75,7 +76,8 @@ def load_dataset(
     test file, an ``.npz`` with X_train, y_train, X_test and y_test, or any single file that
     ``read_series`` knows; of the last, a fixed random fifth becomes the test part. ``data_dir``
     (else the environment variable TWINCODE_DATA) is searched first for names. ``download=False``
-    stays off the network. ``columns`` says what the columns of a table at a path hold.
+    stays off the network. ``columns`` says what the columns of a table at a path hold. ``length``
+    is the L that series are to have, as those of a trained model.
 
     Labels become indices into the sorted classes of both parts. Raises TwincodeError for an
     unknown name, data that cannot be had or read, too few series, and what ``policy`` refuses.
@@ -83,10 +85,10 @@ def load_dataset(
     text = str(name_or_path)
     path = expanded(text)
     if is_path(text):
-        return _assemble(_read_path(path, columns), policy)
+        return _assemble(_read_path(path, columns), policy, length)
     if columns != DEFAULT_COLUMNS:
         raise TwincodeError(f"{text} is a data set by name; columns have names in files at a path")
-    return _assemble(_read_source(_find_source(text, data_dir, download)), policy)
+    return _assemble(_read_source(_find_source(text, data_dir, download)), policy, length)
 
 
 def split_sizes(n: int) -> tuple[int, int]:
@@ -247,7 +249,7 @@ def _split(path: Path, data: LabelledSeries) -> _Parts:
     )
 
 
-def _assemble(parts: _Parts, policy: Policy) -> Dataset:
+def _assemble(parts: _Parts, policy: Policy, length: int | None) -> Dataset:
     train, test = parts.train, parts.test
     n_train = len(train.series)
     if n_train < MINIMUM_TRAIN or len(test.series) < MINIMUM_TEST:
@@ -258,6 +260,7 @@ def _assemble(parts: _Parts, policy: Policy) -> Dataset:
     X = apply_policy(
         [*train.series, *test.series],
         policy,
+        target_length=length,
         train_size=n_train,
         names=[*train.names, *test.names],
     )

@@ -257,7 +257,7 @@ def _named_rows(path: Path, names: Sequence[str], rows: Iterator[_Row], columns:
     found = columns.find(header, str(path))
     places = {header.index(name): name for name in (found.id, found.label) if name is not None}
     steps = [name for place, name in enumerate(header) if place not in places]
-    channels = count_channels(steps)
+    channels = count_channels(steps, str(path))
     series, beside = [], []
     for row, cells in rows:
         known = {name: _known(path, row, cells, place, name) for place, name in places.items()}

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -89,17 +89,6 @@ class Dataset:
         held_out = None if test is None else read(test, "the test frame")
         return cls.from_arrays(*read(frame, "the frame"), held_out, name, policy)
 
-    def of_length(self, length: int, policy: Policy) -> "Dataset":
-        """The same series brought to ``length`` as the policy has it, or as they are by default.
-
-        Raises TwincodeError for a policy that cannot.
-        """
-        if policy.lengths == STRICT.lengths or self.length == length:
-            return self
-        n = len(self.X_train)
-        X = apply_policy([*self.X_train, *self.X_test], policy, target_length=length)
-        return replace(self, X_train=X[:n], X_test=X[n:])
-
     @property
     def channels(self) -> int:
         """Number of channels C."""
@@ -177,7 +166,9 @@ def _listed(values: Sequence[float]) -> str:
 def _series(X: ArrayLike | Sequence[ArrayLike], what: str) -> list[NDArray[np.float64]]:
     """One array (C, L_i) a series; NaN stays."""
     try:
-        table = X.to_numpy() if hasattr(X, "to_numpy") else X  # a data frame
+        # Data frames, and tables of Arrow, give columns in turn, and rows as an array.
+        framed = hasattr(X, "to_numpy") or hasattr(X, "to_pandas")
+        table = np.asarray(X) if framed else X
         rows = [real_numbers(series, np.float64) for series in table]  # type: ignore[union-attr]
     except (TypeError, ValueError):
         raise TwincodeError(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -22,7 +23,7 @@ LABEL_NAMES = ("label", "class")
 TIME_NAMES = ("time", "timestamp")
 # Where pandas writes an index that has no name.
 _INDEX = "__index_level_"
-_STEP = re.compile(r"c(\d+)_t(\d+)")
+_STEP = re.compile(r"c(\d+)_t\d+")
 
 
 class Frame(Protocol):
@@ -124,13 +125,20 @@ def step_columns(C: int, L: int) -> list[str]:
     return [f"c{c}_t{t}" if C > 1 else f"t{t}" for c in range(C) for t in range(L)]
 
 
-def count_channels(names: Sequence[str]) -> int:
-    """How many channels have their time steps in columns of these names, one by default."""
-    last = _STEP.fullmatch(names[-1]) if names else None
-    if last is None:
+def count_channels(names: Sequence[str], where: str) -> int:
+    """How many channels have their time steps in columns of these names, one by default.
+
+    Raises TwincodeError for columns of several that are not as ``step_columns`` has them.
+    """
+    C = len({found[1] for name in names if (found := _STEP.fullmatch(name))})
+    if C < 2:
         return 1
-    C, L = (int(index) + 1 for index in last.groups())
-    return C if len(names) == C * L and [*names] == step_columns(C, L) else 1
+    if [*names] != step_columns(C, len(names) // C):
+        raise TwincodeError(
+            f"{where}: columns c0_t0, c0_t1, ... of several channels must be complete, one channel "
+            "after another"
+        )
+    return C
 
 
 def frame_rows(frame: Frame, columns: Columns, where: str, first_row: int = 1) -> Rows:
@@ -187,13 +195,16 @@ def _rows_of_lists(table: "pa.Table", lists: tuple[str, ...], columns: Columns, 
 def _wide_rows(table: "pa.Table", columns: Columns, found: Found, where: str) -> Rows:
     rest = [name for name in table.column_names if name not in found]
     beside = table.drop_columns(rest)
-    if not rest or not len(table):
+    if not len(table):
         return Rows([], beside, found.label)
+    if not rest:
+        raise TwincodeError(f"{where} has no column of values")
     for name in rest:
         _check_numbers(table, name, columns, where)
     steps = [_floats(table[name]) for name in rest]
     values = np.stack(steps, axis=1)
-    return Rows(list(values.reshape(len(table), count_channels(rest), -1)), beside, found.label)
+    channels = count_channels(rest, where)
+    return Rows(list(values.reshape(len(table), channels, -1)), beside, found.label)
 
 
 def _list_series(table: "pa.Table", names: Sequence[str], where: str) -> list[SeriesArray]:
@@ -297,28 +308,36 @@ def _times(table: "pa.Table", name: str, where: str) -> NDArray[Any]:
         missing = int(np.isnan(_floats(column)).sum())  # which Arrow tells from null
     if missing:
         raise TwincodeError(f"{where}: column {name!r} misses {missing} times; add them")
+    if not _is_number(column.type) and not pa.types.is_temporal(column.type):
+        column = _parsed_times(column, name, where)
     if pa.types.is_temporal(column.type):
         counted = pa.int32() if column.type.bit_width == 32 else pa.int64()
         return np.asarray(column.cast(counted).to_numpy())
-    if not _is_number(column.type):
-        values = column.to_pylist()
-        strange = next((value for value in values if not _is_time(str(value))), values[0])
-        raise TwincodeError(
-            f"{where}: column {name!r} holds {strange!r}, which is no time; write "
-            "numbers or times such as 2024-01-31 12:00:00"
-        )
     return np.asarray(column.to_numpy()) if pa.types.is_integer(column.type) else _floats(column)
+
+
+def _parsed_times(column: "pa.ChunkedArray", name: str, where: str) -> "pa.ChunkedArray":
+    """Text as numbers or time stamps; TwincodeError where it is neither throughout."""
+    import pyarrow as pa
+
+    for kind in (pa.float64(), pa.timestamp("us")):
+        with suppress(pa.ArrowException):
+            return column.cast(kind)
+    values = column.to_pylist()
+    strange = next((value for value in values if not _is_time(str(value))), values[0])
+    raise TwincodeError(
+        f"{where}: column {name!r} holds {strange!r}, which is no time; write numbers or times "
+        "such as 2024-01-31 12:00:00, all in one way"
+    )
 
 
 def _is_time(text: str) -> bool:
     import pyarrow as pa
 
     for kind in (pa.float64(), pa.timestamp("us")):
-        try:
+        with suppress(pa.ArrowException):
             pa.scalar(text).cast(kind)
-        except pa.ArrowException:
-            continue
-        return True
+            return True
     return False
 
 
@@ -351,7 +370,11 @@ def _check_numbers(table: "pa.Table", name: str, columns: Columns, where: str) -
 def _is_number(kind: "pa.DataType") -> bool:
     import pyarrow as pa
 
-    numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    # Nulls alone, of no type, are missing numbers.
+    numeric = (
+        pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal,
+        pa.types.is_null,
+    )  # fmt: skip
     return any(is_kind(kind) for is_kind in numeric)
 
 
