@@ -8,7 +8,7 @@ from statistics import fmean
 
 from benchmarks.tables import anchor_rows, filled, markdown, text_rows
 from twincode.report.metrics import number
-from twincode.report.pages.samples import TEST, TRAIN
+from twincode.report.pages.samples import OF_CODES, TEST, TRAIN
 from twincode.report.runs import Results, load_results
 
 GENERATION, OTHERS = "generation", "drawn"
@@ -116,10 +116,9 @@ def _beside(results: Results, rows: Sequence[tuple[str, str]]) -> str:
 
 
 def _score(results: Results, dataset: str, label: str, row: str, name: str) -> float:
-    """A mean over seeds; NaN where there is none, and for how near train series are to train."""
+    """A mean over seeds; NaN where there is none, and of train series for what codes are like."""
     found = results.generation.get((dataset, label, row, name))
-    senseless = row == TRAIN and name == "memorised_share"
-    return math.nan if found is None or senseless else found.mean
+    return math.nan if found is None or (row == TRAIN and name in OF_CODES) else found.mean
 
 
 def _titles(results: Results, names: Iterable[str]) -> list[str]:

@@ -33,9 +33,20 @@ def thinned(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def keep(study: Path, kept: Path) -> int:
-    """Put the finished runs of a study beside those that are kept; how many there are now."""
+    """Put the finished runs of a study beside those that are kept; how many there are now.
+
+    One whose priors are still to be judged is not finished: nobody could go on without its model.
+    """
+    stages = read_json(study / STUDY, "description of a study").get("second_stages", {})
+    unjudged = {
+        name
+        for name, stage in stages.items()
+        if not (study / RUNS / name / JUDGED_FOLDER / stage / RESULT).exists()
+    }
     for what in (RESULT, f"{JUDGED_FOLDER}/*/{RESULT}"):
         for path in sorted(study.glob(f"{RUNS}/*/{what}")):
+            if path.relative_to(study / RUNS).parts[0] in unjudged:
+                continue
             place = make_folder(kept / path.parent.relative_to(study)) / RESULT
             write_text(place, json.dumps(thinned(read_json(path, "result of a run"))) + "\n")
     if not (kept / STUDY).exists():

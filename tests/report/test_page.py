@@ -32,6 +32,20 @@ def stored(page):
     return json.loads(re.search(r'id="stored">(.*?)</script>', page)[1])
 
 
+def test_a_time_of_zero_was_not_recorded(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "copy")
+    first = min(folder.glob("runs/*/result.json"))
+    record = json.loads(first.read_text())
+    first.write_text(json.dumps({**record, "seconds": 0}))
+    results = load_results(folder)
+    key = record["dataset"]["name"], results.model_of(results.runs[0]).label, "seconds"
+    assert results.final[key].n == load_results(study).final[key].n - 1
+    (made,) = provenance.sections(results)
+    facts = {row.name: row.cells[0].text for row in made.blocks[1].rows}
+    assert facts["Computing time"].endswith("hours over all runs; not recorded of 1")
+    assert len(summary_table(results)) == len(summary_table(load_results(study)))
+
+
 def test_the_page_is_one_small_file_that_loads_nothing(page):
     assert len(page.encode()) < 3e6
     markup = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)

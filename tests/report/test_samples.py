@@ -13,7 +13,7 @@ from twincode.errors import TwincodeError
 from twincode.report import load_results, write_report
 from twincode.report.figures import samples as figures
 from twincode.report.page import drawn
-from twincode.report.pages import samples
+from twincode.report.pages import provenance, samples
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,21 @@ def test_numbers_are_means_over_seeds_and_the_best_prior_is_marked(study):
     assert [name for name, row in rows.items() if row.cells[0].best] == [f"{best[0]}: {best[1]}"]
 
 
+def test_what_is_of_codes_is_not_said_of_series_as_they_are(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "copy")
+    for path in folder.glob("runs/*/generation/abc/result.json"):
+        record = json.loads(path.read_text())
+        name = "memorised_share"
+        record["metrics"].append({"name": name, "title": "Share", "better": "lower"})
+        record["scores"] += [
+            {"row": row, "metric": name, "value": 0.5, "deviation": 0.0}
+            for row in synthetic.GENERATION_ROWS
+        ]
+        path.write_text(json.dumps(record))
+    for row in tables_of(folder)["GunPoint"].rows:
+        assert row.cells[-1].text == ("–" if row.name in samples.REAL.values() else "0.500")
+
+
 def test_the_page_shows_series_grids_and_what_is_nearest(page):
     stored = json.loads(re.search(r'id="stored">(.*?)</script>', page)[1])
     own = [name for name in stored["figures"] if name.startswith("GunPoint-")][-3:]
@@ -123,7 +138,10 @@ def test_unfinished_and_damaged_priors(study, tmp_path):
     folder = shutil.copytree(study, tmp_path / "copy")
     first, second, *_ = sorted(folder.glob("runs/*/generation/abc/result.json"))
     first.unlink()
-    assert load_results(folder).runs[0].generation is None
+    results = load_results(folder)
+    assert results.runs[0].generation is None
+    assert results.unjudged == 1
+    assert "Not finished: of 1 runs the priors are not judged yet." in provenance.warnings(results)
     second.write_text(json.dumps({"format": 1, "name": "abc", "scores": [{"row": "x"}]}))
     with pytest.raises(TwincodeError, match="is not the result of a finished run"):
         load_results(folder)

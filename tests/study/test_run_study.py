@@ -16,8 +16,8 @@ from twincode.recipes import recipe
 from twincode.study import Processes, Study, read_status, run_study
 from twincode.study import runner as runner_module
 from twincode.study import work as work_module
-from twincode.study.board import DONE, FAILED, PLANNED, RUNNING
-from twincode.study.events import EVENTS, append_event, read_events
+from twincode.study.board import DONE, FAILED, PLANNED, RUNNING, Row
+from twincode.study.events import EVENTS, append_event, look, read_events
 from twincode.study.runs import DataReference
 from twincode.train import fit
 
@@ -220,6 +220,17 @@ def test_what_nobody_foresaw_is_kept_at_length(study, tmp_path, monkeypatch):
     assert (outcome.trained, outcome.failed) == (6, {"Waves  VQ-VAE  seed 0": "KeyError: 'vqvae'"})
     (kept,) = tmp_path.glob("runs/*/failure.txt")
     assert "Traceback" in kept.read_text()
+    monkeypatch.undo()
+    assert run_study(study, tmp_path, device="cpu").trained == 1
+    assert not kept.exists()
+
+
+def test_a_log_that_was_cut_back_is_no_work_undone(tmp_path):
+    log = "".join(json.dumps({"event": "epoch", "epoch": epoch}) + "\n" for epoch in (1, 2))
+    (tmp_path / "log.jsonl").write_text(log)
+    row = Row("a", "", 6, 10, epoch=4, from_epoch=4)
+    look(tmp_path, row)
+    assert (row.epoch, row.from_epoch, row.own) == (2, 2, 0)
 
 
 def test_settings_that_suit_one_data_set_alone(study, tmp_path):
@@ -242,8 +253,10 @@ def test_lost_and_torn_events_are_no_loss(study, folder):
     before = standing(folder)
     path = folder / EVENTS
     path.unlink()
-    with pytest.raises(TwincodeError, match=f"no study in {folder}"):
+    with pytest.raises(TwincodeError, match=f"nobody has worked on the study in {folder} here"):
         read_status(folder)
+    with pytest.raises(TwincodeError, match="no study in"):
+        read_status(folder / "runs")
     assert run_study(study, folder, device="cpu").present == 7
     assert standing(folder) == before
     with path.open("a") as file:

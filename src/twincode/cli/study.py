@@ -184,15 +184,23 @@ def _plan(
         table: {n: v for n, v in in_file.get(table, {}).items() if n not in said}
         for table in ("settings", "axes")
     }
-    changed = {"settings": {**kept["settings"], **settings}, "axes": {**kept["axes"], **axes}}
+    overrides = {
+        recipe: {n: v for n, v in table.items() if n not in said}
+        for recipe, table in in_file.get("overrides", {}).items()
+    }
+    changed: dict[str, Any] = {
+        "settings": {**kept["settings"], **settings},
+        "axes": {**kept["axes"], **axes},
+        "overrides": overrides,
+    }
     if "recipes" not in options:
         return Study(**{**in_file, **options, **changed})
     # The file is for its own recipes, of which options may leave some out.
     whole = Study(**{"datasets": options.get("datasets"), **in_file})
     whole.configs()
-    own = {n: table for n, table in whole.overrides.items() if n in options["recipes"]}
+    changed["overrides"] = {n: t for n, t in overrides.items() if n in options["recipes"]}
     priors = whole.priors and whole.priors.only(options["recipes"])
-    plan = Study(**{**in_file, **options, **changed, "overrides": own, "priors": priors})
+    plan = Study(**{**in_file, **options, **changed, "priors": priors})
     idle = {*plan.unread()} - said
     return dataclasses.replace(
         plan,

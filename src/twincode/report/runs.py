@@ -89,6 +89,11 @@ class Run:
         """What was drawn from priors over its codes and how it was judged, if anything."""
         return self.record.get("generation")
 
+    @property
+    def seconds(self) -> float:
+        """How long it took; NaN where that was not recorded, as once of closed forms."""
+        return float(self.record["seconds"]) or math.nan
+
     def generation_scores(self) -> Iterator[tuple[str, str, float, float]]:
         """The scores of series drawn, and of the controls: (row, metric, value, deviation).
 
@@ -121,7 +126,8 @@ class Results:
     """Everything a report needs.
 
     ``planned`` is the number of runs the study set out to do; ``left_out`` counts the runs in the
-    folder that belong to other studies; ``axes`` are the settings the study varied.
+    folder that belong to other studies, ``unjudged`` those whose priors are still to be judged;
+    ``axes`` are the settings the study varied.
     """
 
     folder: Path
@@ -129,6 +135,7 @@ class Results:
     command: str
     planned: int | None
     left_out: int
+    unjudged: int
     axes: tuple[str, ...]
     datasets: tuple[str, ...]
     runs: tuple[Run, ...]
@@ -209,7 +216,7 @@ class Results:
         for run in self.runs:
             label, end = self.model_of(run).label, run.last_epoch
             own = [(key_of(m, r), v) for epoch, r, m, v in run.evaluations() if epoch == end]
-            for key, value in (*own, ("seconds", float(run.record["seconds"]))):
+            for key, value in (*own, ("seconds", run.seconds)):
                 if math.isfinite(value):
                     seeds = found.setdefault((run.dataset, label, key), {})
                     seeds.setdefault(run.seed, []).append(value)
@@ -274,8 +281,9 @@ def load_results(folder: Path) -> Results:
             raise TwincodeError(f"{path}: {error}") from None
     planned, steps = study.get("runs"), study.get("steps") or 0
     read, left_out = _read_records(folder, planned)
+    stages = study.get("second_stages", {})
     for place, record, _ in read:
-        if name := study.get("second_stages", {}).get(place.name):
+        if name := stages.get(place.name):
             _add_generation(place / "generation" / name / "result.json", record)
     runs = [_checked(*each, steps) for each in read]
     if not runs:
@@ -294,6 +302,7 @@ def load_results(folder: Path) -> Results:
         command=command_line(study.get("command") or ()),
         planned=len(set(planned)) if isinstance(planned, list) else planned,
         left_out=left_out,
+        unjudged=sum(run.generation is None for run in runs if run.folder.name in stages),
         axes=tuple(study.get("axes") or ()),
         datasets=tuple(dict.fromkeys([*ordered, *present])),
         runs=tuple(runs),

@@ -51,7 +51,7 @@ def summary_table(results: Results) -> pd.DataFrame:
     for dataset in results.datasets:
         columns = [cells(results, dataset, measure) for measure in shown]
         for name in (model.label for model in results.models):
-            if seeds := results.last.get((dataset, name, "seconds")):
+            if seeds := {seed for place, seed in results.cells[name] if place == dataset}:
                 texts = [column.get(name, Cell(MISSING)).whole for column in columns]
                 rows.append([dataset, name, len(seeds), *texts])
     return pd.DataFrame(rows, columns=["data set", "model", "seeds", *(m.title for m in shown)])

@@ -65,6 +65,11 @@ def read_status(folder: str | Path) -> Board:
     for event in read_events(place):
         board.take(event)
     if not board.rows:
+        if (place / STUDY).exists():
+            raise TwincodeError(
+                f"nobody has worked on the study in {folder} here; twincode report {folder} shows "
+                "what is kept of it"
+            )
         raise TwincodeError(f"no study in {folder}: {EVENTS} names no runs")
     board.alive = _held(place / LOCK)
     for row in board.rows.values():
@@ -82,6 +87,8 @@ def look(folder: Path, row: Row) -> None:
     with suppress(FileNotFoundError):
         epochs = (each.get("epoch") for each in json_lines((folder / LOG).read_bytes()))
         row.epoch = min(row.epochs, max((each for each in epochs if each), default=0))
+        # A log is cut back to the checkpoint that its run goes on from.
+        row.from_epoch = min(row.from_epoch, row.epoch)
 
 
 def check_format(folder: Path) -> None:

@@ -40,6 +40,7 @@ class Work:
         """
         try:
             _await_predecessor(run.folder)
+            (run.folder / FAILURE).unlink(missing_ok=True)
             dataset = run.data.load()
             told = (watch, self.command, self.checkpoint_seconds)
             model = fit(run.config, dataset, run.folder, self.device, *told)

@@ -33,6 +33,8 @@ def warnings(results: Results) -> Iterator[str]:
     if results.planned and len(results.runs) < results.planned:
         missing = results.planned - len(results.runs)
         yield f"Not finished: {missing} of {results.planned} planned runs are missing."
+    if results.unjudged:
+        yield f"Not finished: of {results.unjudged} runs the priors are not judged yet."
     if results.left_out:
         yield f"Left out: {results.left_out} runs in this folder of other studies or settings."
     for dataset in results.datasets:
@@ -74,16 +76,20 @@ def _device(record: Mapping[str, Any]) -> str:
 
 def _facts(results: Results) -> Iterator[tuple[str, str]]:
     runs = [run.record for run in results.runs]
-    hours = math.fsum(float(run["seconds"]) for run in runs) / 3600
+    seconds = [run.seconds for run in results.runs if not math.isnan(run.seconds)]
+    judged = [float(run.generation["seconds"]) for run in results.runs if run.generation]
+    hours = math.fsum((*seconds, *judged)) / 3600
+    apart = ", of priors what they drew alone" if judged else ""
+    apart += f"; not recorded of {unknown}" if (unknown := len(runs) - len(seconds)) else ""
     started = sorted(str(run["started"]) for run in runs)
     planned = f" of {results.planned} planned" if results.planned else ""
-    yield "Finished runs", f"{len(runs)}{planned}"
+    yield "Finished runs", f"{len(runs) - results.unjudged}{planned}"
     yield "Seeds", _distinct(sorted({run.seed for run in results.runs}))
     yield "Epochs trained", _distinct(sorted({run["epochs"] for run in runs} - {0})) or "none"
     yield "Devices", _distinct(map(_device, runs))
     yield "Commit", _distinct(run["commit"] or "not recorded" for run in runs)
     yield "Versions", _distinct(run.versions for run in results.runs)
-    yield "Computing time", f"{hours:.2f} hours over all runs"
+    yield "Computing time", f"{hours:.2f} hours over all runs{apart}"
     yield "Started", " to ".join(dict.fromkeys((started[0], started[-1])))
 
 

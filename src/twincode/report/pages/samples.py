@@ -9,6 +9,8 @@ from twincode.report.tables import hint
 # Series as they are, the same for every tokenizer.
 TRAIN, TEST = "train", "test"
 REAL = {TRAIN: "Train series", TEST: "Test series"}
+# Measures that are about a tokenizer's codes, which such series do not have.
+OF_CODES = ("memorised_distance", "memorised_share", "repeated_share", "pseudo_bits")
 # What is no prior that was trained.
 CONTROLS = (*REAL, "copies", "reconstruction", "independent", "independent, no labels")
 
@@ -70,7 +72,8 @@ def _column(
     found = {
         key: value
         for key in keys
-        if (value := results.generation.get((dataset, *key, measure.metric)))
+        if not (key[1] in REAL and measure.metric in OF_CODES)
+        and (value := results.generation.get((dataset, *key, measure.metric)))
     }
     decimals = decimals_for(value.mean for value in found.values())
     texts = {key: number(value.mean, decimals) for key, value in found.items()}
