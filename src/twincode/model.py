@@ -361,9 +361,12 @@ class Model:
 
         The card also tells ``scores``, such as those of ``evaluate``. A ``README.md`` that is there
         and is no card of ours stays as it is. The prior, if there is one, is written into the
-        subfolder ``prior``.
+        subfolder ``prior``. Raises TwincodeError where that holds the prior of another model, which
+        this one would be loaded with.
         """
         folder = Path(folder)
+        if self.prior is None and (folder / PRIOR / PRIOR_DESCRIPTION).exists():
+            load_prior(folder / PRIOR, self.tokenizer)
         tensors = self.tokenizer.state_dict()
         write_described(folder / TENSORS, tensors, folder / DESCRIPTION, self._describe())
         if self.prior is not None:

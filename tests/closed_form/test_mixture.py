@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twincode.closed_form import levels as tables
 from twincode.closed_form.arithmetic import Decoder, Encoder, running_total
 from twincode.closed_form.calibration import WEIGHT, cut_windows, join_windows
-from twincode.closed_form.mixture import MixtureCoder
+from twincode.closed_form.mixture import MixtureCoder, _windows
 from twincode.closed_form.modes import Modes, water_level
 from twincode.closed_form.steps import FINER, STEPS
 from twincode.closed_form.trellis import NEXT_STATE, Price, follow, points, quantise, zero_tail
@@ -209,6 +209,19 @@ def test_codes_of_another_shape_are_refused() -> None:
     coder = MixtureCoder.fit(torch.randn(20, 1, 16, generator=seeded()), 30, seeded())
     with pytest.raises(TwincodeError, match="tokens"):
         coder.decode(torch.zeros(2, 0, dtype=torch.long))
+
+
+@pytest.mark.parametrize("C", [1, 5, 6, 12, 2000])
+@pytest.mark.parametrize("L", [5, 16, 140, 2000])
+def test_windows_that_are_tried_have_few_values(C: int, L: int) -> None:
+    """But for a step of very many channels; what few channels have is not touched."""
+    windows = _windows(C, L)
+    assert windows
+    assert all(1 <= window <= L for window in windows)
+    assert all(C * window <= 1024 for window in windows) or windows == [1]
+    if C == 1:
+        few = {5: [5], 16: [16], 140: [16, 35, 70, 140], 2000: [16, 33, 65, 125]}
+        assert windows == few[L]
 
 
 def test_windows_go_there_and_back() -> None:

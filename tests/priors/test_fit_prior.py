@@ -13,7 +13,7 @@ from toys import NETWORKS
 import twincode
 from twincode.data import Dataset
 from twincode.errors import TwincodeError
-from twincode.model import load_model
+from twincode.model import load_bare_model, load_model
 from twincode.priors import PRIORS, prior
 from twincode.priors.fitted import load_prior
 from twincode.storage import file_hash, read_tensors, tensors_hash, write_tensors
@@ -424,11 +424,17 @@ def test_a_kept_prior_does_not_depend_on_how_places_are_told_now(saved, monkeypa
     assert np.array_equal(load_model(saved).sample(3).series, before)
 
 
-def test_a_prior_beside_another_tokenizer_is_refused(copy, waves):
+def test_a_prior_beside_another_tokenizer_is_refused(copy, waves, tmp_path):
     other = fit(tiny("vqvae", epochs=1, evaluations=0, seed=1), waves)
-    other.save(copy)
     with pytest.raises(TwincodeError, match="belongs to another tokenizer"):
-        load_model(copy)
+        other.save(copy)
+    same_one = load_model(copy)  # nothing was written
+    load_bare_model(copy).save(copy)
+    assert same(state(load_model(copy)), state(same_one))
+    other.save(tmp_path / "other")
+    shutil.copytree(copy / "prior", tmp_path / "other" / "prior")
+    with pytest.raises(TwincodeError, match="belongs to another tokenizer"):
+        load_model(tmp_path / "other")
 
 
 def test_a_damaged_prior_is_an_error_of_one_line(copy):

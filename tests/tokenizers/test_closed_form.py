@@ -131,3 +131,5 @@ def test_there_is_nothing_to_train(data):
         fit(recipe(epochs=3), data)
     with pytest.raises(TwincodeError, match="nothing that a twin loss could teach"):
         fit(recipe(twin_loss="moco"), data)
+    with pytest.raises(TwincodeError, match="the warm tokenizer has nothing that a twin loss"):
+        fit(recipe("warm-vqvae", twin_loss="barlow_twins"), data)

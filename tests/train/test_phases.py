@@ -59,6 +59,17 @@ def test_codes_are_placed_by_kmeans_in_latents_of_the_trained_encoder():
     torch.testing.assert_close(codebook, means, atol=0.1, rtol=0)
 
 
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_a_teacher_has_the_codes_that_are_placed(update):
+    config = tiny("vqvae2", twin_loss="byol", continuous_share=0.5, codebook_update=update)
+    task = make_task(config, make_waves(40).X_train)
+    train_epoch(task, 1)
+    task._begin_codes()
+    own, theirs = (each.quantizer.state_dict() for each in (task.tokenizer, task.teacher.tokenizer))
+    assert own.keys() == theirs.keys()
+    assert same(own, theirs)
+
+
 def test_a_share_of_nothing_is_codes_from_the_first_step():
     task = make_task(tiny("vqvae", continuous_share=0.0))
     assert train_epoch(task, 1)["losses"]["codebook"] > 0

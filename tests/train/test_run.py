@@ -135,6 +135,9 @@ def test_a_finished_run_is_loaded_not_repeated(tmp_path, waves):
     again = train(tmp_path, waves, seen.append)
     assert seen == []
     assert same(weights(first), weights(again))
+    (tmp_path / "prior").mkdir()
+    (tmp_path / "prior" / "prior.json").write_text("junk")  # which is nothing to a tokenizer
+    assert same(weights(first), weights(train(tmp_path, waves)))
     for path in tmp_path.glob("model.*"):
         path.unlink()
     before = (tmp_path / "result.json").read_bytes()

@@ -55,6 +55,7 @@ FEWEST_BITS = 8
 MOST_BITS_A_VALUE = 16  # what float32 can tell of levels
 FEWEST_A_MODE = 2  # windows, in the mean
 FEWEST_LEARNT = 4  # windows that say what others are like
+MOST_VALUES = 1024  # of a window
 # Levels more than so many times as large as any of train, or as a few steps, are not expected of
 # series drawn: by one wild series in a thousand these may differ more than by all others.
 REACH, FEW_STEPS = 2, 8
@@ -444,12 +445,13 @@ class MixtureCoder:
 
 
 def _windows(C: int, L: int) -> list[int]:
-    """Windows to try."""
-    windows = {L} if C * L <= 1024 else set()
+    """Windows to try, of so few values that their covariance takes seconds."""
+    windows = {L}
     for rough in (16, 32, 64, 128):
         if rough < L:
             windows.add(-(-L // max(1, round(L / rough))))
-    return sorted(windows or {min(L, 16)})
+    few = sorted(window for window in windows if C * window <= MOST_VALUES)
+    return few or [min(L, max(1, MOST_VALUES // C))]
 
 
 def _counts(rows: int, D: int) -> list[int]:

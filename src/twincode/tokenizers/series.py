@@ -14,6 +14,7 @@ class SeriesTokenizer(Tokenizer):
     """
 
     fits_all = True
+    learns_latents = False
     series_at_once = 2048
 
     def __init__(self, channels: int, length: int, quantizer: Quantizer) -> None:

@@ -61,10 +61,12 @@ class Tokenizer(nn.Module):
     are errors. One with ``ContrastiveSettings`` is told in training which series are background, as
     a third argument of ``forward``, (B,) and boolean. Where levels or bands stand side by side in
     the grid, ``region_names`` says from left to right what they are. One that ``fits_all`` places
-    its codes in all train series there are, not in a first batch.
+    its codes in all train series there are, not in a first batch. Where training moves no latents
+    (``learns_latents``) a twin loss has nothing to teach.
     """
 
     has_decoder: bool = True
+    learns_latents: bool = True
     fits_all: bool = False
     # Enough to keep the cores busy, few enough for long series in little memory.
     series_at_once: int = 256

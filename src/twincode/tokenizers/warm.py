@@ -67,13 +67,14 @@ class Warm(Tokenizer):
     """Linear encoder, successive codebooks, linear decoder, and a net over time behind it.
 
     ``initialise`` puts all but the net at a ``ComponentCoder`` fitted on the series, and the net
-    starts at zero: before the first step this tokenizer is the closed form. Codes stay where they
-    are; what is learnt is the net, which takes from the decoded series and from what is usual at
-    each step (mean, spread, and error of the start) what the linear decoder leaves over. It is
-    shared over time, so that it can hardly learn series by heart.
+    starts at zero: before the first step this tokenizer is the closed form. Training leaves codes
+    where they are; what is learnt is the net, which takes from the decoded series and from what is
+    usual at each step (mean, spread, and error of the start) what the linear decoder leaves over.
+    It is shared over time, so that it can hardly learn series by heart.
     """
 
     fits_all = True
+    learns_latents = False
     quantizer: SuccessiveQuantizer
 
     def __init__(self, settings: WarmSettings, channels: int, length: int) -> None:

@@ -13,7 +13,7 @@ from twincode.data import Dataset
 from twincode.devices import choose_device
 from twincode.distributed import join
 from twincode.errors import TwincodeError
-from twincode.model import DESCRIPTION, Model, load_model
+from twincode.model import DESCRIPTION, Model, load_bare_model
 from twincode.priors import PriorSettings, load_prior
 from twincode.train.log import Watch
 from twincode.train.prior_task import PriorTask, prior_key
@@ -66,7 +66,7 @@ def fit(
                 f"{place} keeps the result of this run without its model; "
                 "remove that folder to train it again"
             )
-        return load_model(place, target)
+        return load_bare_model(place, target)
     with alone(place):
         try:
             task = TokenizerTask(config, dataset, target)

@@ -53,7 +53,7 @@ MOST_DRAWS, ENOUGH = 8, 512
 TEST_DRAWS = 8
 THRESHOLD_SERIES = 64  # held out, whose steps say what one in a hundred exceeds
 MOST_NUMBERS = 1 << 26  # at once
-MOST_SHARES = 1 << 29  # of codes by place and class: two gigabytes
+MOST_SHARES = 1 << 26  # of codes by place and class: two gigabytes while they are counted
 
 
 class PriorTask:
@@ -105,9 +105,10 @@ class PriorTask:
             tensors_hash(tokenizer.state_dict()),
         )  # fmt: skip
         self._stages = stages = Stages(tokenizer, self.fitted)
-        # Half the memory of what is computed with, and a quarter of what codes are made as.
-        self.tokens = _small(stages.tokens(split.x_train))
-        self.test = _small(stages.tokens(split.x_test)) if len(split.x_test) else self.tokens[:0]
+        # The smallest whole numbers that hold any code: a quarter of what they are made as.
+        kind = torch.int16 if grids.largest_codebook <= 2**15 else torch.int32
+        self.tokens = stages.tokens(split.x_train).to(kind)
+        self.test = stages.tokens(split.x_test).to(kind) if len(split.x_test) else self.tokens[:0]
         n = len(self.tokens)
         share = settings.held_out if n >= FEWEST_TRAIN else 0.0
         rows, held = torch.arange(n), torch.arange(0)
@@ -286,8 +287,3 @@ def _schedule(settings: PriorSettings, n: int) -> Schedule:
         n, epochs, settings.batch_size, settings.learning_rate, settings.seed, 1,
         settings.decay_share, settings.warmup_share,
     )  # fmt: skip
-
-
-def _small(tokens: Tensor) -> Tensor:
-    """Tokens as the smallest whole numbers that hold any code."""
-    return tokens.to(torch.int16 if int(tokens.max()) < 2**15 else torch.int32)

@@ -259,6 +259,9 @@ class TokenizerTask:
         order = torch.randperm(self.schedule.n, generator=generator)[:PLACING_SERIES]
         self.tokenizer.initialise(self.x[order.to(self.device)], generator)
         self.tokenizer.train()
+        if self.teacher:  # which would remember codes that were never used
+            placed = self.tokenizer.quantizer.state_dict()
+            self.teacher.tokenizer.quantizer.load_state_dict(placed)
 
     def _lead_teacher(self, step: int) -> None:
         """Let the teacher follow what an optimiser step has changed."""
@@ -291,18 +294,17 @@ class TokenizerTask:
     def _check(self) -> None:
         """Raise TwincodeError where there is nothing to train or nothing to learn from."""
         schedule, tokenizer = self.schedule, self.tokenizer
-        if not any(True for _ in tokenizer.parameters()):
-            name = self.settings.tokenizer.name
-            if schedule.epochs:
-                raise TwincodeError(
-                    f"the {name} tokenizer has nothing to train: leave out epochs and steps, or "
-                    'choose a network, with recipe="vqvae" say'
-                )
-            if self.objective.twin is not None:
-                raise TwincodeError(
-                    f"the {name} tokenizer has nothing that a twin loss could teach; choose a "
-                    'network, with recipe="vqvae" say'
-                )
+        name = self.settings.tokenizer.name
+        if schedule.epochs and not any(True for _ in tokenizer.parameters()):
+            raise TwincodeError(
+                f"the {name} tokenizer has nothing to train: leave out epochs and steps, or "
+                'choose a network, with recipe="vqvae" say'
+            )
+        if self.objective.twin is not None and not tokenizer.learns_latents:
+            raise TwincodeError(
+                f"the {name} tokenizer has nothing that a twin loss could teach; choose another "
+                'network, with recipe="vqvae" say'
+            )
         if schedule.epochs and not tokenizer.has_decoder and self.objective.twin is None:
             raise TwincodeError(
                 'an encoder alone learns from its twin loss only; use twin_loss="barlow_twins"'
