@@ -42,7 +42,7 @@ def test_a_time_of_zero_was_not_recorded(study, tmp_path):
     assert results.final[key].n == load_results(study).final[key].n - 1
     (made,) = provenance.sections(results)
     facts = {row.name: row.cells[0].text for row in made.blocks[1].rows}
-    assert facts["Computing time"].endswith("hours over all runs; not recorded of 1")
+    assert facts["Computing time"].endswith("hours over all runs; 1 did not record it")
     assert len(summary_table(results)) == len(summary_table(load_results(study)))
 
 

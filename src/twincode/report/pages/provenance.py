@@ -79,8 +79,8 @@ def _facts(results: Results) -> Iterator[tuple[str, str]]:
     seconds = [run.seconds for run in results.runs if not math.isnan(run.seconds)]
     judged = [float(run.generation["seconds"]) for run in results.runs if run.generation]
     hours = math.fsum((*seconds, *judged)) / 3600
-    apart = ", of priors what they drew alone" if judged else ""
-    apart += f"; not recorded of {unknown}" if (unknown := len(runs) - len(seconds)) else ""
+    apart = ", of priors the judging alone" if judged else ""
+    apart += f"; {unknown} did not record it" if (unknown := len(runs) - len(seconds)) else ""
     started = sorted(str(run["started"]) for run in runs)
     planned = f" of {results.planned} planned" if results.planned else ""
     yield "Finished runs", f"{len(runs) - results.unjudged}{planned}"
