@@ -15,13 +15,13 @@ from operator import methodcaller
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks import accuracy, conditions, training
+from benchmarks import accuracy, conditions, equal, training
 from benchmarks.drawn import GENERATION, Drawn, generation_page
 from benchmarks.tables import TABLE, anchor_rows, filled, markdown, read_rows
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import write_text, write_whole
-from twincode.recipes import DEFAULT
-from twincode.report.compare import Difference, comparable, differences
+from twincode.recipes import CLOSED_FORMS, DEFAULT, RECIPES
+from twincode.report.compare import Difference, comparable, differences, signed_rank
 from twincode.report.figures.frontier import accuracy_against_bits, error_against_bits
 from twincode.report.figures.trade_off import relative_trade_off
 from twincode.report.frontier import Numbers, on_dataset, over_all, rates
@@ -79,6 +79,8 @@ class Study:
             "mean": lambda *of: number(self.mean(*of), 3),
             "gain": lambda *of: signed(self.pair(*of).mean, 3),
             "factor": lambda *of: number(self.factor(*of), 2),
+            "on": lambda dataset, *of: number(self.results.mean(dataset, *reversed(of)), 3),
+            "p": lambda *of: number(self.pair(*of).holm, 3),
             "higher": lambda *of: str(self.pair(*of).higher),
             "lower": lambda *of: str(self.pair(*of).lower),
             "longer": lambda *of: number(self.longer(*of), 2),
@@ -86,6 +88,9 @@ class Study:
             "ahead at": lambda *of: str(sum(gain > 0 for gain in self.gains(*of).values())),
             "gain under": lambda *of: signed(fmean(self.under(*of).values()), 3),
             "ahead under": lambda *of: str(sum(gain > 0 for gain in self.under(*of).values())),
+            "p under": lambda *of: number(signed_rank([*self.under(*of).values()]), 3),
+            "at network's bits": lambda *of: number(self.at_their_bits(*of), 3),
+            "ahead with bits": lambda bits: str(len(self.ahead_with(int(bits)))),
             "drawn": lambda *of: number(self.drawn.score(*of), 3),
             "drawn on": lambda: str(len(self.drawn.beside.datasets)),
             "drawn ahead": lambda *of: str(len(self.drawn.ahead(*of))),
@@ -165,6 +170,42 @@ class Study:
         return {name: ours[name] - theirs[name] for name in self.whole.datasets}
 
     @cached_property
+    def equal(self) -> Mapping[tuple[str, str], Mapping[str, float]]:
+        """Closed forms at the bits of networks, by data set and recipe: means over seeds."""
+        rows = read_rows(self._folder.parent / "benchmarks" / "equal.csv", equal.Row)
+        keys = dict.fromkeys((row.dataset, row.recipe) for row in rows)
+        return {
+            key: {
+                name: fmean(getattr(row, name) for row in rows if (row.dataset, row.recipe) == key)
+                for name in ("asked", "bits", "nmse", "kernels")
+            }
+            for key in keys
+        }
+
+    def at_their_bits(self, measure: str, recipe: str) -> float:
+        """The mean over data sets of a number of a closed form there."""
+        return fmean(own[measure] for (_, name), own in self.equal.items() if name == recipe)
+
+    def ahead_with(self, bits: int) -> list[str]:
+        """Data sets on which the flagship, asked for so many bits, has less error than networks."""
+        plane = load_results(self._folder.parent / FRONTIER)
+        label = _flagship(plane, bits)
+        return [
+            name
+            for name in self.results.datasets
+            if all(
+                plane.mean(name, label, "nmse") < self.results.mean(name, network, "nmse")
+                for network in self.networks
+            )
+        ]
+
+    @property
+    def networks(self) -> list[str]:
+        """The models that are trained step by step."""
+        trained = {self.results.model_of(run).label for run in self.results.runs if _steps(run)}
+        return [model.label for model in self.results.models if model.label in trained]
+
+    @cached_property
     def drawn(self) -> Drawn:
         """What priors over the codes draw."""
         return Drawn(load_results(self._folder.parent / GENERATION))
@@ -206,6 +247,7 @@ def page(text: str, stored: Path) -> str:
     study = Study(stored / STUDY)
     tables = {
         "conditions": lambda: _conditions(study),
+        "equal": lambda: _equal(study),
         "length": lambda: _length(study),
         "models": lambda: _models(study),
         "published": lambda: _published(study, _anchors(stored)),
@@ -303,21 +345,17 @@ def _sets(results: Results) -> str:
     return markdown(["", "Bits taken", "NMSE", "Bound", "Classes kept", "Model, MB"], rows)
 
 
-def _flagship(results: Results) -> str:
-    """What the default is called where it is asked for the bits that are shown."""
-    (label,) = (
-        m.label for m in results.models if m.method == DEFAULT and m.settings[BITS] == SHOWN
-    )
+def _flagship(results: Results, bits: int = SHOWN) -> str:
+    """What the default is called where it is asked for so many bits."""
+    (label,) = (m.label for m in results.models if m.method == DEFAULT and m.settings[BITS] == bits)
     return label
 
 
 def _length(study: Study) -> str:
     """What twice the steps change, set by set and model by model, where more than one were run."""
     lines = []
-    trained = {study.results.model_of(run).label for run in study.results.runs if _steps(run)}
-    names = [model.label for model in study.results.models if model.label in trained]
     for dataset in study.whole.datasets:
-        for name in names:
+        for name in study.networks:
             run = [
                 budget
                 for budget, results in study.budgets.items()
@@ -333,6 +371,19 @@ def _length(study: Study) -> str:
     budgets = [f"{budget}" for budget in study.budgets]
     names = [f"{what} {b}" for what in ("NMSE,", "SVM,", "5-NN,") for b in budgets]
     return markdown(["", "Model", *names], lines)
+
+
+def _equal(study: Study) -> str:
+    """Errors at the bits that networks take, data set by data set."""
+    lines = []
+    for dataset in study.results.datasets:
+        own = {recipe: each for (name, recipe), each in study.equal.items() if name == dataset}
+        (asked,) = {each["asked"] for each in own.values()}
+        errors = [study.results.mean(dataset, label, "nmse") for label in study.networks]
+        errors += [own[recipe]["nmse"] for recipe in CLOSED_FORMS]
+        lines.append([dataset, f"{asked:.0f}", *(number(error, 4) for error in errors)])
+    names = [RECIPES[recipe][0] for recipe in CLOSED_FORMS]
+    return markdown(["", "Bits", *study.networks, *names], lines)
 
 
 def _conditions(study: Study) -> str:
