@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from statistics import fmean
 
+import pytest
 import synthetic
 
 from benchmarks.results import STUDY, Study, page, training_page, unquoted
@@ -71,13 +72,30 @@ def test_what_the_results_page_says_in_words_holds():
     assert {run.seed for run in study.alike((600, 1200))[600].runs if run.record["epochs"]} == {0}
     for label in (twin, base, "VQ-VAE"):
         assert study.longer("nmse", label, "1200", "600") < 1
-    assert 0.95 < study.longer("nmse", "VQ-VAE", "2400", "1200") < 1.05
-    assert study.longer("nmse", base, "2400", "1200") < 0.9
     later = study.alike((1200, 2400))
+
+    def after(dataset, label, measure):
+        return [later[budget].mean(dataset, label, measure) for budget in (1200, 2400)]
+
     for dataset in ("ECG5000", "TwoPatterns"):
+        short, long = after(dataset, "VQ-VAE", "nmse")
+        assert 0.9 < long / short < 1.05
         for measure in (svm, neighbours):
-            short, long = (later[b].mean(dataset, base, measure) for b in (1200, 2400))
+            short, long = after(dataset, base, measure)
             assert long < short + 0.001
+    chlorine = "ChlorineConcentration"
+    short, long = after(chlorine, "VQ-VAE", "nmse")
+    assert long / short == pytest.approx(0.75, abs=0.04)
+    for dataset in (chlorine, "ECG5000", "TwoPatterns"):
+        short, long = after(dataset, base, "nmse")
+        assert long < 0.95 * short
+    for label in (base, "VQ-VAE"):
+        for measure in (svm, neighbours):
+            short, long = after(chlorine, label, measure)
+            assert 0.025 < long - short < 0.055
+    plain, augmented = (after(chlorine, label, svm) for label in ("VQ-VAE", base))
+    assert plain[0] < augmented[0]
+    assert plain[1] > augmented[1]
     ours, theirs = (study.results.mean("ECG5000", label, "nmse") for label in (base, "VQ-VAE"))
     assert ours < theirs
     for closed in ("PCA, k-means", "Patches, k-means", "Mixture"):
