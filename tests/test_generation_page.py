@@ -333,3 +333,22 @@ def test_what_is_said_of_the_enhanced_scheme_holds():
     assert sorted(rows, key=lambda row: score(row, "pseudo_bits"))[-2:] == [enhanced, rows[-1]]
     unlabelled = [score(f"{row}, no labels", "fid") for row in (enhanced, plain)]
     assert unlabelled[0] / unlabelled[1] == pytest.approx(3.6, abs=0.1)
+
+
+def test_what_is_said_of_two_levels_holds():
+    found = load_results(ROOT / "results" / OTHERS).generation
+    drawn = Drawn(load_results(ROOT / "results" / GENERATION)).every.generation
+    one, two = (
+        {key[2:]: value.mean for key, value in found.items() if key[:2] == ("ECG5000", label)}
+        for label in ("VQ-VAE", "VQ-VAE-2")
+    )
+    fid, whole, bits = ("reconstruction", "fid"), "autoregressive", "bits_per_dimension"
+    assert two[fid] == pytest.approx(one[fid], rel=0.02)
+    for row, others in (("independent",) * 2, (whole,) * 2, ("masked", "masked, confidence")):
+        assert two[row, bits] > one[others, bits]
+    over_seeds = drawn["ECG5000", "VQ-VAE", whole, "fid"].mean
+    told = [round(fid, 2) for fid in (two[whole, "fid"], one[whole, "fid"], over_seeds)]
+    assert told == [0.47, 0.6, 0.45]
+    assert two["masked", "fid"] > max(
+        one["masked, confidence", "fid"], drawn["ECG5000", "VQ-VAE", "masked, random", "fid"].mean
+    )
