@@ -52,6 +52,14 @@ def test_a_card_tells_what_a_model_is(saved, model):
         "| bits a series | 20, 0.606 a value |",
     ):
         assert line in card.content.splitlines()
+    assert "parameters" not in card.content  # a closed form has none
+
+
+def test_the_card_of_a_network_tells_its_size(tmp_path):
+    model = twincode.fit(tiny("vqvae", epochs=0), make_waves(20))
+    model.save(tmp_path)
+    size = sum(p.numel() for p in model.tokenizer.parameters())
+    assert f"| parameters | {size} |" in lines_of(tmp_path)
 
 
 def test_the_card_of_a_run_tells_its_scores(tmp_path):

@@ -38,7 +38,8 @@ def model_card(
             ("codebooks", _sizes(layout.codebook_sizes)),
             ("bits a series", f"{bits:.4g}, {bits / (C * L):.3g} a value"),
         ]
-    rows.append(("parameters", str(sum(math.prod(p.shape) for p in tokenizer.parameters()))))
+    if parameters := sum(math.prod(p.shape) for p in tokenizer.parameters()):
+        rows.append(("parameters", str(parameters)))
     # Text of users is quoted: JSON's strings are YAML's.
     tags = ["time-series", *(["vector-quantization"] if layout.grids else []), config.recipe]
     head = [
