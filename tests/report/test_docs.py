@@ -96,6 +96,9 @@ def test_what_the_results_page_says_in_words_holds():
     plain, augmented = (after(chlorine, label, svm) for label in ("VQ-VAE", base))
     assert plain[0] < augmented[0]
     assert plain[1] > augmented[1]
+    for measure in ("nmse", "kernels"):
+        ours, theirs = (after(chlorine, label, measure)[1] for label in (twin, base))
+        assert ours < theirs
     ours, theirs = (study.results.mean("ECG5000", label, "nmse") for label in (base, "VQ-VAE"))
     assert ours < theirs
     for closed in ("PCA, k-means", "Patches, k-means", "Mixture"):
