@@ -99,6 +99,9 @@ def test_what_the_results_page_says_in_words_holds():
     for measure in ("nmse", "kernels"):
         ours, theirs = (after(chlorine, label, measure)[1] for label in (twin, base))
         assert ours < theirs
+    for measure, passes in ((svm, True), (neighbours, False)):
+        ours, theirs = (after("TwoPatterns", label, measure) for label in (twin, base))
+        assert [a > b for a, b in zip(ours, theirs, strict=True)] == [not passes, passes]
     ours, theirs = (study.results.mean("ECG5000", label, "nmse") for label in (base, "VQ-VAE"))
     assert ours < theirs
     for closed in ("PCA, k-means", "Patches, k-means", "Mixture"):
