@@ -10,6 +10,7 @@ that are there already are not measured again.
 
 import argparse
 import time
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from benchmarks.tables import RESULTS, read_rows, write_rows
+from benchmarks.tables import RESULTS, measure_missing
 from twincode.data import load_dataset
 from twincode.evaluate.kernels import nothing_else_moved
 from twincode.evaluate.rate import nmse
@@ -52,7 +53,7 @@ class Row(NamedTuple):
     commit: str | None
 
 
-def measure(name: str, bits_per_step: float, seed: int) -> Row:
+def measure(name: str, seed: int, bits_per_step: float) -> Row:
     """Codes, both classifiers' cross-validation on train, and the chosen one's accuracy on test."""
     data = load_dataset(name)
     assert data.y_train is not None
@@ -99,13 +100,8 @@ def main() -> None:
     if asked.bits_per_step != default("bits_per_step") and asked.out == default("out"):
         parser.error("another number of bits needs a file of its own: --out FILE")
     torch.set_num_threads(1)
-    found = read_rows(asked.out, Row)
-    done = {(row.dataset, row.seed) for row in found}
-    for name, seed in product(asked.datasets.split(","), range(asked.seeds)):
-        if (name, seed) not in done:
-            found.append(measure(name, asked.bits_per_step, seed))
-            write_rows(asked.out, found)
-            print(*found[-1])
+    keys = product(asked.datasets.split(","), range(asked.seeds))
+    measure_missing(asked.out, Row, keys, partial(measure, bits_per_step=asked.bits_per_step))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.accuracy import SETS
-from benchmarks.tables import RESULTS, read_rows, write_rows
+from benchmarks.tables import RESULTS, measure_missing
 from twincode.data import load_dataset
 from twincode.recipes import CLOSED_FORMS, recipe
 from twincode.train import fit
@@ -61,13 +61,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "equal.csv")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    found = read_rows(asked.out, Row)
-    done = {(row.dataset, row.recipe, row.seed) for row in found}
-    for key in product(asked.datasets.split(","), CLOSED_FORMS, range(asked.seeds)):
-        if key not in done:
-            found.append(measure(*key))
-            write_rows(asked.out, found)
-            print(*found[-1])
+    keys = product(asked.datasets.split(","), CLOSED_FORMS, range(asked.seeds))
+    measure_missing(asked.out, Row, keys, measure)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ class Study:
             "mean": lambda *of: number(self.mean(*of), 3),
             "gain": lambda *of: signed(self.pair(*of).mean, 3),
             "factor": lambda *of: number(self.factor(*of), 2),
-            "on": lambda dataset, *of: number(self.results.mean(dataset, *reversed(of)), 3),
+            "on": lambda name, measure, model: number(self.results.mean(name, model, measure), 3),
             "p": lambda *of: number(self.pair(*of).holm, 3),
             "higher": lambda *of: str(self.pair(*of).higher),
             "lower": lambda *of: str(self.pair(*of).lower),

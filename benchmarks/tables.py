@@ -44,6 +44,21 @@ def write_rows(path: Path, rows: Iterable[_Row]) -> None:
     write_text(path, pd.DataFrame(rows).to_csv(index=False, float_format="%.6g"))
 
 
+def measure_missing(
+    path: Path, row: type[_Row], keys: Iterable[tuple[Any, ...]], measure: Callable[..., _Row]
+) -> None:
+    """Measure what is not in a file yet, each row kept as it is found.
+
+    Rows begin with their keys, which are what ``measure`` is given.
+    """
+    found = read_rows(path, row)
+    for key in keys:
+        if key not in {each[: len(key)] for each in found}:
+            found.append(measure(*key))
+            write_rows(path, found)
+            print(*found[-1])
+
+
 def text_rows(path: Path) -> list[dict[str, str]]:
     """Rows as they stand, by column."""
     with path.open(encoding="utf-8", newline="") as file:
