@@ -50,10 +50,11 @@ def _saving(save: Callable[..., object], *arrays: NDArray, **named: NDArray) -> 
 
 def _plain(column: pa.ChunkedArray) -> NDArray:
     """A column as NumPy can keep it; as text, where something is missing or is no number."""
-    found = np.asarray(column.to_pylist())
+    values = column.to_pylist()
+    found = np.asarray(values)
     if found.dtype.kind != "O":
         return found
-    return np.array(["" if value is None else str(value) for value in column.to_pylist()])
+    return np.array(["" if value is None else str(value) for value in values])
 
 
 def write_rows(path: Path, array: NDArray, columns: list[str], beside: pa.Table) -> None:

@@ -180,17 +180,14 @@ def _plan(
         raise TwincodeError("name data sets with --datasets, or a study file; see study run --help")
     said = {*settings, *axes}
     said |= _BUDGET if said & _BUDGET else set()
-    kept = {
-        table: {n: v for n, v in in_file.get(table, {}).items() if n not in said}
-        for table in ("settings", "axes")
-    }
-    overrides = {
-        recipe: {n: v for n, v in table.items() if n not in said}
-        for recipe, table in in_file.get("overrides", {}).items()
-    }
+
+    def unsaid(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in table.items() if name not in said}
+
+    overrides = {name: unsaid(table) for name, table in in_file.get("overrides", {}).items()}
     changed: dict[str, Any] = {
-        "settings": {**kept["settings"], **settings},
-        "axes": {**kept["axes"], **axes},
+        "settings": {**unsaid(in_file.get("settings", {})), **settings},
+        "axes": {**unsaid(in_file.get("axes", {})), **axes},
         "overrides": overrides,
     }
     if "recipes" not in options:

@@ -319,25 +319,25 @@ def _parsed_times(column: "pa.ChunkedArray", name: str, where: str) -> "pa.Chunk
     """Text as numbers or time stamps; TwincodeError where it is neither throughout."""
     import pyarrow as pa
 
-    for kind in (pa.float64(), pa.timestamp("us")):
-        with suppress(pa.ArrowException):
-            return column.cast(kind)
+    found = _cast_times(column)
+    if found is not None:
+        return found
     values = column.to_pylist()
-    strange = next((value for value in values if not _is_time(str(value))), values[0])
+    texts = (value for value in values if _cast_times(pa.scalar(str(value))) is None)
     raise TwincodeError(
-        f"{where}: column {name!r} holds {strange!r}, which is no time; write numbers or times "
-        "such as 2024-01-31 12:00:00, all in one way"
+        f"{where}: column {name!r} holds {next(texts, values[0])!r}, which is no time; write "
+        "numbers or times such as 2024-01-31 12:00:00, all in one way"
     )
 
 
-def _is_time(text: str) -> bool:
+def _cast_times(text: Any) -> Any:
+    """A column of text, or one, as numbers or time stamps; None where it is neither."""
     import pyarrow as pa
 
     for kind in (pa.float64(), pa.timestamp("us")):
         with suppress(pa.ArrowException):
-            pa.scalar(text).cast(kind)
-            return True
-    return False
+            return text.cast(kind)
+    return None
 
 
 def _check_constant(

@@ -108,10 +108,10 @@ def train_classifier(x: Floats, y: Labels, classes: int, budget: Budget) -> Clas
 def kept_classifier(folder: Path, x: Floats, y: Labels, classes: int, budget: Budget) -> Classifier:
     """The same as it was found in ``folder``, or trained and put there."""
     path = _net_path(folder, x, y, classes, budget)
-    if path.exists():
-        return _read_classifier(path, x.shape[1], classes, budget)
-    found = train_classifier(x, y, classes, budget)
-    write_tensors(path, found.net.state_dict())
+    known = path.exists()
+    found = _found_or_trained(path, x, y, classes, budget)
+    if not known:
+        write_tensors(path, found.net.state_dict())
     return found
 
 
@@ -126,11 +126,7 @@ def kept_accuracy(
     net = _net_path(folder, x, y, classes, budget)
     path = net.with_name(f"{net.stem}-{of_test[:16]}.json")
     if not path.exists():
-        found = (
-            _read_classifier(net, x.shape[1], classes, budget)
-            if net.exists()
-            else train_classifier(x, y, classes, budget)
-        )
+        found = _found_or_trained(net, x, y, classes, budget)
         write_json(path, {"accuracy": found.accuracy(*test)})
     accuracy: float = read_json(path, "accuracy of a classifier")["accuracy"]
     return accuracy
@@ -147,8 +143,11 @@ def _digest(x: Floats, y: Labels) -> str:
     return tensors_hash({"x": torch.from_numpy(np.asarray(x)), "y": torch.as_tensor(y)})
 
 
-def _read_classifier(path: Path, channels: int, classes: int, budget: Budget) -> Classifier:
-    net = FullyConvolutional(channels, classes).to(budget.device)
+def _found_or_trained(path: Path, x: Floats, y: Labels, classes: int, budget: Budget) -> Classifier:
+    """The classifier whose weights are in ``path``, or trained where none are."""
+    if not path.exists():
+        return train_classifier(x, y, classes, budget)
+    net = FullyConvolutional(x.shape[1], classes).to(budget.device)
     restore(net, read_tensors(path), path)
     return Classifier(net, budget.precision)
 
