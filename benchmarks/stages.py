@@ -8,8 +8,8 @@ every metric but ``cas``, with three extractors and all controls, for which seri
 """
 
 import argparse
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 
@@ -18,7 +18,6 @@ from benchmarks.tables import RESULTS, write_table
 from benchmarks.timing import seconds
 from twincode.data import Dataset, load_dataset
 from twincode.devices import choose_device, device_name
-from twincode.evaluate.generation import GenerationSettings
 from twincode.memory import keep_freed_memory
 from twincode.priors import prior
 from twincode.recipes import recipe
@@ -45,7 +44,7 @@ def measure(
     device: torch.device,
     tokenizer_steps: int = TOKENIZER_STEPS,
     prior_steps: int = PRIOR_STEPS,
-    judging: GenerationSettings | None = None,
+    judging: Mapping[str, Any] | None = None,
 ) -> list[Cost]:
     """Every stage in turn, each from what the one before left."""
     trained = recipe("vqvae", steps=tokenizer_steps, batch_size=64, evaluations=0)
@@ -59,7 +58,7 @@ def measure(
         "codes": lambda: [model.encode(x) for x in (data.X_train, data.X_test)],
         f"prior, {prior_steps} steps": train_prior,
         f"{len(data.X_test)} samples": lambda: model.sample(len(data.X_test)),
-        "metrics": lambda: model.evaluate_generation(data, judging),
+        "metrics": lambda: model.evaluate_generation(data, **(judging or {})),
     }
     told = device_name(device), product_rate(torch.float32, device)
     return [Cost(data.name, name, seconds(work), *told) for name, work in stages.items()]

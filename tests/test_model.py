@@ -300,7 +300,6 @@ def test_a_prior_lies_where_its_model_was_asked_for(waves, tmp_path, name):
     there = load_model(tmp_path, "meta")
     assert there.device == torch.device("meta")
     assert {each.device.type for each in there.prior.prior.parameters()} == {"meta"}
-    assert there.with_prior(None).device == torch.device("meta")
 
 
 def test_only_what_decides_codes_is_in_the_checksum(model):

@@ -74,5 +74,5 @@ def test_noise_follows_seed_and_epoch_and_leaves_the_global_stream_alone():
 
 
 def test_a_seed_is_not_negative():
-    with pytest.raises(TwincodeError, match="seed must not be negative"):
+    with pytest.raises(TwincodeError, match="seed must be a whole number of at least 0"):
         stream_seed(-1, "weights")

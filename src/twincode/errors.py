@@ -35,10 +35,10 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0]
 
 
-def check_count(name: str, value: object) -> None:
-    """Raise TwincodeError for what is no number of things: not whole, or below 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise TwincodeError(f"{name} must be a whole number of at least 1, not {value!r}")
+def check_count(name: str, value: object, least: int = 1) -> None:
+    """Raise TwincodeError for what is no number of things: not whole, or below ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise TwincodeError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> TwincodeError:

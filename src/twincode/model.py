@@ -42,6 +42,7 @@ from twincode.precision import computing_in
 from twincode.priors import NO_LABEL, FittedPrior, load_prior
 from twincode.priors.fitted import DESCRIPTION as PRIOR_DESCRIPTION
 from twincode.priors.fitted import TENSORS as PRIOR_TENSORS
+from twincode.settings import parted
 from twincode.storage import (
     pack_tensors,
     read_described,
@@ -191,7 +192,12 @@ class Model:
         return evaluate_tokenizer(self.tokenizer, split, config.metrics, config.evaluation.readouts)
 
     def with_prior(self, prior: FittedPrior) -> "Model":
-        """The same tokenizer beside a prior over its codes."""
+        """The same tokenizer beside a prior over its codes.
+
+        Raises TwincodeError for one of another tokenizer's.
+        """
+        if prior.tokenizer_hash != tensors_hash(self.tokenizer.state_dict()):
+            raise TwincodeError("this prior was fitted to codes of another model; fit one to these")
         model = Model(self.tokenizer, self.scaling, self.config, self.source, prior)
         return model.to(self.device)
 
@@ -225,10 +231,10 @@ class Model:
 
         ``unit`` may also be ``token``, ``step``, or ``series``; only ``dimension``, which counts
         what the codes leave over, compares tokenizers. Of a masked prior it is an upper bound,
-        estimated from ``draws`` masks. ``labels`` are as in ``sample``.
+        estimated from ``draws`` masks. ``labels`` are ``none``, the class of all, or one a series.
         """
         x = self._tensor(X)
-        y = self._stages.labels(len(x), labels, seed)
+        y = self._stages.labels_of(len(x), labels)
         return bits(self._stages, x, y, unit, draws, seed).cpu().numpy()
 
     def impute(
@@ -238,16 +244,16 @@ class Model:
         seed: int = 0,
         labels: str | Sequence[str] = NO_LABEL,
         **settings: Any,
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.floating]:
         """Series (draws, n, C, L) in which missing values (NaN) of X are drawn; others stay.
 
         ``settings`` may also be those of ``generate.Filling``: ``refinements``, ``reach`` and
         ``candidates``. Raises TwincodeError for a series without any value.
         """
         x = self._tensor(X, gaps=True)
-        y = self._stages.labels(len(x), labels, seed)
+        y = self._stages.labels_of(len(x), labels)
         drawn = impute(self._stages, x, y, draws, seed, settings).cpu().numpy()
-        given = as_series(X)
+        given = as_series(X, exactly=True)
         return np.where(np.isnan(given), self.scaling.invert(drawn), given)
 
     def forecast(
@@ -258,7 +264,7 @@ class Model:
         seed: int = 0,
         labels: str | Sequence[str] = NO_LABEL,
         **settings: Any,
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.floating]:
         """The next ``steps`` (draws, n, C, steps) of series that lack just these.
 
         History and steps together are as long as the series that the model was made for.
@@ -275,7 +281,7 @@ class Model:
                 f"a history of {T} steps and {steps} to come are not {L} in all, which this model "
                 f"was made for; {remedy}"
             )
-        X = np.concatenate([past, np.full((*past.shape[:2], steps), np.nan)], axis=2)
+        X = np.concatenate([past, np.full((*past.shape[:2], steps), np.nan, np.float32)], axis=2)
         return self.impute(X, draws, seed, labels, **settings)[..., -steps:]
 
     def surprise(
@@ -291,7 +297,7 @@ class Model:
         """
         array = as_series(X)
         x = self._tensor(array, any_length=True)
-        y = self._stages.labels(len(x), labels)
+        y = self._stages.labels_of(len(x), labels)
         return surprise_along(self._stages, x, y, windows).numpy()
 
     @property
@@ -316,14 +322,14 @@ class Model:
         labels: str | Sequence[str] = NO_LABEL,
         threshold: float | None = None,
         **settings: Any,
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.floating]:
         """Series (draws, n, C, L) with their surprising steps drawn anew; all others stay.
 
         Those are surprising whose ``surprise``, summed over rows, exceeds ``threshold``, by default
         ``surprise_threshold``. ``settings`` are those of ``impute``. Raises TwincodeError where
         every step of a series is surprising.
         """
-        array = as_series(X)
+        array = as_series(X, exactly=True)
         self.check_shape(array)
         least = self.surprise_threshold if threshold is None else threshold
         surprising = self.surprise(array, labels).sum(1) > least
@@ -332,21 +338,19 @@ class Model:
         gappy = np.where(surprising[:, None], np.nan, array)
         return self.impute(gappy, draws, seed, labels, **settings)
 
-    def evaluate_generation(
-        self,
-        dataset: Dataset,
-        settings: GenerationSettings | None = None,
-        **sampling: Any,
-    ) -> list[Score]:
+    def evaluate_generation(self, dataset: Dataset, **settings: Any) -> list[Score]:
         """How good samples are, beside every control, against the test part of a data set.
 
-        Labels tell the classifier whose features are compared, and nothing is chosen by test.
+        ``settings`` are those of judging (``evaluate.generation.GenerationSettings``) and of
+        drawing. Labels tell the classifier whose features are compared, and nothing is chosen by
+        test.
         """
         self._check_data(dataset)
         split = prepare(dataset, self.scaling, self.device)
         stages = self._stages
+        judging, sampling = parted(settings, GenerationSettings)
         sampler = Sampler(stages.fitted.settings.name, stages, stages.sampling(sampling))
-        return judge([sampler], split, settings or GenerationSettings()).scores
+        return judge([sampler], split, GenerationSettings().replace(**judging)).scores
 
     def to(self, device: str | torch.device) -> "Model":
         """Move the model to a device; returns itself. Closed forms compute on the CPU anyway."""
@@ -454,12 +458,16 @@ def _unpacked(description: str, tensors: bytes, prior: FittedPrior | None) -> Mo
     return model if prior is None else model.with_prior(prior)
 
 
-def as_series(X: ArrayLike) -> NDArray[np.float32]:
-    """Series (n, C, L), or (n, L), as one array (n, C, L)."""
+def as_series(X: ArrayLike, exactly: bool = False) -> NDArray[np.floating]:
+    """Series (n, C, L), or (n, L), as one array (n, C, L) in float32.
+
+    If ``exactly``, in float64 but for what comes in float32.
+    """
+    wide = exactly and getattr(X, "dtype", None) != np.float32
     try:
         # A value beyond float32 becomes infinite here and is refused later.
         with np.errstate(over="ignore"):
-            array = real_numbers(X, np.float32)
+            array = real_numbers(X, np.float64 if wide else np.float32)
     except (TypeError, ValueError):
         raise TwincodeError("series must be one array of real numbers, all of one length") from None
     return array[:, None] if array.ndim == 2 else array

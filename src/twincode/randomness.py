@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from twincode.errors import TwincodeError
+from twincode.errors import check_count
 
 PURPOSES = (
     *("weights", "codebook", "order", "views", "exhibit", "noise", "held_out"),
@@ -41,8 +41,7 @@ _DRAWS: frozenset[Callable[..., Any]] = frozenset(
 
 def stream_seed(seed: int, purpose: str, epoch: int = 0) -> int:
     """The seed of one stream."""
-    if seed < 0:
-        raise TwincodeError(f"seed must not be negative, not {seed}")
+    check_count("seed", seed, least=0)
     sequence = np.random.SeedSequence([seed, PURPOSES.index(purpose), epoch])
     # Torch reads seeds as signed 64-bit numbers.
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -146,6 +146,27 @@ def test_surprise_has_a_line_a_step(both, tmp_path, twincode):
     assert frame["step"].tolist() == list(range(66)) * 2
 
 
+def test_surprise_is_told_of_series_of_any_length(both, tmp_path, twincode):
+    X = make_waves().X_test
+    longer = np.concatenate([X[0], X[1][:, :9]], axis=1)
+    rows = [longer[0], X[2, 0], X[3, 0]]
+    pd.DataFrame(rows).to_csv(tmp_path / "own.csv", index=False, header=False)
+    out = tmp_path / "surprise.csv"
+    answer = twincode("surprise", both, tmp_path / "own.csv", "-o", out)
+    assert answer.status == 0, answer.err
+    assert "1 % of ordinary steps" in answer.out
+    found = pd.read_csv(out)
+    assert found["series"].tolist() == [0] * 42 + [1] * 33 + [2] * 33
+    assert found["step"].tolist() == [*range(42), *range(33), *range(33)]
+    model = load_model(both)
+    for i, series in enumerate((longer, X[2], X[3])):
+        expected = model.surprise(series[None])[0].sum(0)
+        assert np.allclose(found["surprise"][found["series"] == i], expected, rtol=1e-3)
+    answer = twincode("surprise", both, tmp_path / "own.csv", "-o", out, "--labels", "1")
+    assert answer.status == 0, answer.err
+    assert (answer.status, "ordinary steps" in answer.out) == (0, False)
+
+
 def test_ids_and_labels_stay_beside_what_is_made_of_series(both, tmp_path, twincode):
     frame = pd.DataFrame(make_waves().X_test[:2, 0]).add_prefix("t")
     frame.insert(0, "pump", ["north", "south"])

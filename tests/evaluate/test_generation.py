@@ -549,8 +549,8 @@ def test_a_model_and_its_prior_are_judged_beside_all_controls():
     data = make_waves(60, 50)
     model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
     small = prior("masked", model_width=8, layers=1, steps=3)
-    quick = GenerationSettings(samples=64, extractor_seeds=1, extractor_steps=3)
-    scores = fit_prior(small, model, data).evaluate_generation(data, quick, decoding_steps=2)
+    quick = {"samples": 64, "extractor_seeds": 1, "extractor_steps": 3}
+    scores = fit_prior(small, model, data).evaluate_generation(data, **quick, decoding_steps=2)
     rows = list(dict.fromkeys(each.row for each in scores))
     assert rows == ["train", "copies", "reconstruction", "independent", "masked",
                     "masked, no labels", "test"]  # fmt: skip
@@ -563,7 +563,7 @@ def test_a_model_and_its_prior_are_judged_beside_all_controls():
     with pytest.raises(TwincodeError, match="these data have none"):
         bare.evaluate_generation(type(data).from_arrays(data.X_train))
     unlabelled = type(data).from_arrays(data.X_train, test=(data.X_test, None))
-    scores = bare.evaluate_generation(unlabelled, quick)
+    scores = bare.evaluate_generation(unlabelled, **quick)
     assert {each.metric for each in scores} >= {"fid", "spread", "recall", "memorised_share"}
 
 
@@ -597,8 +597,8 @@ def test_rows_are_drawn_and_told_what_their_names_say(monkeypatch):
         IndependentPrior, "start",
         lambda self, tokens, *rest: started.append(len(tokens)) or start(self, tokens, *rest),
     )  # fmt: skip
-    quick = GenerationSettings(samples=40, extractor_seeds=1, extractor_steps=1)
-    model.evaluate_generation(data, quick, decoding_steps=2)
+    quick = {"samples": 40, "extractor_seeds": 1, "extractor_steps": 1}
+    model.evaluate_generation(data, **quick, decoding_steps=2)
     assert started == [60]
     # The control, the prior, and the prior without labels.
     assert [bool((y == none).any()) for y in told["sample_tokens"]] == [False, False, True]
@@ -609,22 +609,28 @@ def test_rows_are_drawn_and_told_what_their_names_say(monkeypatch):
     assert all((y == none).all() for y in told["pseudo_bits"])
 
 
-def test_what_is_chosen_by_train_has_read_nothing_of_test():
+def test_what_is_chosen_by_train_has_read_nothing_of_test(monkeypatch):
     data = make_waves(60, 50)
+    started, start = [], IndependentPrior.start
+    monkeypatch.setattr(
+        IndependentPrior, "start",
+        lambda self, tokens, *rest: started.append(len(tokens)) or start(self, tokens, *rest),
+    )  # fmt: skip
     model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
     model = fit_prior(prior("tree"), model, data)
-    quick = GenerationSettings(samples=40, extractor_seeds=1, extractor_steps=1, cas=True)
-    by_train = quick.replace(reference="train")
+    quick = {"samples": 40, "extractor_seeds": 1, "extractor_steps": 1, "cas": True}
+    by_train = dict(quick, reference="train")
     named = [data.classes[i] for i in data.y_train]
     other = type(data).from_arrays(
         data.X_train, named, test=(-3 * data.X_test, [data.classes[0]] * 50)
     )
     none = type(data).from_arrays(data.X_train, named)
-    found = model.evaluate_generation(data, by_train)
+    found = model.evaluate_generation(data, **by_train)
     assert {each.metric for each in found} >= {"fid", "spread", "recall", "cas"}
+    assert started == [60]  # as much as the priors beside it have seen
     for without in (other, none):
-        assert model.evaluate_generation(without, by_train) == found
-    by_test = model.evaluate_generation(data, quick)
+        assert model.evaluate_generation(without, **by_train) == found
+    by_test = model.evaluate_generation(data, **quick)
     scores = [{(s.row, s.metric): s.value for s in each} for each in (found, by_test)]
     differing = {m for r, m in scores[0] if scores[0][r, m] != scores[1].get((r, m))}
     assert {"fid", "spread", "bits_per_dimension"} <= differing
@@ -645,8 +651,8 @@ def test_train_series_stand_in_their_row_once(monkeypatch):
     model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
     model = fit_prior(prior("independent"), model, data)
     for samples in (20, 64):
-        quick = GenerationSettings(samples=samples, extractor_seeds=1, extractor_steps=1)
-        model.evaluate_generation(data, quick)
+        quick = {"samples": samples, "extractor_seeds": 1, "extractor_steps": 1}
+        model.evaluate_generation(data, **quick)
         assert len(np.unique(seen["train"].series, axis=0)) == min(samples, 60)
         assert len(seen["train"].series) == len(seen["copies"].series) == min(samples, 60)
         assert len(seen["independent"].series) == samples
@@ -655,10 +661,10 @@ def test_train_series_stand_in_their_row_once(monkeypatch):
 def test_an_independent_prior_is_the_control_and_drawn_as_it_was_told():
     data = make_waves(60, 50)
     model = fit(tiny("vqvae", epochs=1, evaluations=0), data)
-    quick = GenerationSettings(samples=40, extractor_seeds=1, extractor_steps=1)
+    quick = {"samples": 40, "extractor_seeds": 1, "extractor_steps": 1}
 
     def scores(told, **how):
-        found = told.evaluate_generation(data, quick, **how)
+        found = told.evaluate_generation(data, **quick, **how)
         return {(each.row, each.metric): each.value for each in found}
 
     own = fit_prior(prior("independent", smoothing=50.0), model, data)
@@ -684,7 +690,7 @@ def test_classes_are_those_of_their_names_whatever_the_order(monkeypatch):
     more = type(data).from_arrays(X, named, test)
     assert more.classes == ("0", "a", "b")
     monkeypatch.setattr("twincode.generate.judging.make_extractors", lambda *_: [Waves()])
-    quick = GenerationSettings(samples=40, extractor_seeds=1)
+    quick = {"samples": 40, "extractor_seeds": 1}
     rows = {}
     judge_all = twincode.generate.judging.judge_rows
     monkeypatch.setattr(
@@ -693,9 +699,13 @@ def test_classes_are_those_of_their_names_whatever_the_order(monkeypatch):
             rows.update({each.name: each for each in found}) or judge_all(found, *rest)
         ),
     )
-    found = {(each.row, each.metric): each.value for each in model.evaluate_generation(data, quick)}
+    found = {
+        (each.row, each.metric): each.value for each in model.evaluate_generation(data, **quick)
+    }
     plain = rows["independent"]
-    also = {(each.row, each.metric): each.value for each in model.evaluate_generation(more, quick)}
+    also = {
+        (each.row, each.metric): each.value for each in model.evaluate_generation(more, **quick)
+    }
     assert np.array_equal(rows["independent"].series, plain.series)
     assert np.array_equal(rows["independent"].labels, plain.labels + 1)
     for name in ("bits_per_dimension", "spread"):
@@ -710,6 +720,11 @@ def test_what_cannot_be_judged_is_told_before_anything_is_computed(monkeypatch):
     one = type(data).from_arrays(data.X_train, data.y_train, test=(data.X_test[:1], None))
     with pytest.raises(TwincodeError, match="at least two series of train and of test"):
         model.evaluate_generation(one)
+    few = type(data).from_arrays(data.X_train[:7], np.array(data.classes)[data.y_train[:7]])
+    with pytest.raises(TwincodeError, match="of 7 series that is fewer than two"):
+        model.evaluate_generation(few, reference="train")
+    with pytest.raises(TwincodeError, match='use reference="train"'):
+        model.evaluate_generation(few)
     with pytest.raises(TwincodeError, match="unknown sampling setting 'seed'"):
         model.evaluate_generation(data, seed=1)
     test = data.X_test, np.array(["b", "c"])[data.y_test]

@@ -285,6 +285,19 @@ def test_sampling_in_the_middle_of_training_changes_no_later_number(model, waves
     assert same(*found)
 
 
+def test_a_prior_stands_beside_the_tokenizer_of_its_codes_alone(model, waves):
+    other = fit(tiny("vqvae", epochs=1, evaluations=0, seed=5), waves)
+    fitted = fit_prior(small(), model, waves).prior
+    with pytest.raises(TwincodeError, match="fitted to codes of another model; fit one to these"):
+        other.with_prior(fitted)
+
+
+def test_labels_have_to_be_withheld_now_and_then():
+    with pytest.raises(TwincodeError, match="never learns what no label means"):
+        small(label_dropout=0)
+    assert not small(label_dropout=0, conditional=False).label_dropout
+
+
 def test_the_best_state_is_kept(model, waves, tmp_path):
     fitted = fit_prior(
         small(steps=40, learning_rate=0.3, warmup_share=0, decay_share=0),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toys import NETWORKS
 
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, TwincodeWarning
 from twincode.generate import Stages, surprise_along
 from twincode.generate.gaps import interpolated, overlapping
 from twincode.generate.likelihood import pseudo_bits
 from twincode.generate.stages import sample_tokens
 from twincode.generate.surprise import odd_width, surprise
+from twincode.model import Model
 from twincode.priors import PRIORS, Grids, load_prior, prior
 from twincode.quantize import Grid, Layout
 from twincode.tokenizers import TOKENIZERS, embed
@@ -153,11 +155,24 @@ def test_numbers_of_things_are_whole(models, waves, wrong):
             ask()
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, "3", True])
+def test_a_seed_is_a_whole_number(models, seed):
+    with pytest.raises(TwincodeError, match="seed must be a whole number of at least 0, not"):
+        models["masked"].sample(2, seed=seed)
+
+
+def test_labels_of_series_that_are_there_are_not_drawn(models, waves):
+    model = models["masked"]
+    for use in (model.bits, model.impute, model.surprise):
+        with pytest.raises(TwincodeError, match="drawn, for new series; of these say the class"):
+            use(waves.X_test, labels="train")
+
+
 @pytest.mark.parametrize("counts", [(30, 10), (1, 19)])
 def test_labels_are_drawn_as_often_as_in_train(models, counts):
     model = models["independent"]
     fitted = dataclasses.replace(model.prior, counts=counts)
-    y = Stages(model.tokenizer, fitted).labels(2000, "train")
+    y = Stages(model.tokenizer, fitted).labels_for(2000, "train")
     share = counts[1] / sum(counts)
     assert y.double().mean().item() == pytest.approx(share, abs=0.04)
 
@@ -206,7 +221,8 @@ def test_pseudo_likelihood_is_a_mean_over_tokens_left_out(models, waves):
 
 
 def test_a_model_without_a_prior_says_so(models, waves):
-    bare = models["masked"].with_prior(None)
+    whole = models["masked"]
+    bare = Model(whole.tokenizer, whole.scaling, whole.config, whole.source)
     for use in (bare.sample, bare.bits, bare.impute, bare.surprise):
         with pytest.raises(TwincodeError, match="has no prior yet; fit one"):
             use(waves.X_test if use != bare.sample else 2)
@@ -239,6 +255,36 @@ def test_gaps_are_filled_and_what_was_observed_stays(models, waves):
     # Gaps of other sizes beside it do not change what a series gets.
     alone = model.impute(gappy[:1], draws=3)
     assert np.allclose(alone, filled[:, :1], atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_what_was_observed_stays_to_the_last_digit(waves, dtype):
+    X = (waves.X_test[:3].astype(np.float64) * 1e8 / 3).astype(dtype)
+    far = fit(tiny("vqvae", epochs=0, evaluations=0), X)
+    model = fit_prior(quick("masked"), far, X)
+    gaps = np.zeros(X.shape, bool)
+    gaps[..., 10:15] = True
+    filled = model.impute(np.ma.array(X, mask=gaps))[0]
+    assert np.array_equal(filled[~gaps], X[~gaps])
+    assert filled.dtype == (np.float32 if dtype is np.float32 else np.float64)
+    with pytest.raises(TwincodeError, match="every step of a series is surprising"):
+        model.counterfactual(X, threshold=-1e9)
+    assert np.array_equal(model.counterfactual(X, threshold=1e9)[0], X)
+
+
+def test_where_every_token_covers_a_gap_that_is_told(waves):
+    model = fit_prior(quick("tree"), fit(tiny("mixture"), waves), waves)
+    assert model.tokenizer.layout.grids[0].width == 1
+    gappy = waves.X_test[:3].copy()
+    gappy[:2, 0, 16] = np.nan
+    with pytest.warns(TwincodeWarning, match="of 2 of 3 series every token covers a gap"):
+        blind = model.impute(gappy, draws=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        near = model.impute(gappy, draws=20, candidates=20)
+        model.impute(gappy[2:])
+    missed = [np.abs(each[:, :2, 0, 16] - waves.X_test[:2, 0, 16]).mean() for each in (blind, near)]
+    assert missed[1] < 0.7 * missed[0]
 
 
 def test_what_is_masked_is_a_gap(models, waves):
@@ -397,6 +443,15 @@ def test_surprise_is_that_of_the_equation(models, waves):
     found = surprise(stages, x, y, (0.3, 0.9))
     column = [int((t + 0.5) / 33 * W) for t in range(33)]
     assert torch.allclose(found, expected[:, :, column], atol=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [(), 0.2, "0.1", (0.2, 0), [1.5], [[0.1]], None])
+def test_windows_are_a_list_of_parts(models, waves, wrong):
+    model = models["masked"]
+    with pytest.raises(TwincodeError, match="windows must be a list of parts of a series"):
+        model.surprise(waves.X_test, windows=wrong)
+    own = [model.surprise(waves.X_test, windows=each) for each in ([0.2], np.array([0.2]))]
+    assert np.array_equal(*own)
 
 
 @given(st.integers(1, 80), st.integers(0, 5), st.integers(1, 400))

@@ -146,6 +146,28 @@ def test_guidance_and_temperature_are_those_of_codes(guidance, temperature):
             assert torch.allclose(pair[place, before, group] + within[place], expected)
 
 
+@pytest.mark.parametrize("known", [(), (0, 2), (1,)])
+def test_at_a_low_temperature_the_likeliest_is_drawn(known):
+    """However unlikely what is known is then."""
+    found, label, n = made("tree", LARGE), 0, 50
+    tokens = tokens_of(LARGE, n)
+    mask = torch.zeros(tokens.shape, dtype=torch.bool)
+    mask[:, list(known)] = True
+    pair, within, p_pair = found._tables(label, Sampling(1.0, 1e-4))
+    for table in (pair, within, p_pair):
+        assert not table.isnan().any()
+    drawn = found.fill(tokens, mask, torch.full((n,), label), Sampling(1.0, 1e-4), 0)
+    assert torch.equal(drawn[mask], tokens[mask])
+    if not known:
+        pair, within, _ = found._tables(label, Sampling())
+        before = found._groups_of(drawn)[1]
+        for place, size in enumerate(LARGE.places().size.tolist()):
+            of_groups = pair[place, before[:, place]]
+            log_p = of_groups[:, found.group[place, :size].long()] + within[place, :size]
+            own = log_p.gather(1, drawn[:, [place]])[:, 0]
+            assert torch.allclose(own, log_p.amax(1), atol=1e-3)
+
+
 def test_a_chain_is_found_and_learnt_to_its_entropy():
     """The parent of each token is the one before it."""
     noise = generator()

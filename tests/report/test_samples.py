@@ -101,6 +101,15 @@ def test_what_is_of_codes_is_not_said_of_series_as_they_are(study, tmp_path):
         assert row.cells[-1].text == ("–" if row.name in samples.REAL.values() else "0.500")
 
 
+def test_the_title_says_what_samples_were_judged_against(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "copy")
+    assert tables_of(folder)["GunPoint"].caption.endswith("against the test part of GunPoint")
+    for path in folder.glob("runs/*/generation/abc/result.json"):
+        record = json.loads(path.read_text()) | {"judging": {"reference": "train"}}
+        path.write_text(json.dumps(record))
+    assert tables_of(folder)["GunPoint"].caption.endswith("against a fifth of train of GunPoint")
+
+
 def test_the_page_shows_series_grids_and_what_is_nearest(page):
     stored = json.loads(re.search(r'id="stored">(.*?)</script>', page)[1])
     own = [name for name in stored["figures"] if name.startswith("GunPoint-")][-3:]

@@ -191,6 +191,14 @@ def test_finished_runs_gain_priors_and_without_them_nothing_is_said(study, tmp_p
     assert told == {run.name: run.second_stage.name}
 
 
+def test_what_cannot_be_judged_is_told_before_anything_is_trained(study, tmp_path):
+    np.save(tmp_path / "alone.npy", np.random.default_rng(0).normal(size=(5, 1, 24)))
+    alone = dataclasses.replace(study, datasets=(str(tmp_path / "alone.npy"),))
+    run = only(alone, tmp_path / "out")
+    assert "at least two series of train and of test" in Work()(run)
+    assert not run.folder.exists()
+
+
 def test_controls_and_models_without_codes_have_no_priors(study):
     plan = dataclasses.replace(
         study, recipes=("vqvae", "vae", "barlow-twins", "mixture", "raw-series")

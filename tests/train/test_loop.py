@@ -182,7 +182,7 @@ def test_random_streams_are_distinct_and_repeatable():
     seeds = {stream_seed(s, p, e) for s in range(5) for p in PURPOSES for e in range(5)}
     assert len(seeds) == 5 * len(PURPOSES) * 5
     assert torch.equal(*[torch.rand(3, generator=stream(7, "views", 2)) for _ in range(2)])
-    with pytest.raises(TwincodeError, match="seed must not be negative"):
+    with pytest.raises(TwincodeError, match="seed must be a whole number of at least 0"):
         stream_seed(-1, "views")
 
 

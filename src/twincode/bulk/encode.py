@@ -19,7 +19,7 @@ from twincode.bulk.parquet import (
     write_parquet,
 )
 from twincode.data import Columns, Policy, apply_policy
-from twincode.data.policy import STRICT, FloatArray, SeriesArray, fill_gaps
+from twincode.data.policy import STRICT, FloatArray, SeriesArray, fill_gaps, rows_by_length
 from twincode.data.tables import DEFAULT_COLUMNS, LONG, Rows, frame_rows
 from twincode.data.windows import cut
 from twincode.errors import TwincodeError, unknown_name
@@ -109,10 +109,7 @@ class Encode:
             for each in prepared
         ]
         codes: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(parts)
-        by_length: dict[int, list[int]] = {}
-        for row, part in enumerate(parts):
-            by_length.setdefault(part.shape[2], []).append(row)
-        for rows in by_length.values():
+        for rows in rows_by_length(parts).values():
             coded = model.encode(np.concatenate([parts[row] for row in rows]), self.precision)
             ends = np.cumsum([len(parts[row]) for row in rows])[:-1]
             for row, own in zip(rows, np.split(coded, ends), strict=True):

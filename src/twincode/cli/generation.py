@@ -147,7 +147,7 @@ def impute(
     rows = filled.swapaxes(0, 1).reshape(n * draws, *series.shape[1:])
     if draws > 1:
         which = {"draw": np.tile(np.arange(draws), n)}
-        beside = _beside_each(beside, label, n, draws, which)
+        beside = _beside_each(beside, label, [draws] * n, which)
     write_rows(out, rows, columns, beside)
     typer.echo(f"written: {out} ({n} series, {draws} {'draw' if draws == 1 else 'draws'} each)")
 
@@ -167,29 +167,39 @@ def surprise(
 
     Example: [bold]twincode surprise run series.csv -o surprise.csv[/bold]
 
-    Series may be longer than those of train.
+    Series may be longer than those of train, each of a length of its own.
     """
     import numpy as np
 
     from twincode.cli.output import check_free, check_target, write_rows
-    from twincode.data import apply_policy
     from twincode.data.files import read_rows
+    from twincode.data.policy import apply_policy, fill_gaps, rows_by_length
     from twincode.model import load_model
+    from twincode.priors import NO_LABEL
 
     check_target(out, file)
     model = load_model(folder, device, prior)
     given = read_rows(file, form.columns)
     check_free(given.beside, ["step", "surprise"])
-    series = apply_policy(given.series, gaps.policy)
-    found = model.surprise(series, labels)
-    n, H, T = found.shape
-    rows = found.swapaxes(1, 2).reshape(n * T, H)
-    which = {"step": np.tile(np.arange(T), n), "surprise": rows.sum(1)}
-    columns = [f"row{h}" for h in range(H)]
-    write_rows(out, rows, columns, _beside_each(given.beside, given.label, n, T, which))
-    total = found.sum(1)
-    typer.echo(f"written: {out} ({n} series, mean {total.mean():.4g} bits)")
-    if model.prior is not None and model.prior.threshold is not None:
+    given_as = gaps.policy
+    series = (
+        fill_gaps(given.series, given_as.missing)
+        if given_as.lengths == "error"
+        else list(apply_policy(given.series, given_as))
+    )
+    found = [np.empty(0, np.float32)] * len(series)
+    for own in rows_by_length(series).values():
+        scores = model.surprise(np.stack([series[row] for row in own]), labels)
+        for row, each in zip(own, scores, strict=True):
+            found[row] = each.T
+    rows, steps = np.concatenate(found), [len(each) for each in found]
+    total = rows.sum(1)
+    which = {"step": np.concatenate([np.arange(T) for T in steps]), "surprise": total}
+    columns = [f"row{h}" for h in range(rows.shape[1])]
+    write_rows(out, rows, columns, _beside_each(given.beside, given.label, steps, which))
+    typer.echo(f"written: {out} ({len(series)} series, mean {total.mean():.4g} bits)")
+    # The threshold is that of series whose class is not told.
+    if labels == NO_LABEL and model.prior is not None and model.prior.threshold is not None:
         above = int((total > model.prior.threshold).sum())
         typer.echo(f"above {model.prior.threshold:.4g} bits, 1 % of ordinary steps: {above} steps")
 
@@ -233,10 +243,8 @@ def judge_generation(
 ) -> "list[Score]":
     """Scores of series drawn from a model, under options of judging and of drawing."""
     from twincode.evaluate.generation import GenerationSettings
-    from twincode.settings import parted
 
-    own, sampling = parted(parse_sampling(words, options, GenerationSettings), GenerationSettings)
-    return model.evaluate_generation(data, GenerationSettings().replace(**own), **sampling)
+    return model.evaluate_generation(data, **parse_sampling(words, options, GenerationSettings))
 
 
 def _with_gaps(
@@ -263,9 +271,9 @@ def _with_gaps(
 
 
 def _beside_each(
-    beside: "pa.Table", label: str | None, n: int, times: int, which: "dict[str, NDArray]"
+    beside: "pa.Table", label: str | None, times: "Sequence[int]", which: "dict[str, NDArray]"
 ) -> "pa.Table":
-    """Beside each of ``times`` rows a series: what the file says, and ``which``.
+    """Beside each of so many rows a series: what the file says, and ``which``.
 
     A number tells the series where nothing but a label does.
     """
@@ -273,8 +281,10 @@ def _beside_each(
     import pyarrow as pa
 
     if not {*beside.column_names} - {label}:
-        beside = pa.table({SERIES: np.arange(n), **{k: beside[k] for k in beside.column_names}})
-    repeated = beside.take(pa.array(np.repeat(np.arange(n), times)))
+        beside = pa.table(
+            {SERIES: np.arange(len(times)), **{k: beside[k] for k in beside.column_names}}
+        )
+    repeated = beside.take(pa.array(np.repeat(np.arange(len(times)), times)))
     for name, values in which.items():
         repeated = repeated.append_column(name, pa.array(values))
     return repeated

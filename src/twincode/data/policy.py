@@ -69,7 +69,7 @@ def apply_policy(
         raise TwincodeError("there are no series; give at least one")
     if target_length is not None and target_length < 1:
         raise TwincodeError(f"the target length must be at least 1, not {target_length}")
-    names = names or [f"series {row}" for row in range(1, len(series) + 1)]
+    names = names or _numbered(series)
     trimmed = _trimmed(series, names)
     length = _common_length(trimmed, names, policy, target_length, train_size)
     result = np.empty((len(trimmed), trimmed[0].shape[0], length), dtype=np.float32)
@@ -82,14 +82,27 @@ def apply_policy(
 
 
 def fill_gaps(
-    series: Sequence[SeriesArray], missing: str, names: Sequence[str]
+    series: Sequence[SeriesArray], missing: str, names: Sequence[str] | None = None
 ) -> list[NDArray[np.float64]]:
     """Each series (C, L_i) without missing values, and shorter by those at its end.
 
     ``missing`` is a policy's. Raises TwincodeError as ``apply_policy`` does.
     """
+    names = names or _numbered(series)
     trimmed = _trimmed(series, names)
     return [_fill(array, name, missing) for array, name in zip(trimmed, names, strict=True)]
+
+
+def rows_by_length(series: Sequence[SeriesArray]) -> dict[int, list[int]]:
+    """The rows of series (..., L_i) of each length."""
+    found: dict[int, list[int]] = {}
+    for row, each in enumerate(series):
+        found.setdefault(each.shape[-1], []).append(row)
+    return found
+
+
+def _numbered(series: Sequence[SeriesArray]) -> list[str]:
+    return [f"series {row}" for row in range(1, len(series) + 1)]
 
 
 def _trimmed(series: Sequence[SeriesArray], names: Sequence[str]) -> list[NDArray[np.float64]]:

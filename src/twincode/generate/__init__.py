@@ -5,7 +5,7 @@ Series are scaled tensors (n, C, L) here; ``Model`` takes and gives them in thei
 
 from twincode.generate.exhibits import make_exhibits
 from twincode.generate.gaps import Filling, impute
-from twincode.generate.judging import Judged, Sampler, judge
+from twincode.generate.judging import Judged, Sampler, check_judged, judge
 from twincode.generate.likelihood import bits
 from twincode.generate.stages import Stages, sample_tokens
 from twincode.generate.surprise import WINDOWS, surprise_along, surprise_threshold
@@ -17,6 +17,7 @@ __all__ = [
     "Sampler",
     "Stages",
     "bits",
+    "check_judged",
     "impute",
     "judge",
     "make_exhibits",

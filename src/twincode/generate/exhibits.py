@@ -63,7 +63,7 @@ def _decoding(samplers: Sequence[Sampler], judged: Judged, seed: int) -> Exhibit
 
 def _followed(sampler: Sampler, prior: MaskedPrior, judged: Judged, seed: int) -> Exhibits:
     stages = sampler.stages
-    y = stages.labels(1, None, seed)
+    y = stages.labels_for(1, None, seed)
     told = prior.decoding(y, sampler.sampling, seed)
     kept = evenly(len(told), STEPS_SHOWN)
     shown = [told[step] for step in kept]

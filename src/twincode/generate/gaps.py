@@ -1,5 +1,6 @@
 """Filling gaps in series, and what comes after their end."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twincode.errors import TwincodeError, check_count
+from twincode.errors import TwincodeError, TwincodeWarning, check_count
 from twincode.generate.stages import Stages
 from twincode.priors import Places
 from twincode.randomness import stream_seed
@@ -22,7 +23,8 @@ class Filling(Settings):
     They are filled linearly at first. Then, ``refinements`` times, series are encoded, the tokens
     whose columns overlap a gap, or lie within ``reach`` columns of one that does, are drawn given
     the others, and what is decoded fills the gaps. Of ``candidates`` times as many draws those are
-    kept that come nearest to the observed values.
+    kept that come nearest to the observed values: where every token covers a gap, these alone
+    say what the series is.
     """
 
     refinements: int = 2
@@ -50,7 +52,15 @@ def impute(
     n, copies = len(x), draws * filling.candidates
     observed = ~gaps.repeat_interleave(copies, 0)
     given = interpolated(x).repeat_interleave(copies, 0)
-    known = ~overlapping(stages.places, gaps.any(1), filling.reach).repeat_interleave(copies, 0)
+    known = ~overlapping(stages.places, gaps.any(1), filling.reach)
+    if filling.candidates == 1 and (blind := int((~known.any(1)).sum())):
+        warnings.warn(
+            f"of {blind} of {n} series every token covers a gap, so what is observed tells the "
+            "prior nothing; with candidates=20 those of 20 draws are kept that come nearest to it",
+            TwincodeWarning,
+            stacklevel=2,
+        )
+    known = known.repeat_interleave(copies, 0)
     labels = y.repeat_interleave(copies, 0)
     filled = decoded = given
     for turn in range(filling.refinements):

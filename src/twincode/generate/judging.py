@@ -76,9 +76,11 @@ def judge(
     part, and without aeon.
     """
     first = samplers[0].stages
+    check_judged(len(split.x_train), len(split.x_test), split.x_train.shape[2], settings)
+    _check(first, split)
+    fitted_to = split
     if settings.reference == TRAIN:
         split = _held_back(split, settings.generation_seed)
-    _check(first, split)
     n, seed = settings.number(len(split.x_test)), settings.generation_seed
     # Each once: a series that stands on both sides of a comparison would be told from nothing.
     some = some_rows(len(split.x_train), n, seed)
@@ -90,7 +92,7 @@ def judge(
     scores, lessons = [], {TRAIN: train, "copies": copies}
     most = max(n, settings.lesson(len(split.x_train)))
     given = (sampler for sampler in samplers if sampler.name == INDEPENDENT)
-    control = next(given, None) or Sampler(INDEPENDENT, _independent(first, split), Sampling())
+    control = next(given, None) or Sampler(INDEPENDENT, _independent(first, fitted_to), Sampling())
     bits_of: dict[tuple[int, str | None], float] = {}  # however series are drawn
     for sampler in (control, *(each for each in samplers if each is not control)):
         labels: list[str | None] = [None]
@@ -120,6 +122,31 @@ def judge(
     return Judged([*judged, *scores], named, copies, control.stages)
 
 
+def check_judged(n_train: int, n_test: int, L: int, settings: GenerationSettings) -> None:
+    """Raise TwincodeError where samples cannot be judged by so many series of L steps.
+
+    Also without aeon: all that can be known before anything is trained.
+    """
+    if settings.reference == TRAIN:
+        n_test = round(HELD_BACK * n_train)
+        if n_test < 2:
+            raise TwincodeError(
+                f"a fifth of train takes the place of test, and of {n_train} series that is fewer "
+                "than two"
+            )
+    if not n_test:
+        raise TwincodeError(
+            "samples are judged against a test part, and these data have none; "
+            'use reference="train"'
+        )
+    if min(n_test, n_train) < 2:
+        raise TwincodeError("samples are judged against at least two series of train and of test")
+    if L < 2:
+        raise TwincodeError("samples are judged as series of at least two steps")
+    if find_spec("aeon") is None:
+        raise TwincodeError(f"samples are judged with aeon: {installing('aeon')}")
+
+
 def _held_back(split: Split, seed: int) -> Split:
     """Some series of train in the place of test, and the rest in its own."""
     n, y = len(split.x_train), split.y_train
@@ -130,14 +157,7 @@ def _held_back(split: Split, seed: int) -> Split:
 
 
 def _check(stages: Stages, split: Split) -> None:
-    """Raise TwincodeError for what cannot be judged, before anything is computed."""
-    if not len(split.x_test):
-        raise TwincodeError(
-            "samples are judged against a test part, and these data have none; "
-            'use reference="train"'
-        )
-    if min(len(split.x_test), len(split.x_train)) < 2:
-        raise TwincodeError("samples are judged against at least two series of train and of test")
+    """Raise TwincodeError for a model whose samples cannot be judged by these data."""
     if not stages.tokenizer.has_decoder:
         raise TwincodeError("this model is an encoder alone: it has no decoder, so no samples")
     strange = [name for name in stages.fitted.classes if name not in split.classes]
@@ -146,8 +166,6 @@ def _check(stages: Stages, split: Split) -> None:
             f"the prior draws series of class {strange[0]!r}, and these data have none; "
             "judge it on data of the same classes"
         )
-    if find_spec("aeon") is None:
-        raise TwincodeError(f"samples are judged with aeon: {installing('aeon')}")
 
 
 def _likelihood(stages: Stages, split: Split, seed: int, labels: str | None) -> float:

@@ -58,19 +58,27 @@ class Stages:
         codes = self.fitted.prior.grids.unflatten(tokens)
         return torch.cat([self.tokenizer.decode(part) for part in self.tokenizer.batches(codes)])
 
-    def labels(self, n: int, labels: str | Sequence[str] | None, seed: int = 0) -> Tensor:
-        """Label indices (n,): drawn as in ``train``, of one class, of one a series, or none.
+    def labels_of(self, n: int, labels: str | Sequence[str]) -> Tensor:
+        """Label indices (n,) of series that are there: of one class, of one a series, or none."""
+        if isinstance(labels, str) and labels == TRAIN_LABELS:
+            raise TwincodeError(
+                "labels as in train are drawn, for new series; of these say the class, or none"
+            )
+        names = list(map(str, labels)) if np.ndim(labels) else [str(labels)] * n
+        if len(names) != n:
+            raise TwincodeError(f"there are {len(names)} labels for {n} series")
+        return torch.tensor(list(map(self.fitted.label, names)), device=self.device)
 
-        Without ``labels`` those of train, where there were any.
+    def labels_for(self, n: int, labels: str | Sequence[str] | None, seed: int = 0) -> Tensor:
+        """Those of new series, which may also be drawn as in ``train``.
+
+        Without ``labels`` they are, where there were any.
         """
         fitted = self.fitted
         if labels is None:
             labels = TRAIN_LABELS if fitted.classes else NO_LABEL
         if not (isinstance(labels, str) and labels == TRAIN_LABELS):
-            names = list(map(str, labels)) if np.ndim(labels) else [str(labels)] * n
-            if len(names) != n:
-                raise TwincodeError(f"there are {len(names)} labels for {n} series")
-            return torch.tensor(list(map(fitted.label, names)), device=self.device)
+            return self.labels_of(n, labels)
         if not fitted.classes:
             raise TwincodeError("this prior knows no labels; use labels none")
         shares = torch.tensor(fitted.counts, dtype=torch.float64)
@@ -101,5 +109,5 @@ def sample_tokens(
 ) -> tuple[Tensor, Tensor]:
     """Tokens (n, N) drawn from the prior, and the labels (n,) they were drawn for."""
     check_count("the number of series", n)
-    y = stages.labels(n, labels, seed)
+    y = stages.labels_for(n, labels, seed)
     return stages.fitted.prior.sample(y, sampling, seed), y

@@ -24,9 +24,16 @@ def surprise(stages: Stages, x: Tensor, y: Tensor, windows: Sequence[float] = WI
     widest grid's width, rounded to odd numbers of columns, and over grids, each given those before
     it; then each step gets that of its column.
     """
-    if not windows or not all(0 < share <= 1 for share in windows):
-        raise TwincodeError("surprise windows must be parts of a series, above 0 and at most 1")
-    return surprise_of_tokens(stages, stages.tokens(x), y, windows, x.shape[2])
+    try:
+        shares = np.asarray(windows, np.float64)
+    except (TypeError, ValueError):
+        shares = np.empty(0)
+    if shares.ndim != 1 or not len(shares) or not ((shares > 0) & (shares <= 1)).all():
+        raise TwincodeError(
+            "surprise windows must be a list of parts of a series, above 0 and at most 1, "
+            f"not {windows!r}"
+        )
+    return surprise_of_tokens(stages, stages.tokens(x), y, shares.tolist(), x.shape[2])
 
 
 def surprise_of_tokens(

@@ -103,6 +103,11 @@ class NetworkSettings(PriorSettings):
         self.check_above(0, "learning_rate")
         self.check_fraction("warmup_share", "decay_share", "label_dropout")
         self.check_choice("precision", PRECISIONS)
+        if self.conditional and not self.label_dropout:
+            raise TwincodeError(
+                "with label_dropout=0 a prior never learns what no label means; "
+                "choose more, or conditional=False"
+            )
         if self.model_width % (2 * self.heads):
             raise TwincodeError(
                 f"model_width must be a multiple of twice the heads, {2 * self.heads}, "

@@ -28,6 +28,8 @@ MOST_GROUPS, QUANTILES = 128, 16
 FOLDS = 2
 # Tokens that choose the parents, at most.
 MOST_TOKENS = 1 << 22
+# What is known may be all but impossible at low temperatures, and has to weigh something even so.
+LEAST_LOG_P = -600.0
 
 
 class Tables(NamedTuple):
@@ -169,9 +171,14 @@ class TreePrior(Prior):
             pair = guided(torch.cat([pair, blind_pair]), how.guidance)
             within = guided(torch.cat([within, blind_within]), how.guidance)
         within = within / how.draw_temperature
-        total = self._of_groups(within.exp()[None], self.group)[0].log()
+        # At low temperatures all codes of a group may be beyond what numbers can hold.
+        group = self.group.long()
+        top = within.new_full(self.log_pair.shape[:2], -math.inf)
+        top = top.scatter_reduce(1, group, within, "amax")
+        shares = (within - top.gather(1, group)).exp()
+        total = top + self._of_groups(shares[None], self.group)[0].log()
         pair = (pair / how.draw_temperature + total[:, None]).log_softmax(2)
-        return Tables(pair, within - total.gather(1, self.group.long()), pair.exp())
+        return Tables(pair, within - total.gather(1, group), pair.clamp(min=LEAST_LOG_P).exp())
 
     def _plain(self, label: int) -> tuple[Tensor, Tensor]:
         """log p of both of a label, neither guided nor at a temperature."""

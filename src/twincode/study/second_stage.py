@@ -14,7 +14,7 @@ from twincode.data.split import prepare
 from twincode.errors import TwincodeError, unknown_name
 from twincode.evaluate.generation import GENERATION_METRICS, GenerationSettings
 from twincode.files import write_json
-from twincode.generate import Sampler, Stages, judge, make_exhibits
+from twincode.generate import Sampler, Stages, check_judged, judge, make_exhibits
 from twincode.model import Model
 from twincode.priors import PriorSettings, Sampling, prior
 from twincode.settings import field_types
@@ -61,6 +61,11 @@ class SecondStage:
     def result(self) -> str:
         """What marks it as done, seen from the run's folder."""
         return f"{JUDGED_FOLDER}/{self.name}/{RESULT}"
+
+    def check(self, dataset: Dataset) -> None:
+        """Raise TwincodeError for data that samples cannot be judged by, before any training."""
+        x = dataset.X_train
+        check_judged(len(x), len(dataset.X_test), x.shape[2], self.judging)
 
     def carry_out(
         self,

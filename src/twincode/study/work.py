@@ -42,6 +42,8 @@ class Work:
             _await_predecessor(run.folder)
             (run.folder / FAILURE).unlink(missing_ok=True)
             dataset = run.data.load()
+            if run.second_stage is not None:
+                run.second_stage.check(dataset)
             told = (watch, self.command, self.checkpoint_seconds)
             model = fit(run.config, dataset, run.folder, self.device, *told)
             if run.second_stage is not None:

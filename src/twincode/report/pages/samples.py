@@ -15,13 +15,13 @@ OF_CODES = ("memorised_distance", "memorised_share", "repeated_share", "pseudo_b
 CONTROLS = (*REAL, "copies", "reconstruction", "independent", "independent, no labels")
 
 _NOTE = (
-    "Every row is compared with test series: train series, the same through the codes "
-    "(copies), test through the codes (reconstruction, the ceiling of any prior), codes drawn "
-    "independently, and each prior, with labels drawn as in train and without. FID alone can be "
-    "low while samples have lost their variety: read it beside spread, recall and what is nearer "
-    "to train than test is. Features are those of networks trained on the train part here, or of "
-    "random convolutions where there are no labels, so no FID compares with one of another page or "
-    "paper."
+    "Every row is compared with test series, or, where the title says so, with a fifth of train "
+    "in their place: train series, the same through the codes (copies), test through the codes "
+    "(reconstruction, the ceiling of any prior), codes drawn independently, and each prior, with "
+    "labels drawn as in train and without. FID alone can be low while samples have lost their "
+    "variety: read it beside spread, recall and what is nearer to train than test is. Features "
+    "are those of networks trained on the train part here, or of random convolutions where there "
+    "are no labels, so no FID compares with one of another page or paper."
 )
 
 
@@ -61,7 +61,10 @@ def _table(results: Results, dataset: str) -> Table:
         )
         for key in keys
     )
-    title = f"Series drawn, judged against the test part of {dataset}"
+    told = [run.generation for run in results.runs if run.dataset == dataset and run.generation]
+    by_train = all(each.get("judging", {}).get("reference") == TRAIN for each in told)
+    part = "a fifth of train" if by_train else "the test part"
+    title = f"Series drawn, judged against {part} of {dataset}"
     return Table(title, ("Drawn from", *(head for head, _ in columns)), rows)
 
 
