@@ -144,9 +144,15 @@ def _published(stored: Path) -> str:
 
 
 def _uses(rows: list[dict[str, str]]) -> str:
-    """Every way of every task, a column a data set: error, or how well classes are told apart."""
+    """Every way of every task, a column a data set: errors, or how well classes are told apart."""
     sets = list(dict.fromkeys(row["dataset"] for row in rows))
-    cells = {(row["task"], row["way"], row["dataset"]): row["mae"] or row["auroc"] for row in rows}
+    told = ("mae", "crps", "auroc")
+    cells = {
+        (row["task"], row["way"], row["dataset"]): " / ".join(
+            number(float(row[name]), 3) for name in told if row[name]
+        )
+        for row in rows
+    }
     ways = dict.fromkeys((task, way) for task, way, _ in cells)
-    lines = [[*way, *(number(float(cells[*way, name]), 3) for name in sets)] for way in ways]
+    lines = [[*way, *(cells[*way, name] for name in sets)] for way in ways]
     return markdown(["Task", "Way", *sets], lines)

@@ -255,16 +255,22 @@ def test_what_it_says_of_a_twin_loss_holds():
 
 def test_what_it_says_of_uses_holds():
     rows = pd.read_csv(ROOT / "results" / "benchmarks" / "uses.csv")
-    error, held, told = (
+    error, spoken, held, told = (
         {task: part.pivot(index="dataset", columns="way", values=value)
          for task, part in rows.groupby("task")}
-        for value in ("mae", "coverage", "auroc")
+        for value in ("mae", "crps", "coverage", "auroc")
     )  # fmt: skip
     best = {task: error[task].idxmin(axis=1) for task in ("impute", "forecast")}
     nearest = {task: set(ways.index[ways == "nearest of train"]) for task, ways in best.items()}
     sets = {"ItalyPowerDemand", "GunPoint", "ECG5000", "TwoPatterns", "ChlorineConcentration"}
     assert nearest["impute"] == {"GunPoint", "ChlorineConcentration"}
     assert nearest["forecast"] == sets - {"TwoPatterns"}
+    by_crps = {task: ways.idxmin(axis=1) for task, ways in spoken.items() if task in best}
+    still = {task: set(ways.index[ways == "nearest of train"]) for task, ways in by_crps.items()}
+    assert still["impute"] == {"GunPoint", "ChlorineConcentration"}
+    assert still["forecast"] == {"ChlorineConcentration"}
+    close = spoken["forecast"].loc[["GunPoint", "ItalyPowerDemand"]]
+    assert (close.min(axis=1) > 0.94 * close["nearest of train"]).all()
     for task in best:
         assert not set(best[task]) & {"linear", "last value"}
     filled = error["impute"]
