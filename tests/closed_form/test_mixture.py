@@ -264,6 +264,29 @@ def test_a_capped_code_is_about_the_best_of_all_steps() -> None:
     assert found.sum() <= 1.5 * best.sum()
 
 
+def test_a_capped_code_uses_its_bits_on_unusual_series_too() -> None:
+    """What no train series had is silent at any step, and no reason for a coarse one."""
+    time, noise = torch.arange(64) / 63, seeded()
+
+    def waves(n: int) -> torch.Tensor:
+        turns = 2 * time + torch.rand(n, 1, generator=noise)
+        own = 0.05 * torch.randn(n, 64, generator=noise)
+        return ((2 * math.pi * turns).sin() + own)[:, None]
+
+    coder = MixtureCoder.fit(waves(200), 200, seeded(1), window=64, modes=8)
+    odd = waves(20)
+    odd[..., 20:24] += 2
+    assert float(coder.bits_of(coder.encode(odd)).mean()) > 150
+
+
+@pytest.mark.parametrize(("n", "window"), [(62, 60), (30, 60), (100, 30)])
+def test_of_few_series_fresh_ones_take_about_the_bits_asked_for(n: int, window: int) -> None:
+    """Fewer than components in two of three parts, if not in all of them."""
+    x = torch.randn(n + 300, 1, 60, generator=seeded()).cumsum(2)
+    coder = MixtureCoder.fit(x[:n], 100, seeded(), "average", window=window, modes=1)
+    assert 85 < float(coder.bits_of(coder.encode(x[n:])).mean()) < 115
+
+
 @pytest.mark.parametrize("length", [3, 8])
 def test_short_series_do_not_take_more_bits_than_their_values_hold(length: int) -> None:
     data = make_waves(100, 20, length=length)

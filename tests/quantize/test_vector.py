@@ -231,12 +231,13 @@ def test_uniform_initialisation_leaves_the_codes_alone():
     assert torch.equal(vq.codebook, before)
 
 
-@given(K=st.integers(1, 100), k=st.integers(0, 99))
-def test_divergence_from_the_uniform_prior_is_the_constant_log_k(K, k):
-    """Eq. 4.8: a one-hot posterior under a uniform prior."""
-    posterior = np.zeros(K)
-    posterior[k % K] = 1
-    assert equations.kl_to_uniform_prior(posterior) == pytest.approx(np.log(K))
+@pytest.mark.parametrize("K", [1, 2, 7])
+def test_divergence_from_the_uniform_prior_is_the_constant_log_k(K):
+    """Eq. 4.8: codes are a one-hot posterior, whatever the series; the prior is uniform."""
+    found = quantizer(codebook_size=K)(latents(3, 4, 2, 5)).codes
+    posterior = torch.nn.functional.one_hot(found, K).double().numpy()
+    for own in posterior.reshape(-1, K):
+        assert equations.kl_to_uniform_prior(own) == pytest.approx(np.log(K))
 
 
 def test_identity_does_nothing():

@@ -19,13 +19,15 @@ def beam_search(z: Tensor, groups: Iterable[Tensor], books: Sequence[Tensor], be
     """
     n, beams = z.shape[0], 1
     residual = torch.cat([z, z.new_zeros(n, 1)], dim=1)  # (n * beams, D + 1)
-    gain = z.new_zeros(n, 1)  # (n, beams), error so far, less that of no codeword at all
+    gain = z.new_zeros(n, 1)  # (n, beams), error so far, less that of the best
     codes = torch.zeros(n, 0, dtype=torch.long, device=z.device)  # (n * beams, tokens so far)
     first = torch.arange(n, device=z.device)[:, None]
     for group, book in zip(groups, books, strict=True):
         change = book.square().sum(1) - 2 * residual[:, group] @ book.T
         total = (gain.view(-1, 1) + change).view(n, -1)
         gain, best = total.topk(min(beam, total.shape[1]), largest=False, sorted=False)
+        # Small beside it, differences would drown in the digits of what all have in common.
+        gain = gain - gain.amin(1, keepdim=True)
         parent = (first * beams + best // len(book)).flatten()
         code = (best % len(book)).flatten()
         residual = residual.index_select(0, parent)

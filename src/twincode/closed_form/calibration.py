@@ -30,16 +30,21 @@ def join_windows(windows: torch.Tensor, channels: int) -> torch.Tensor:
     return windows.reshape(n, t, channels, D // channels).transpose(1, 2).reshape(n, channels, -1)
 
 
-def spread_correction(z: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+def spread_correction(z: torch.Tensor, variance: torch.Tensor, rank: int) -> torch.Tensor:
     """How much wider held-out components (r, d) are than their ``variance`` (r, d) says: (d,).
 
     By rank, smoothed over neighbouring ranks: leading components of few series are too optimistic,
-    trailing ones too small.
+    trailing ones too small. From ``rank`` on they have no variance, and all that is held out is
+    news: these are not smoothed together with the others.
     """
-    ratio = (z.double().square() / variance).mean(0).clamp(min=1e-3, max=1e3).log()
+    ratio = (z.double().square() / variance).mean(0).clamp(min=1e-3)
     half = len(ratio) // 40
-    padded = torch.nn.functional.pad(ratio[None, None], (half, half), mode="replicate")
-    return torch.nn.functional.avg_pool1d(padded, 2 * half + 1, 1)[0, 0].exp()
+    found = []
+    for part in (ratio[:rank].clamp(max=1e3), ratio[rank:]):
+        if len(part):
+            padded = torch.nn.functional.pad(part.log()[None, None], (half, half), mode="replicate")
+            found.append(torch.nn.functional.avg_pool1d(padded, 2 * half + 1, 1)[0, 0].exp())
+    return torch.cat(found)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Calibration:
     """What held-out windows say about a mixture: see ``calibrate``."""
 
     correction: torch.Tensor  # (d,) factor on variances
+    rank: int  # how many components those variances were learnt of
     log2_step: float
     frequencies: torch.Tensor  # (2, contexts, width)
     error: float  # squared error a window at the bits asked for
@@ -117,13 +123,17 @@ def code_levels(
     return Coded(path, y, price, z[:, :, d:].square().sum((1, 2)))
 
 
-def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
-    """Spread, level probabilities and the step at which ``parts`` cost ``bits`` a series."""
+def calibrate(parts: list[HeldOut], bits: float, windows: int) -> Calibration:
+    """Spread, level probabilities and the step at which ``parts`` cost ``bits`` a series.
+
+    The modes of each were fitted to so many ``windows`` at least.
+    """
     z = torch.cat([part.z for part in parts])
     variance = torch.cat([part.variance for part in parts])
     naming = torch.cat([part.naming for part in parts])
     n, t, d = z.shape
-    correction = spread_correction(z.reshape(-1, d), variance.reshape(-1, d))
+    rank = min(d, max(1, windows - 1))
+    correction = spread_correction(z.reshape(-1, d), variance.reshape(-1, d), rank)
     variance = variance * correction
     log2_spread = variance.log2() / 2
     spread_out = (z.reshape(-1) / variance.sqrt().reshape(-1)).float()
@@ -164,4 +174,4 @@ def calibrate(parts: list[HeldOut], bits: float) -> Calibration:
     at_bits = log2_error + 2 * (spent - bits) / slope
     # Infinite where no step is near to so few bits.
     error = float(torch.tensor(at_bits, dtype=torch.float64).exp2()) / t
-    return Calibration(correction, log2_step, frequencies, error)
+    return Calibration(correction, rank, log2_step, frequencies, error)

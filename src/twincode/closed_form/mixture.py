@@ -3,8 +3,9 @@
 A series is cut into windows (one window may be the whole series); a token names the mode of each
 window, and further tokens are the quantised components of the window in that mode. Components
 share one step and one family of level probabilities, so a component gets the bits its variance
-deserves without any table of bits, and rare large values cost a few bits and lose nothing. Levels
-are chosen on a trellis for the least error + weight * bits.
+deserves without any table of bits. Rare large values cost a few bits more and are cut off at 32
+deviations; what no train series had, as an event where all are flat, has no component and is lost.
+Levels are chosen on a trellis for the least error + weight * bits.
 """
 
 import math
@@ -28,7 +29,7 @@ from twincode.closed_form.calibration import (
     naming_bits,
     rank_major,
 )
-from twincode.closed_form.modes import Modes, modes_before
+from twincode.closed_form.modes import Modes, least_variance, modes_before
 from twincode.closed_form.packing import Contexts, Packer, Words
 from twincode.closed_form.sample import check_series, reservoir
 from twincode.closed_form.steps import (
@@ -54,6 +55,8 @@ RATES = ("average", "capped")
 FEWEST_BITS = 8
 MOST_BITS_A_VALUE = 16  # what float32 can tell of levels
 FEWEST_A_MODE = 2  # windows, in the mean
+# Parts of train, each held out once; more where two of three have fewer windows than components.
+FOLDS, MANY_FOLDS = 3, 10
 FEWEST_LEARNT = 4  # windows that say what others are like
 MOST_VALUES = 1024  # of a window
 # Levels more than so many times as large as any of train, or as a few steps, are not expected of
@@ -139,7 +142,10 @@ class MixtureCoder:
                 f"{modes} modes are too many for {n} series of {t} windows; choose fewer, or leave "
                 "modes out"
             )
-        folds = min(3, n)
+        D = windows.shape[2]
+        folds = min(FOLDS, n)
+        if (n - -(-n // folds)) * t <= D:
+            folds = min(MANY_FOLDS, n)
         learnt = n - -(-n // folds)
         enough = learnt > 1 and learnt * t >= FEWEST_LEARNT
         parts = []
@@ -148,7 +154,11 @@ class MixtureCoder:
             fitted = Modes.fit(windows[~held], modes, bits / t, generator)
             parts.append(HeldOut.of(fitted, windows[held][:1000], bits / t))
         fitted = Modes.fit(windows, modes, bits / t, generator)
-        calibration = calibrate(parts or [HeldOut.of(fitted, windows, bits / t)], bits)
+        calibration = (
+            calibrate(parts, bits, learnt * t)
+            if parts
+            else calibrate([HeldOut.of(fitted, windows, bits / t)], bits, n * t)
+        )
         coder = cls._assemble((C, L, window), bits, capped, fitted, calibration)
         return coder._learn_steps(series[:1000]) if capped else coder
 
@@ -161,7 +171,9 @@ class MixtureCoder:
         fitted: Modes,
         calibration: Calibration,
     ) -> Self:
-        log2_spread = (fitted.variance * calibration.correction).log2() / 2
+        variance = fitted.variance.clone()
+        variance[:, calibration.rank :] = least_variance(variance)
+        log2_spread = (variance * calibration.correction).log2() / 2
         ratio = ((log2_spread - calibration.log2_step) * tables.UNITS).round().long()
         reach = FINER if capped else 0
         loud = (ratio + reach >= int(tables.LOWEST * tables.UNITS)).any(0)
@@ -485,7 +497,7 @@ def _choose(
         for count in [modes] if modes else _counts(n * t, C * size):
             fitted = Modes.fit(windows[~held], count, bits / t, generator)
             part = HeldOut.of(fitted, windows[held][:1000], bits / t)
-            calibration = calibrate([part], bits)
+            calibration = calibrate([part], bits, int((~held).sum()) * t)
             error = calibration.error / size
             if capped:
                 shape = (C, L, size)

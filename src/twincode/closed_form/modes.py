@@ -33,6 +33,11 @@ def water_level(variance: torch.Tensor, weights: torch.Tensor, bits: float) -> f
     return float(torch.tensor(high).exp())
 
 
+def least_variance(variance: torch.Tensor) -> float:
+    """What a component has at least, beside others of ``variance``."""
+    return max(1e-9 * float(variance.max()), 1e-12)
+
+
 @dataclass(frozen=True)
 class Modes:
     """M linear transforms of windows of D values: ``mean`` (M, D), ``basis`` (M, D, d) with
@@ -106,7 +111,9 @@ class Modes:
             bases.append(vectors.flip(1).float())
             variances.append(values.flip(0))
         variance = torch.stack(variances)
-        variance = variance.clamp(min=max(1e-9 * float(variance.max()), 1e-12))
+        variance = variance.clamp(min=least_variance(variance))
+        # What lies beyond the rank of the windows is rounding.
+        variance[:, max(1, len(rows) - 1) :] = least_variance(variance)
         sequence = labels.view(n, t)
         before = modes_before(sequence, modes)
         transitions = torch.bincount(

@@ -150,4 +150,5 @@ class StepSearch:
         price = Price(self.cost, *tables.contexts(relative))
         size = (a / (2 * torch.exp2(self.log2_step + offset / tables.UNITS)) + 0.3).int()
         size = torch.minimum(size, tables.largest_level(relative))
+        size = torch.where(price.context == 0, 0, size)  # silent, however large
         return price.of(size, 0).clamp(max=100).sum(0)
