@@ -59,6 +59,20 @@ def test_the_graphs_give_what_the_model_gives(name, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["patch-rvq", "pca-pq"])
+def test_graphs_keep_the_digits_of_a_mean_far_from_zero(name, tmp_path):
+    rng, mean, std = np.random.default_rng(0), 12345.678, 0.1234567
+    X = (rng.normal(size=(400, 1, 40)).cumsum(2) * std + mean).astype(np.float32)
+    model = fit(recipe(name, bits=60), X)
+    export_onnx(model, tmp_path)
+    encoder, decoder = (
+        onnxruntime.InferenceSession(tmp_path / f"{part}.onnx") for part in ("encoder", "decoder")
+    )
+    (codes,) = encoder.run(None, {"series": X})
+    assert (codes == model.encode(X)).mean() > 0.9995
+    assert np.allclose(decoder.run(None, {"codes": codes})[0], model.decode(codes), atol=0.002)
+
+
 def test_the_python_of_the_page_runs(tmp_path, monkeypatch):
     model, X = fitted("pca-pq")
     monkeypatch.chdir(tmp_path)

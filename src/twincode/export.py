@@ -79,22 +79,26 @@ class _Part(nn.Module):
         super().__init__()
         self.tokenizer = tokenizer
         self.mean: Tensor
+        self.rest: Tensor
         self.std: Tensor
-        for name in ("mean", "std"):
-            values = torch.tensor(getattr(model.scaling, name))[:, None]  # (C, 1), or (1, 1)
-            self.register_buffer(name, values.to(model.device))
+        # Two numbers hold the digits of a mean that one would lose, many deviations from zero.
+        mean = torch.tensor(model.scaling.mean, dtype=torch.float64)
+        rest = mean - mean.float()
+        for name, values in (("mean", mean), ("rest", rest), ("std", model.scaling.std)):
+            column = torch.as_tensor(values, dtype=torch.float32)[:, None]  # (C, 1), or (1, 1)
+            self.register_buffer(name, column.to(model.device))
 
 
 class _Encoder(_Part):
     def forward(self, series: Tensor) -> Tensor:
         """Codes (n, H, W) of series (n, C, L)."""
-        return self.tokenizer.encode((series - self.mean) / self.std)
+        return self.tokenizer.encode((series - self.mean - self.rest) / self.std)
 
 
 class _Decoder(_Part):
     def forward(self, codes: Tensor) -> Tensor:
         """Series (n, C, L) of codes (n, H, W)."""
-        return self.tokenizer.decode(codes) * self.std + self.mean
+        return self.tokenizer.decode(codes) * self.std + self.rest + self.mean
 
 
 def export_onnx(model: Model, folder: str | Path) -> None:

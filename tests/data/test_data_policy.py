@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -163,3 +165,14 @@ def test_a_fixed_length_must_be_positive():
 def test_unknown_policy_offers_the_nearest(field, value, offer):
     with pytest.raises(TwincodeError, match=f"did you mean '{offer}'"):
         Policy(**{field: value})
+
+
+@pytest.mark.parametrize(("offset", "told"), [(0, False), (1e3, False), (1e6, True), (1e9, True)])
+def test_an_offset_that_costs_digits_is_told(offset, told):
+    series = list(np.random.default_rng(0).normal(size=(5, 2, 30)) + np.array([[0], [offset]]))
+    series[0][1, 3] = np.nan
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        apply_policy(series, Policy(missing="interpolate"))
+        apply_policy([np.full((1, 9), offset)])  # constant, and so in float32
+    assert [str(each.message)[:9] for each in found] == ["channel 2"] * told

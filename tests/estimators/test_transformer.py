@@ -226,6 +226,20 @@ def test_what_could_not_be_fitted_is_not_fitted(waves):
             use(waves.X_test)
 
 
+def test_after_a_fit_that_failed_nothing_is_left_of_the_one_before(waves):
+    coder = TwinCode("patch-rvq", bits=20).fit(waves.X_train).set_params(gamma=1)
+    with pytest.raises(TwincodeError, match="gamma"):
+        coder.fit(waves.X_train[..., :12])
+    with pytest.raises(sklearn.exceptions.NotFittedError):
+        coder.transform(waves.X_test)
+
+
+def test_whole_numbers_keep_their_digits(waves):
+    X = (waves.X_train * 1000).astype(np.int64) + 10**9
+    codes = [TwinCode("patch-rvq", bits=20).fit(each).encode(each) for each in (X, X - 10**9)]
+    assert (codes[0] == codes[1]).mean() > 0.5
+
+
 def test_a_readout_that_is_set_later_waits_for_the_next_fit(waves):
     coder = TwinCode("patch-rvq", bits=20).fit(waves.X_train).set_output(transform="pandas")
     before = coder.transform(waves.X_test)

@@ -47,16 +47,20 @@ def test_lengths_are_smoothed_and_measured_once_in_a_while():
     measure = task.objective.scale.measure
     task.objective.scale.measure = lambda *given: measured.append(step) or measure(*given)
     task.begin_epoch(1)
-    known = None
+    lengths = []
     for step in range(2 * EVERY + 1):
         before = task.objective.scale.lengths.clone()
         task.step(torch.arange(30), step)
         after = task.objective.scale.lengths
         assert torch.equal(before, after) == (step % EVERY > 0)
-        if known is not None and step % EVERY == 0:
-            assert (after > MEMORY * before).all()
-        known = after.clone()
+        if step % EVERY == 0:
+            lengths.append((after - MEMORY * before) / (1 - MEMORY))
+            assert (lengths[-1] > 0).all()
     assert measured == [0, EVERY, 2 * EVERY]
+    # The first of three counts as a smoothed mean of three counts it, not as all that went before.
+    weights = torch.tensor([MEMORY**2, MEMORY, 1])[:, None]
+    others, twin = (weights * torch.stack(lengths)).sum(0)
+    assert torch.allclose(task.objective.scale.factor, others / twin, rtol=1e-4)
 
 
 @pytest.mark.usefixtures("registries")

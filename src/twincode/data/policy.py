@@ -4,6 +4,7 @@ A series whose last time steps are NaN in every channel is a *shorter* series, a
 writes it. Any other NaN is a *missing* value.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twincode.errors import TwincodeError, unknown_name
+from twincode.errors import TwincodeError, TwincodeWarning, unknown_name
 
 FloatArray = NDArray[np.float32]
 SeriesArray = NDArray[np.floating[Any]]
@@ -19,6 +20,8 @@ SeriesArray = NDArray[np.floating[Any]]
 MISSING = ("error", "interpolate")
 LENGTHS = ("error", "resample", "truncate")
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+# Beside its mean a channel varies at least so much where float32 keeps all but a millionth of it.
+_LEAST_DEVIATION = 300 * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def apply_policy(
         result[row] = (
             known[:, :length] if policy.lengths == "truncate" else _resample(known, length)
         )
+    _warn_of_offsets(result, trimmed)
     return result
 
 
@@ -137,6 +141,23 @@ def _trim(array: NDArray[np.float64], name: str) -> NDArray[np.float64]:
     if known_steps.size == 0:
         raise TwincodeError(f"{name} has no known value; remove it")
     return array[:, : known_steps[-1] + 1]
+
+
+def _warn_of_offsets(held: FloatArray, series: Sequence[NDArray[np.float64]]) -> None:
+    """Warn of channels (n, C, L) that float32 has left few digits of what varies in them."""
+    for channel in range(held.shape[1]):
+        values = held[:, channel]
+        if values.min() <= 0 <= values.max():
+            continue
+        mean, deviation = (float(of(values, dtype=np.float64)) for of in (np.mean, np.std))
+        few = deviation < _LEAST_DEVIATION * abs(mean)
+        if few and any(np.ptp(each[channel][~np.isnan(each[channel])]) > 0 for each in series):
+            warnings.warn(
+                f"channel {channel + 1} varies little around {mean:.6g}: float32, in which series "
+                "are held, keeps few digits of that; take a constant off it first",
+                TwincodeWarning,
+                stacklevel=3,
+            )
 
 
 def _common_length(

@@ -39,6 +39,8 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Train on series X; y is ignored but by ``contrastive-vae``."""
+        if hasattr(self, "model_"):
+            del self.model_  # a fit that fails leaves nothing that is half of this
         series = self._checked(X, fits=True)
         self._train(series, y)
         self._dimensions, self._length = series.ndim, series.shape[-1]
@@ -73,7 +75,7 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         if np.ma.is_masked(X):
             raise TwincodeError("X has masked values; fill them in first")
         series: NDArray[np.floating[Any]] = validate_data(
-            self, X, reset=fits, allow_nd=True, dtype=[np.float32, np.float64]
+            self, X, reset=fits, allow_nd=True, dtype=[np.float64, np.float32]
         )
         if series.ndim not in (2, 3):
             raise TwincodeError(f"X must be (n, L) or (n, C, L), not {series.shape}")

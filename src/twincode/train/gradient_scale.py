@@ -20,7 +20,7 @@ class GradientScale(nn.Module):
     layer, anew each step; here the lengths are smoothed over steps.
     """
 
-    # Of the others' gradient and of the twin loss's; zero before the first measurement.
+    # Of the others' gradient and of the twin loss's, up to a factor that both share.
     lengths: Tensor
     capturable = False  # what a step does depends on its number
 
@@ -40,8 +40,8 @@ class GradientScale(nn.Module):
         encoder = [p for p, own in zip(parameters, found, strict=True) if own is not None]
         rest = torch.autograd.grad(others, encoder, retain_graph=True, allow_unused=True)
         new = torch.stack([_length(rest), _length(found)])
-        known = MEMORY * self.lengths + (1 - MEMORY) * new
-        self.lengths.copy_(torch.where(self.lengths[1] > 0, known, new))
+        # Both begin at zero, which their ratio does not notice.
+        self.lengths.mul_(MEMORY).add_((1 - MEMORY) * new)
 
 
 def _length(gradients: Sequence[Tensor | None]) -> Tensor:
