@@ -97,7 +97,7 @@ def test_a_model_without_codes_has_a_card_that_promises_none(tmp_path):
 
 
 def test_names_from_outside_are_taken_for_text(tmp_path):
-    name = 'a: "b"\n---\n|<script>'
+    name = 'a: "b"\n---\n|<script> 🌊'
     odd = replace(make_waves(20), name=name)
     twincode.fit(tiny("mixture", bits=20), odd).save(tmp_path)
     card = ModelCard.load(tmp_path / "README.md")

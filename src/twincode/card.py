@@ -47,9 +47,9 @@ def model_card(
         "library_name: twincode",
         "license: unknown  # say under which others may use the model",
         "tags:",
-        *(f"- {json.dumps(tag)}" for tag in tags if tag),
+        *(f"- {json.dumps(tag, ensure_ascii=False)}" for tag in tags if tag),
         "datasets:",
-        f"- {json.dumps(name)}",
+        f"- {json.dumps(name, ensure_ascii=False)}",
         "---",
     ]
     use = "codes = model.encode(X)" if layout.grids else "features = model.transform(X)"

@@ -107,6 +107,7 @@ class EvaluationSettings(Settings):
         for name in self.readouts:
             if name not in READOUTS:
                 raise unknown_name("readout", name, READOUTS)
+        _check_once("readouts", self.readouts)
 
 
 @dataclass(frozen=True)
@@ -258,6 +259,7 @@ class Config:
         """Other augmentations or metrics, by name."""
         here = {part.name: part for part in self._held(choice)}
         names = convert(choice, names, tuple[str, ...])
+        _check_once(choice, names)
         if choice == "augmentations" and names and not self.makes_views:
             raise TwincodeError(
                 "augmentations make views, and this model sees none; "
@@ -322,6 +324,12 @@ def groups() -> Iterator[tuple[str, dict[str, Any]]]:
         for name in registry:
             values = registry.choose(name).to_dict()
             yield f"{registry.kind} {name}", {k: v for k, v in values.items() if k != "name"}
+
+
+def _check_once(what: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise TwincodeError(f"{what} name {name} twice; once is enough")
 
 
 def _title(part: Settings) -> str:

@@ -37,6 +37,14 @@ def return_freed_memory() -> bool:
     return library is not None and bool(library.malloc_trim(0))
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether that is what is wrong. Torch has no type of error for the memory of a processor."""
+    from torch import OutOfMemoryError
+
+    lacking = isinstance(error, (MemoryError, OutOfMemoryError))
+    return lacking or "can't allocate memory" in str(error)
+
+
 def _glibc() -> Any | None:
     try:
         library = ctypes.CDLL(None)

@@ -509,7 +509,8 @@ def load_bare_model(folder: str | Path, device: str | torch.device = "cpu") -> M
     origin = folder / DESCRIPTION
     description = _known(read_json(origin, "model description"), origin)
     model = _build(description, origin)
-    tensors = read_described(folder / TENSORS, description, origin, "train again")
+    remedy = f"delete {folder} and train again"
+    tensors = read_described(folder / TENSORS, description, origin, remedy)
     restore(model.tokenizer, tensors, folder / TENSORS)
     return model.to(target)
 

@@ -207,7 +207,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_is_left_alone(models, source, 
     assert convert_folder(models / "vqvae", Encode(), source, out) == (1, 1)
 
 
-def test_what_was_made_otherwise_is_not_mixed_in(models, source, tmp_path):
+def test_what_was_made_otherwise_is_not_mixed_in(models, source, tmp_path, twincode):
     out = tmp_path / "out"
     convert_folder(models / "vqvae", Encode(), source, out)
     job = Encode(policy=Policy("interpolate"), stride=3)
@@ -217,6 +217,8 @@ def test_what_was_made_otherwise_is_not_mixed_in(models, source, tmp_path):
         convert_folder(models / "patch-rvq", Encode(), source, out)
     with pytest.raises(TwincodeError, match="codes of another model"):
         convert_folder(models / "patch-rvq", Decode(), out, tmp_path / "back")
+    words = ("decode", models / "patch-rvq", next(out.iterdir()), "-o", tmp_path / "back.csv")
+    assert "codes of another model" in twincode(*words).err
     with pytest.raises(TwincodeError, match="was not written by twincode encode"):
         convert_folder(models / "vqvae", Decode(), source, tmp_path / "back")
     (tmp_path / "own").mkdir()

@@ -42,6 +42,7 @@ def bad(waves, tmp_path_factory):
     np.save(folder / "objects.npy", np.array([{}, []], object))
     write_waves(folder / "Wide.npz", channels=2)
     (folder / "nothing").mkdir()
+    (folder / "folder.csv").mkdir()
     (folder / "foreign").mkdir()
     (folder / "foreign" / "model.json").write_text('{"architecture": "other"}')
     (folder / "foreign" / "result.json").write_text('{"accuracy": 1}')
@@ -139,6 +140,9 @@ def test_settings_that_make_no_sense(fails, bad, tmp_path, words, message):
         ("--recipe vqvae --jitter-std 1", "jitter; this model has none"),
         ("--recipe vqvae --augmentations flip", "augmentations make views, and this model"),
         ("--recipe bands --downsampled-width 4", "; this model has bands"),
+        ("--augmentations flip,slope,flip", "augmentations name flip twice; once is enough"),
+        ("--readouts mean,mean", "readouts name mean twice; once is enough"),
+        ("--metrics rate,rate", "metrics name rate twice; once is enough"),
     ],
 )
 def test_settings_that_the_model_does_not_have(fails, tmp_path, words, message):
@@ -257,6 +261,7 @@ def test_a_source_that_is_not_there_is_told_before_the_target(fails, trained, tm
         ("{run} {bad}/good.csv -o {bad}/good.csv", "is what is read; write to another file"),
         ("{run} {bad}/good.csv -o {out}.txt", "must end in .csv, .parquet, .npy or .npz"),
         ("{run} {bad}/good.csv -o {out}", "must end in .csv, .parquet, .npy or .npz"),
+        ("{run} {bad}/good.csv -o {bad}/folder.csv", "it is a folder; name a file in it"),
         ("{run} {bad}/good.csv -o {bad}/notes.txt/x.csv", "a file stands where a folder is"),
         ("{run} {bad}/good.csv -o {out}.csv --device tpu", "device 'tpu' is not available"),
         ("{bad}/nowhere {bad}/good.csv -o {out}.csv", "no model description at"),
@@ -279,6 +284,7 @@ def test_series_and_models_that_do_not_fit(fails, trained, bad, tmp_path, comman
         ("{run}", "cannot find the model's own data; give a name or a path with --dataset"),
         ("{run} --dataset {waves} --device tpu", "device 'tpu' is not available"),
         ("{run} --dataset {waves} --prior other", "prior can be chosen with --generation only"),
+        ("{run} --dataset {waves} --out {bad}", "it is a folder; name a file in it"),
         ("{bad}/nothing", "no model description at"),
         ("{bad}/foreign", "is not a model this version"),
     ],
@@ -413,6 +419,10 @@ def test_an_output_that_takes_no_more(twincode, monkeypatch):
             "use --lengths resample or --id-column 'my pump'",
         ),
         (KeyboardInterrupt(), 130, "interrupted; run the same command again to go on"),
+        *(
+            (lacking, 1, "there is too little memory; ask for less at once")
+            for lacking in (MemoryError(), RuntimeError("[alloc_cpu.cpp] can't allocate memory"))
+        ),
     ],
 )
 def test_what_befalls_a_command_is_one_line(capsys, failure, status, line):

@@ -185,6 +185,13 @@ def test_a_data_set_given_twice_counts_once(study, folder):
     assert len(json.loads((folder / "study.json").read_text())["runs"]) == 7
 
 
+def test_one_data_set_of_two_names_is_an_error(study, tmp_path):
+    """Runs are named after values: those of the second would be taken for the first's."""
+    other = str(write_waves(tmp_path / "data" / "Again.npz"))
+    with pytest.raises(TwincodeError, match="Waves and Again are the same data; leave one out"):
+        run_study(grown(study, datasets=(*study.datasets, other)), tmp_path / "s")
+
+
 def test_two_data_sets_of_one_name_are_an_error(study, tmp_path):
     other = str(write_waves(tmp_path / "data" / "Waves.npz", seed=1))
     with pytest.raises(TwincodeError, match="two different data sets are called Waves"):

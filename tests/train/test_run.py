@@ -343,9 +343,17 @@ def test_a_model_without_parameters_cannot_be_trained(waves):
         train(None, waves, name="raw-series", epochs=1)
 
 
-def test_exhausted_memory_is_explained(waves, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_exhausted_memory_is_explained(waves, monkeypatch, error):
     def exhausted(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     monkeypatch.setattr("twincode.train.run.train_epoch", exhausted)
     with pytest.raises(TwincodeError, match="too little memory; use a smaller batch_size"):

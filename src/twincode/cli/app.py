@@ -150,10 +150,13 @@ def evaluate(
     """
     import pandas as pd
 
+    from twincode.cli.output import check_place
     from twincode.cli.tables import show_measurements, show_scores
     from twincode.files import write_text
     from twincode.model import PRIOR, load_bare_model, load_model
 
+    if out is not None:
+        check_place(out)
     model = load_model(folder, device, prior) if generation else load_bare_model(folder, device)
     options = [] if generation else [*parse_settings(context.args, declared(context))]
     options += ["prior"] if prior != PRIOR and not generation else []
@@ -218,7 +221,7 @@ def encode(
         _convert("encode", job, folder, file, out, workers, device, ray)
         return
     check_target(out, file)
-    if stride or workers > 1 or ray:
+    if stride or workers != 1 or ray:
         raise TwincodeError("--stride, --workers and --ray are for Parquet files: give -o a folder")
     model = load_bare_model(folder, device)
     series, beside = _read(model, file, gaps, form)
@@ -248,6 +251,7 @@ def decode(
 
     Example: [bold]twincode decode run codes/ -o series/[/bold]
     """
+    from twincode.bulk.parquet import read_note
     from twincode.cli.output import check_target, write_rows
     from twincode.data.files import read_rows
     from twincode.data.tables import step_columns
@@ -262,9 +266,13 @@ def decode(
         _convert("decode", Decode(), folder, file, out, workers, device, ray)
         return
     check_target(out, file)
-    if workers > 1 or ray:
+    if workers != 1 or ray:
         raise TwincodeError("--workers and --ray are for Parquet files: give -o a folder")
     model, rows = load_bare_model(folder, device), read_rows(file, form.columns)
+    if file.suffix.lower() == ".parquet":
+        made = read_note(file)
+        if made is not None and made["model"] != model.checksum:
+            raise TwincodeError(f"{file} holds codes of another model; give the folder of that")
     series = model.decode(_grid(model, rows, file))
     write_rows(out, series, step_columns(*series.shape[1:]), rows.beside)
     typer.echo(f"written: {out} ({len(series)} series)")
@@ -343,11 +351,13 @@ def explore(
     The page says how often a code is used, where along time, in which classes, and what difference
     it makes to the series.
     """
+    from twincode.cli.output import check_place
     from twincode.explorer import explore as write_page
     from twincode.model import load_bare_model
 
     if out.suffix.lower() != ".html":
         raise TwincodeError(f"cannot write {out}: its name must end in .html")
+    check_place(out)
     model = load_bare_model(folder, device)
     remedy = "give a name or a path after the folder"
     data = measured_data(model, source, form.columns, dataset, remedy)
@@ -372,6 +382,8 @@ def _grid(model: "Model", rows: "Rows", file: Path) -> "NDArray[np.int64]":
     """Codes (n, H, W) that a file holds as one row a series."""
     import numpy as np
 
+    if not model.tokenizer.layout.grids:
+        raise TwincodeError(f"{model.name} is continuous: it has no codes to decode")
     codes = [each.reshape(-1) for each in rows.series]
     H, width = model.tokenizer.grid[0], model.tokenizer.layout.width
     if {len(each) for each in codes} != {H * width} or any((c % 1 != 0).any() for c in codes):

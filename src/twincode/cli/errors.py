@@ -38,6 +38,13 @@ def readable(command: Callable[P, R]) -> Callable[P, R]:
             complain(_system_message(error))
             _drop_output()
             raise typer.Exit(FAILED) from error
+        except (MemoryError, RuntimeError) as error:
+            from twincode.memory import lacks_memory
+
+            if not lacks_memory(error):
+                raise
+            complain("there is too little memory; ask for less at once")
+            raise typer.Exit(FAILED) from error
         except KeyboardInterrupt as interrupt:
             complain("interrupted; run the same command again to go on")
             raise typer.Exit(INTERRUPTED) from interrupt

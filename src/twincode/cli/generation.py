@@ -64,6 +64,8 @@ def prior(
     from twincode.priors import prior as build
     from twincode.train import fit_prior
 
+    if Path(name).name != name or name in ("", ".."):
+        raise TwincodeError(f"--name is that of a subfolder of {folder}, not {name!r}")
     settings = build(kind, **parse_settings(context.args, declared(context)))
     model = load_bare_model(folder, device)
     data = own_data(model, source, dataset, form.columns)

@@ -1,5 +1,6 @@
 """Arrays written as files a user asked for."""
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -30,6 +31,20 @@ def check_target(path: Path, source: Path | None = None) -> None:
         raise TwincodeError(
             f"cannot write {path}: its name must end in {', '.join(most)} or {last}"
         )
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Raise TwincodeError where no file can be written, before there is anything to write."""
+    if path.is_dir():
+        raise TwincodeError(f"cannot write {path}: it is a folder; name a file in it")
+    there = next(each for each in path.absolute().parents if each.exists())
+    if not there.is_dir():
+        raise TwincodeError(
+            f"cannot write {path}: a file stands where a folder is needed; choose another folder"
+        )
+    if not os.access(there, os.W_OK):
+        raise TwincodeError(f"cannot write {path}: {there} cannot be written in")
 
 
 def check_free(beside: pa.Table, columns: Iterable[str]) -> None:

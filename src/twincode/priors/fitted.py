@@ -89,7 +89,8 @@ def load_prior(folder: Path, tokenizer: nn.Module) -> FittedPrior:
             "fit it again or delete it"
         )
     origin = folder / DESCRIPTION
-    tensors = read_described(folder / TENSORS, description, origin, "fit it again")
+    remedy = f"delete {folder} and fit it again"
+    tensors = read_described(folder / TENSORS, description, origin, remedy)
     if description["format"] == 1:
         tensors = _upgraded(tensors, len(fitted.classes))
     restore(fitted.prior, tensors, folder / TENSORS)

@@ -375,7 +375,8 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise TwincodeError(
-            f"{path} is not a readable set of exhibits ({error}); run that run again"
+            f"{path} is not a readable set of exhibits ({error}); "
+            f"delete {path.parent} and run it again"
         ) from error
 
 
@@ -399,7 +400,8 @@ def _checked(folder: Path, record: Any, origin: str, steps: int) -> Run:
         raise TwincodeError(f"{origin}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TwincodeError(
-            f"{origin} is not the result of a finished run (problem: {error!r}); run that run again"
+            f"{origin} is not the result of a finished run (problem: {error!r}); "
+            "delete it and run that run again"
         ) from error
     return run
 

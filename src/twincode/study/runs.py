@@ -113,12 +113,16 @@ def plan_runs(
 def _find_data(
     study: Study, data_dir: str | Path | None, policy: Policy, columns: Columns
 ) -> list[DataReference]:
-    """The data sets, each once; results are told apart by their names."""
+    """The data sets, each once; results are told apart by their names, and runs by their values."""
     found: dict[str, DataReference] = {}
     for name in study.datasets:
         data = DataReference.find(name, data_dir, policy, columns)
         if found.setdefault(data.name, data).checksum != data.checksum:
             raise TwincodeError(f"two different data sets are called {data.name}; rename one")
+    names: dict[str, str] = {}
+    for data in found.values():
+        if (other := names.setdefault(data.checksum, data.name)) != data.name:
+            raise TwincodeError(f"{other} and {data.name} are the same data; leave one out")
     return list(found.values())
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-import torch
 from numpy.typing import ArrayLike
 
 from twincode.config import Config
@@ -13,6 +12,7 @@ from twincode.data import Dataset
 from twincode.devices import choose_device
 from twincode.distributed import join
 from twincode.errors import TwincodeError
+from twincode.memory import lacks_memory
 from twincode.model import DESCRIPTION, Model, load_bare_model
 from twincode.priors import PriorSettings, load_prior
 from twincode.train.log import Watch
@@ -72,7 +72,9 @@ def fit(
             task = TokenizerTask(config, dataset, target)
             name = run_id(config, dataset)
             carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
-        except torch.OutOfMemoryError as error:
+        except (MemoryError, RuntimeError) as error:
+            if not lacks_memory(error):
+                raise
             raise TwincodeError(
                 f"{target} has too little memory; use a smaller batch_size or projector_width"
             ) from error
@@ -108,7 +110,9 @@ def fit_prior(
             task = PriorTask(settings, model, dataset)
             name = f"{settings.digest()[:10]}-{key.checksum[:6]}"
             carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
-        except torch.OutOfMemoryError as error:
+        except (MemoryError, RuntimeError) as error:
+            if not lacks_memory(error):
+                raise
             raise TwincodeError(
                 f"{model.device} has too little memory; use a smaller batch_size or model_width"
             ) from error
