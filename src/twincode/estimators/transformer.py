@@ -75,7 +75,7 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         if np.ma.is_masked(X):
             raise TwincodeError("X has masked values; fill them in first")
         series: NDArray[np.floating[Any]] = validate_data(
-            self, X, reset=fits, allow_nd=True, dtype=[np.float64, np.float32]
+            self, X, reset=fits, allow_nd=True, dtype=[np.float32, np.float64]
         )
         if series.ndim not in (2, 3):
             raise TwincodeError(f"X must be (n, L) or (n, C, L), not {series.shape}")
