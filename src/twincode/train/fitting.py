@@ -76,7 +76,8 @@ def fit(
             if not lacks_memory(error):
                 raise
             raise TwincodeError(
-                f"{target} has too little memory; use a smaller batch_size or projector_width"
+                f"{target} has too little memory; use a smaller batch_size, projector_width or "
+                "codebook_size"
             ) from error
     return task.model
 
