@@ -6,7 +6,11 @@ with zeros: a sixth of a BT-VQVAE step.
 """
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from twincode.errors import TwincodeError
 
 # Parameters of glibc's mallopt (malloc.h), and values that switch off what costs time.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -43,6 +47,17 @@ def lacks_memory(error: BaseException) -> bool:
 
     lacking = isinstance(error, (MemoryError, OutOfMemoryError))
     return lacking or "can't allocate memory" in str(error)
+
+
+@contextmanager
+def explaining_memory(device: object, remedy: str) -> Iterator[None]:
+    """A context in which too little memory of a device is a TwincodeError with a ``remedy``."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        raise TwincodeError(f"{device} has too little memory; {remedy}") from error
 
 
 def _glibc() -> Any | None:

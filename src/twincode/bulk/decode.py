@@ -14,6 +14,7 @@ from twincode.bulk.parquet import (
     Note,
     Tell,
     batches,
+    check_codes_of,
     noted,
     read_note,
     write_parquet,
@@ -43,8 +44,7 @@ class Decode:
                 f"{source} was not written by twincode encode as one of a folder; codes of one "
                 "file become one file"
             )
-        if made["model"] != note["model"]:
-            raise TwincodeError(f"{source} holds codes of another model; give the folder of that")
+        check_codes_of(note["model"], made, source)
         write_parquet(target, self._tables(model, source, made, note, tell))
 
     def _tables(

@@ -77,6 +77,12 @@ def read_note(path: Path) -> Note | None:
     return note
 
 
+def check_codes_of(model: str, note: Note, path: Path) -> None:
+    """Raise TwincodeError for a file whose note names another model than one of this checksum."""
+    if note["model"] != model:
+        raise TwincodeError(f"{path} holds codes of another model; give the folder of that")
+
+
 def write_parquet(path: Path, tables: Iterator["pa.Table"]) -> None:
     """Write tables of one schema, one after another, into a file: whole or not at all."""
     import pyarrow.parquet as pq

@@ -251,7 +251,7 @@ def decode(
 
     Example: [bold]twincode decode run codes/ -o series/[/bold]
     """
-    from twincode.bulk.parquet import read_note
+    from twincode.bulk.parquet import check_codes_of, read_note
     from twincode.cli.output import check_target, write_rows
     from twincode.data.files import read_rows
     from twincode.data.tables import step_columns
@@ -271,8 +271,8 @@ def decode(
     model, rows = load_bare_model(folder, device), read_rows(file, form.columns)
     if file.suffix.lower() == ".parquet":
         made = read_note(file)
-        if made is not None and made["model"] != model.checksum:
-            raise TwincodeError(f"{file} holds codes of another model; give the folder of that")
+        if made is not None:
+            check_codes_of(model.checksum, made, file)
     series = model.decode(_grid(model, rows, file))
     write_rows(out, series, step_columns(*series.shape[1:]), rows.beside)
     typer.echo(f"written: {out} ({len(series)} series)")

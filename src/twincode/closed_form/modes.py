@@ -111,9 +111,10 @@ class Modes:
             bases.append(vectors.flip(1).float())
             variances.append(values.flip(0))
         variance = torch.stack(variances)
-        variance = variance.clamp(min=least_variance(variance))
+        least = least_variance(variance)
+        variance = variance.clamp(min=least)
         # What lies beyond the rank of the windows is rounding.
-        variance[:, max(1, len(rows) - 1) :] = least_variance(variance)
+        variance[:, max(1, len(rows) - 1) :] = least
         sequence = labels.view(n, t)
         before = modes_before(sequence, modes)
         transitions = torch.bincount(

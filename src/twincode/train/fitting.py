@@ -12,7 +12,7 @@ from twincode.data import Dataset
 from twincode.devices import choose_device
 from twincode.distributed import join
 from twincode.errors import TwincodeError
-from twincode.memory import lacks_memory
+from twincode.memory import explaining_memory
 from twincode.model import DESCRIPTION, Model, load_bare_model
 from twincode.priors import PriorSettings, load_prior
 from twincode.train.log import Watch
@@ -67,18 +67,11 @@ def fit(
                 "remove that folder to train it again"
             )
         return load_bare_model(place, target)
-    with alone(place):
-        try:
-            task = TokenizerTask(config, dataset, target)
-            name = run_id(config, dataset)
-            carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
-        except (MemoryError, RuntimeError) as error:
-            if not lacks_memory(error):
-                raise
-            raise TwincodeError(
-                f"{target} has too little memory; use a smaller batch_size, projector_width or "
-                "codebook_size"
-            ) from error
+    remedy = "use a smaller batch_size, projector_width or codebook_size"
+    with alone(place), explaining_memory(target, remedy):
+        task = TokenizerTask(config, dataset, target)
+        name = run_id(config, dataset)
+        carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
     return task.model
 
 
@@ -106,15 +99,9 @@ def fit_prior(
     key = prior_key(settings, model, dataset)
     if place is not None and finished(place, key):
         return model.with_prior(load_prior(place, model.tokenizer))
-    with alone(place):
-        try:
-            task = PriorTask(settings, model, dataset)
-            name = f"{settings.digest()[:10]}-{key.checksum[:6]}"
-            carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
-        except (MemoryError, RuntimeError) as error:
-            if not lacks_memory(error):
-                raise
-            raise TwincodeError(
-                f"{model.device} has too little memory; use a smaller batch_size or model_width"
-            ) from error
+    remedy = "use a smaller batch_size or model_width"
+    with alone(place), explaining_memory(model.device, remedy):
+        task = PriorTask(settings, model, dataset)
+        name = f"{settings.digest()[:10]}-{key.checksum[:6]}"
+        carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
     return model.with_prior(task.finished())
