@@ -17,7 +17,7 @@ from twincode.generate import Filling
 from twincode.losses import TWIN_LOSSES
 from twincode.priors import PRIORS
 from twincode.quantize import QUANTIZERS, Identity
-from twincode.recipes import RECIPES, recipe, title
+from twincode.recipes import CLOSED_FORMS, RECIPES, recipe, title
 from twincode.settings import Settings, field_types
 from twincode.tokenizers import TOKENIZERS
 from twincode.upgrade import upgrade_result
@@ -191,7 +191,8 @@ def test_a_part_that_is_chosen_anew_comes_with_its_own_settings(choice, registry
         assert getattr(config, choice) == (
             getattr(start, choice) if stays else registry.choose(name)
         )
-        assert config.training == start.training
+        if registry is not TOKENIZERS or registry.choose(name).takes_steps:
+            assert config.training == start.training
 
 
 def test_all_settings_of_a_part_change_at_once():
@@ -205,6 +206,16 @@ def test_a_tokenizer_without_a_quantiser_has_none_and_gives_it_back():
     raw = recipe("vqvae", quantizer="fsq").replace(tokenizer="raw")
     assert raw.quantizer is None
     assert raw.replace(tokenizer="vqvae").quantizer == QUANTIZERS.choose("vq")
+
+
+@pytest.mark.parametrize("name", CLOSED_FORMS)
+def test_what_takes_no_steps_has_the_seed_alone_of_training(name):
+    fitted = recipe("bt-vqvae", seed=3, batch_size=7, gamma=0).replace(tokenizer=name)
+    assert fitted.training == TrainingSettings(epochs=0, seed=3)
+    assert [each for each in field_types(TrainingSettings) if fitted.has(each)] == ["seed"]
+    with pytest.raises(TwincodeError, match="no learning_rate; leave it out, or choose a network"):
+        fitted.replace(learning_rate=0.1)
+    assert fitted.replace(tokenizer="vqvae").training == TrainingSettings(seed=3)
 
 
 def test_augmentations_keep_their_settings_when_the_list_changes():

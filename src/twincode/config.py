@@ -148,7 +148,8 @@ class Config:
         """A copy with some settings changed: ``replace(twin_loss="moco", gamma=2, epochs=50)``.
 
         A part that is chosen anew comes with its own defaults; in a list, those that stay keep
-        their settings. Values may be text, as from a command line; ``none`` stands for no twin
+        their settings. Between tokenizers that take steps and those that do not the training's
+        settings, but for the seed, are their defaults again. Values may be text, as from a command line; ``none`` stands for no twin
         loss, and so does a gamma of 0, whatever else is said of the loss. Raises TwincodeError for
         a setting that no chosen part has and for a wrong value.
         """
@@ -180,7 +181,7 @@ class Config:
             return self.tokenizer.takes_quantizer
         if name == "augmentations":
             return self.makes_views
-        return name in _CHOICES or any(name in field_types(type(part)) for part in self.parts)
+        return name in _CHOICES or any(self._takes(part, name) for part in self.parts)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain nested dictionaries, ready for JSON."""
@@ -244,6 +245,9 @@ class Config:
             new[choice] = None
         elif held is None or held.name != name:
             new[choice] = _CHOICES[choice].choose(str(name))
+        if choice == "tokenizer" and new[choice].takes_steps != self.tokenizer.takes_steps:
+            budget = {} if new[choice].takes_steps else {"epochs": 0}
+            new["training"] = TrainingSettings(seed=self.training.seed, **budget)
         config = dataclasses.replace(self, **new)
         takes = config.tokenizer.takes_quantizer
         if takes == (config.quantizer is not None):
@@ -283,13 +287,18 @@ class Config:
 
     def _owner(self, name: str) -> Settings:
         """The one part that has a setting of this name."""
-        owners = [part for part in dict.fromkeys(self.parts) if name in field_types(type(part))]
+        owners = [part for part in dict.fromkeys(self.parts) if self._takes(part, name)]
         if not owners:
             raise unread(name, [self])
         if len(owners) > 1:
             both = " and ".join(map(_title, owners))
             raise TwincodeError(f"{name} is a setting of both {both}; rename it in one of them")
         return owners[0]
+
+    def _takes(self, part: Settings, name: str) -> bool:
+        """Whether a part has a setting of this name, and something reads it."""
+        unread = part is self.training and not self.tokenizer.takes_steps and name != "seed"
+        return name in field_types(type(part)) and not unread
 
 
 _FIELDS = tuple(each.name for each in dataclasses.fields(Config) if each.name != "recipe")
@@ -307,7 +316,10 @@ def unread(name: str, configs: Sequence[Config]) -> TwincodeError:
                 f"{who} {', '.join(here) or NONE}"
             )
     if name in setting_names():
-        return TwincodeError(f"none of these models has {name}; leave it out")
+        nobody = "this model has no" if len(configs) == 1 else "none of these models has"
+        trained = any(config.tokenizer.takes_steps for config in configs)
+        instead = "" if trained else ", or choose a network that is trained, recipe vqvae say"
+        return TwincodeError(f"{nobody} {name}; leave it out{instead}")
     return unknown_name("setting", name, setting_names())
 
 

@@ -43,7 +43,7 @@ def patch_rvq() -> Config:
 
 
 def _closed_form(tokenizer: str) -> Config:
-    return Config().replace(tokenizer=tokenizer, epochs=0, readouts=("flatten",))
+    return Config().replace(tokenizer=tokenizer, readouts=("flatten",))
 
 
 def vqvae() -> Config:
@@ -220,7 +220,7 @@ def random_encoder_continuous() -> Config:
 
 def raw_series() -> Config:
     """The series themselves under the same probes: what no encoder at all gives."""
-    return Config().replace(tokenizer="raw", readouts=("flatten",), epochs=0)
+    return Config().replace(tokenizer="raw", readouts=("flatten",))
 
 
 # The title is what tables and charts call the model.

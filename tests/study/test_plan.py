@@ -230,6 +230,10 @@ def test_recipes_that_the_settings_make_equal_are_one():
         ({"axes": {"gamma": [1]}, "settings": {"gamma": 1}}, "gamma is an axis; leave it out"),
         ({"axes": {"epochs": [1]}, "settings": {"steps": 1}}, "epochs or steps, not both"),
         ({"axes": {"codebok_size": [1]}}, "did you mean 'codebook_size'"),
+        (
+            {"recipes": ("mixture", "vqvae"), "overrides": {"mixture": {"steps": 9}}},
+            "recipe mixture: none of these models has steps; leave it out",
+        ),
         ({"axes": {"kl_weight": [1, 2]}}, "kl_weight is a setting of the quantizer gaussian"),
         ({"recipes": ("vqvae",), "axes": {"gamma": [1]}}, "gamma is a setting of the twin losses"),
         (

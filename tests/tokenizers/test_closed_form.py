@@ -127,8 +127,8 @@ def test_nothing_can_be_encoded_before_it_is_fitted(data):
 
 
 def test_there_is_nothing_to_train(data):
-    with pytest.raises(TwincodeError, match="nothing to train: leave out epochs and steps"):
-        fit(recipe(epochs=3), data)
+    with pytest.raises(TwincodeError, match="no batch_size; leave it out, or choose a network"):
+        recipe(batch_size=3)
     with pytest.raises(TwincodeError, match="nothing that a twin loss could teach"):
         fit(recipe(twin_loss="moco"), data)
     with pytest.raises(TwincodeError, match="the warm tokenizer has nothing that a twin loss"):

@@ -9,9 +9,10 @@ from conftest import make_waves, tiny
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from twincode.config import TrainingSettings
 from twincode.data import Dataset
 from twincode.errors import TwincodeError
-from twincode.recipes import RECIPES
+from twincode.recipes import RECIPES, recipe
 from twincode.train import fit
 from twincode.train.loop import train_epoch
 from twincode.train.run import evaluation_epochs
@@ -339,8 +340,9 @@ def test_two_programs_never_work_in_one_folder(tmp_path, waves):
 
 
 def test_a_model_without_parameters_cannot_be_trained(waves):
+    config = dataclasses.replace(recipe("raw-series"), training=TrainingSettings(epochs=1))
     with pytest.raises(TwincodeError, match="the raw tokenizer has nothing to train"):
-        train(None, waves, name="raw-series", epochs=1)
+        fit(config, waves)
 
 
 @pytest.mark.parametrize(

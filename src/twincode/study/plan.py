@@ -13,15 +13,15 @@ from twincode.settings import field_types
 from twincode.study.second_stage import Priors, SecondStage
 
 # The controls of every table, and the settings that make each what it is. Of those of training an
-# untrained encoder knows only the batch that its codes are placed in, a closed form nothing.
-_TRAINING = frozenset(field_types(TrainingSettings)) | {"continuous_share"}
-_FITTED = _TRAINING | {"readouts", "tokenizer"}
+# untrained encoder knows only the batch that its codes are placed in.
+_FITTED = {"readouts", "tokenizer"}
+_UNTRAINED = {*field_types(TrainingSettings), "continuous_share"} - {"batch_size"}
 _CONTROLS = {
     "raw-series": _FITTED,
     "pca-pq": _FITTED,
     "patch-rvq": _FITTED,
-    "random-encoder": _TRAINING - {"batch_size"},
-    "random-encoder-continuous": _TRAINING - {"batch_size"} | {"quantizer"},
+    "random-encoder": _UNTRAINED,
+    "random-encoder-continuous": _UNTRAINED | {"quantizer"},
 }
 
 # What decides which parts there are, in this order, comes before what is set in them.

@@ -22,7 +22,7 @@ from twincode.tokenizers.contrastive import (
     build_contrastive_vae,
 )
 from twincode.tokenizers.plane import PlaneTokenizer
-from twincode.tokenizers.series import SeriesTokenizer, build_raw_series
+from twincode.tokenizers.series import RawSettings, SeriesTokenizer, build_raw_series
 from twincode.tokenizers.tokenizer import (
     Embedded,
     Output,
@@ -53,7 +53,7 @@ TOKENIZERS.register("vqvae2", build_vqvae2, VQVAE2Settings)
 TOKENIZERS.register("bands", build_bands, BandsSettings)
 TOKENIZERS.register("contrastive", build_contrastive_vae, ContrastiveSettings)
 TOKENIZERS.register("encoder", build_encoder, EncoderSettings)
-TOKENIZERS.register("raw", build_raw_series)
+TOKENIZERS.register("raw", build_raw_series, RawSettings)
 TOKENIZERS.register("warm", build_warm, WarmSettings)
 
 

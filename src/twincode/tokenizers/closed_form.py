@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from torch import Generator, Tensor
 
@@ -16,7 +17,14 @@ MOST_BITS_PER_TOKEN = 16
 
 
 @dataclass(frozen=True)
-class MixtureSettings(TokenizerSettings):
+class ClosedFormSettings(TokenizerSettings):
+    """Fitted at once to all of train."""
+
+    takes_steps: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class MixtureSettings(ClosedFormSettings):
     """Bits a series, which is how long codes are in the mean, or at most.
 
     ``rate`` is ``average``, where series that are hard to tell take more than ``bits`` and others
@@ -36,7 +44,7 @@ class MixtureSettings(TokenizerSettings):
 
 
 @dataclass(frozen=True)
-class StagesSettings(TokenizerSettings):
+class StagesSettings(ClosedFormSettings):
     """Bits a series, bits a token, and how many partial codes encoding keeps (``beam``)."""
 
     bits: int = 200

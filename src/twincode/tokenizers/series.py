@@ -1,10 +1,20 @@
 """Tokenizers of the series themselves: the raw control, and what a quantiser makes of series."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from torch import Generator, Tensor
 
 from twincode.quantize import Identity, Quantizer
 from twincode.quantize.closed_form import ClosedFormQuantizer
 from twincode.tokenizers.tokenizer import Output, Tokenizer, TokenizerSettings
+
+
+@dataclass(frozen=True)
+class RawSettings(TokenizerSettings):
+    """Nothing can be chosen of the series themselves."""
+
+    takes_steps: ClassVar[bool] = False
 
 
 class SeriesTokenizer(Tokenizer):
@@ -66,7 +76,7 @@ def _take_loaded_layout(tokenizer: SeriesTokenizer, _keys: object) -> None:
 
 
 def build_raw_series(
-    _settings: TokenizerSettings, _quantizer: object, channels: int, length: int
+    _settings: RawSettings, _quantizer: object, channels: int, length: int
 ) -> SeriesTokenizer:
     """The control for series of C channels and L steps: nothing is quantised."""
     return SeriesTokenizer(channels, length, Identity())

@@ -20,9 +20,13 @@ Pairs = dict[str, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class TokenizerSettings(Settings):
-    """What every tokenizer's settings say: whether it is given a quantiser."""
+    """What every tokenizer's settings say: whether it is given a quantiser, and learns by steps.
+
+    One that does not is fitted at once or not at all; of the settings of training it has the seed.
+    """
 
     takes_quantizer: ClassVar[bool] = False
+    takes_steps: ClassVar[bool] = True
 
 
 class Output(NamedTuple):

@@ -1,6 +1,7 @@
 """A network that starts where the closed form ends: principal components, then context in time."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -24,6 +25,8 @@ class WarmSettings(ComponentSettings):
     The net has ``context_depth`` convolutions of ``context_width`` channels. In use codes are found
     anew ``refinements`` times, with what the net adds taken off.
     """
+
+    takes_steps: ClassVar[bool] = True
 
     context_width: int = 32
     context_depth: int = 3
