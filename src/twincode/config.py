@@ -149,9 +149,9 @@ class Config:
 
         A part that is chosen anew comes with its own defaults; in a list, those that stay keep
         their settings. Between tokenizers that take steps and those that do not the training's
-        settings, but for the seed, are their defaults again. Values may be text, as from a command line; ``none`` stands for no twin
-        loss, and so does a gamma of 0, whatever else is said of the loss. Raises TwincodeError for
-        a setting that no chosen part has and for a wrong value.
+        settings, but for the seed, are their defaults again. Values may be text, as from a command
+        line; ``none`` stands for no twin loss, and so does a gamma of 0, whatever else is said of
+        the loss. Raises TwincodeError for a setting that no chosen part has and for a wrong value.
         """
         if "epochs" in changes:
             if changes.get("steps", 0) not in (0, "0"):
