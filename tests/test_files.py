@@ -51,6 +51,12 @@ def test_what_a_killed_write_left_is_removed_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
 
 
+@pytest.mark.parametrize("name", ["x" * 247 + ".parquet", "序" * 80 + ".json"])
+def test_names_as_long_as_the_system_takes_can_be_written(tmp_path, name):
+    write_whole(tmp_path / name, lambda path: path.write_text("new"))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize("failing", [0, 1])
 def test_files_that_belong_together_are_written_together(tmp_path, failing):
     paths = [tmp_path / "a", tmp_path / "b"]

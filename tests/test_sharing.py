@@ -160,6 +160,7 @@ def test_other_places_are_never_looked_up(hub, tmp_path, monkeypatch, place):
         (RepositoryNotFoundError, "no folder user/name, and no model user/name on the hub"),
         (RevisionNotFoundError, "has no revision v1"),
         (ConnectionError, "cannot download user/name from the hub: gone"),
+        (ValueError, "cannot download user/name from the hub: gone"),  # a page in place of JSON
     ],
 )
 def test_what_cannot_be_had_is_one_line(monkeypatch, error, told):

@@ -246,8 +246,8 @@ class Config:
         elif held is None or held.name != name:
             new[choice] = _CHOICES[choice].choose(str(name))
         if choice == "tokenizer" and new[choice].takes_steps != self.tokenizer.takes_steps:
-            budget = {} if new[choice].takes_steps else {"epochs": 0}
-            new["training"] = TrainingSettings(seed=self.training.seed, **budget)
+            usual = TrainingSettings(seed=self.training.seed)
+            new["training"] = usual if new[choice].takes_steps else usual.replace(epochs=0)
         config = dataclasses.replace(self, **new)
         takes = config.tokenizer.takes_quantizer
         if takes == (config.quantizer is not None):

@@ -36,8 +36,8 @@ def join(device: torch.device) -> None:
 
 
 def expected() -> int:
-    """How many processes ``torchrun`` has started."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes ``torchrun`` has started; others set ``WORLD_SIZE`` for ends of theirs."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def leave() -> None:

@@ -14,7 +14,7 @@ from torch._higher_order_ops.scan import scan
 
 from twincode.closed_form import ComponentCoder, MixtureCoder, PatchCoder
 from twincode.errors import TwincodeError, installing
-from twincode.files import write_json, write_whole
+from twincode.files import make_folder, write_json, write_whole
 from twincode.model import Model
 from twincode.quantize import ClosedFormQuantizer, Layout, Quantized
 from twincode.quantize.successive import SuccessiveQuantizer
@@ -114,6 +114,7 @@ def export_onnx(model: Model, folder: str | Path) -> None:
     if not tokenizer.layout.grids:
         raise TwincodeError(f"{model.name} is continuous: it has no codes to export")
     network = _network(tokenizer)
+    make_folder(folder)
     C, L = tokenizer.channels, tokenizer.length
     # Two examples: one alone would make the exporter take the number of series for a constant.
     series = torch.zeros(2, C, L, device=model.device)

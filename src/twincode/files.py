@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from twincode.errors import TwincodeError
 
 LOCK = ".lock"
+MOST_BYTES = 100  # of a name that a temporary one, which is longer, begins with
 _UNFINISHED = re.compile(r"\..*\.[0-9a-f]{32}(\.\w+)?")
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
@@ -86,7 +87,8 @@ def write_together(writes: Mapping[Path, Callable[[Path], object]]) -> None:
         for path, write in writes.items():
             make_folder(path.parent)
             # Not tempfile's, whose files are for their owner alone whatever the user's umask says.
-            temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+            stem = path.stem.encode()[:MOST_BYTES].decode(errors="ignore")
+            temporary = path.with_name(f".{stem}.{uuid.uuid4().hex}{path.suffix}")
             with _telling(path):
                 temporary.touch(exist_ok=False)
                 written[path] = temporary

@@ -46,6 +46,6 @@ def download(name: str, revision: str | None, files: Sequence[str]) -> Path:
             f"there is no folder {name}, the hub is out of reach, and no earlier download of "
             f"{name} is here; connect, or give a folder"
         ) from error
-    except OSError as error:
+    except Exception as error:  # whatever its libraries for the network raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise TwincodeError(f"cannot download {name} from the hub: {reason}") from error

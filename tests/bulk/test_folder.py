@@ -13,14 +13,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from conftest import make_waves, tiny
+from filelock import FileLock
 
 from twincode.bulk import Decode, Encode, convert_folder
-from twincode.bulk.parquet import ROWS_AT_ONCE
+from twincode.bulk.parquet import ROWS_AT_ONCE, batches
 from twincode.data import Columns, Policy
 from twincode.data.windows import cut, join
 from twincode.errors import TwincodeError
+from twincode.files import LOCK
 from twincode.model import Model, load_model
+from twincode.quantize.closed_form import LAYOUTS_KEPT
 from twincode.train import fit
 
 L = 33
@@ -60,7 +64,8 @@ def read(path):
 
 
 def files(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    found = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.name != LOCK)
+    return sorted(map(str, found))
 
 
 def lists(path, column):
@@ -207,6 +212,17 @@ def test_a_stopped_run_goes_on_and_a_finished_one_is_left_alone(models, source, 
     assert convert_folder(models / "vqvae", Encode(), source, out) == (1, 1)
 
 
+def test_what_a_killed_program_left_is_removed_and_two_never_write(models, source, tmp_path):
+    out = tmp_path / "out"
+    left = out / "deep" / f".b.{'0' * 32}.parquet"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    with FileLock(out / LOCK), pytest.raises(TwincodeError, match="another program is converting"):
+        convert_folder(models / "vqvae", Encode(), source, out)
+    convert_folder(models / "vqvae", Encode(), source, out)
+    assert files(out) == ["a.parquet", "deep/b.parquet"]
+
+
 def test_what_was_made_otherwise_is_not_mixed_in(models, source, tmp_path, twincode):
     out = tmp_path / "out"
     convert_folder(models / "vqvae", Encode(), source, out)
@@ -309,6 +325,25 @@ def test_no_more_than_a_part_of_a_file_is_in_memory(models, tmp_path, monkeypatc
     assert read(tmp_path / "out" / "a.parquet")["id"].to_pylist() == list(range(len(X)))
 
 
+def test_of_long_series_fewer_are_in_memory(models, X, tmp_path, monkeypatch):
+    monkeypatch.setattr("twincode.bulk.parquet.VALUES_AT_ONCE", 7 * L)
+    write(tmp_path / "a.parquet", X)
+    assert [len(part) for part in batches(tmp_path / "a.parquet")] == [7, 7, 7, 7, 2]
+    for job, source, out in ((Encode(), "a.parquet", "out"), (Decode(), "out", "back")):
+        convert_folder(models / "vqvae", job, tmp_path / source, tmp_path / out)
+    decoded = load_model(models / "vqvae").reconstruct(X)[:, 0]
+    assert np.allclose(lists(tmp_path / "back" / "a.parquet", "x"), decoded, atol=1e-5)
+
+
+def test_layouts_of_many_lengths_are_not_kept(models):
+    model = load_model(models / "patch-rvq")
+    x = torch.zeros(1, 1, L + LAYOUTS_KEPT + 5)
+    for length in range(L, x.shape[2]):
+        codes = model.tokenizer.encode(x[:, :, :length])
+        assert model.tokenizer.decode(codes, length).shape == (1, 1, length)
+    assert len(model.tokenizer.quantizer._layouts) == LAYOUTS_KEPT
+
+
 def test_a_file_without_rows_stays_one(models, tmp_path):
     write(tmp_path / "in" / "a.parquet", [], who=pa.array([], pa.string()))
     convert_folder(models / "vqvae", Encode(), tmp_path / "in", tmp_path / "out")
@@ -373,8 +408,9 @@ def test_requests_that_make_no_sense(models, source):
         convert_folder(models / "vqvae", Encode(), source, Path("out"), workers=2, ray="local")
     with pytest.raises(TwincodeError, match="not 'auto'"):
         convert_folder(models / "vqvae", Encode(), source, Path("out"), ray="auto")
-    with pytest.raises(TwincodeError, match="stride must be at least 1"):
-        Encode(stride=-1)
+    for stride in (-1, "7", 7.5):
+        with pytest.raises(TwincodeError, match="stride, 0 for no windows, must be a whole number"):
+            Encode(stride=stride)
     with pytest.raises(TwincodeError, match="did you mean 'bfloat16'"):
         Encode(precision="bfloat")
 

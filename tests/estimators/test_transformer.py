@@ -232,11 +232,15 @@ def test_after_a_fit_that_failed_nothing_is_left_of_the_one_before(waves):
         coder.fit(waves.X_train[..., :12])
     with pytest.raises(sklearn.exceptions.NotFittedError):
         coder.transform(waves.X_test)
+    for use in (sklearn.utils.validation.check_is_fitted, TwinCode.get_feature_names_out):
+        with pytest.raises(sklearn.exceptions.NotFittedError):
+            use(coder)
 
 
+@pytest.mark.parametrize("offset", [10**9, 10**11])
 @pytest.mark.parametrize("dtype", [np.int64, np.float64])
-def test_an_offset_that_costs_digits_is_told(waves, dtype):
-    X = (waves.X_train * 1000).astype(dtype) + 10**9
+def test_an_offset_that_costs_digits_is_told(waves, dtype, offset):
+    X = (waves.X_train * 1000).astype(dtype) + offset
     with pytest.warns(TwincodeWarning, match="channel 1 varies little around 1e"):
         TwinCode("patch-rvq", bits=20).fit(X)
 

@@ -178,6 +178,8 @@ def test_figures_as_files(tmp_path):
         assert head.startswith(b"<svg" if name.endswith("svg") else b"\x89PNG"), name
     with pytest.raises(TwincodeError, match="pdf"):
         write_figures(folder, ["pdf"])
+    with pytest.raises(TwincodeError, match="name a format of figures: svg or png"):
+        write_figures(folder, [])
 
 
 def test_names_of_any_kind_have_files_of_their_own(tmp_path):

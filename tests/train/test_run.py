@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from safetensors.torch import save_file
 from twincode.config import TrainingSettings
 from twincode.data import Dataset
 from twincode.errors import TwincodeError
+from twincode.priors import prior
 from twincode.recipes import RECIPES, recipe
-from twincode.train import fit
+from twincode.train import fit, fit_prior
 from twincode.train.loop import train_epoch
 from twincode.train.run import evaluation_epochs
 from twincode.train.tokenizer_task import TokenizerTask
@@ -279,9 +281,48 @@ def test_an_encoder_alone_is_judged_by_its_features(waves):
         train(None, waves, name="barlow-twins", gamma=0)
 
 
-def test_an_unknown_device_is_explained(waves):
-    with pytest.raises(TwincodeError, match="device 'tpu9' is not available"):
-        fit(tiny("vqvae"), waves, device="tpu9")
+@pytest.mark.parametrize("device", ["tpu9", "meta", None])
+def test_an_unknown_device_is_explained(waves, device):
+    with pytest.raises(TwincodeError, match=f"device '{device}' is not available"):
+        fit(tiny("vqvae"), waves, device=device)
+
+
+def test_what_others_say_of_processes_is_not_torchruns(waves, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    train(None, waves, epochs=1)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, waves):
+    saved, run = tmp_path / "saved", tmp_path / "run"
+    fit(recipe("patch-rvq", bits=8), waves).save(saved)
+    before = (saved / "model.json").read_bytes()
+    with pytest.raises(TwincodeError, match="holds what was not trained there; choose another"):
+        train(saved, waves)
+    assert (saved / "model.json").read_bytes() == before
+    model = train(run, waves, name="vqvae")
+    fit(recipe("patch-rvq", bits=8), waves).save(run)
+    with pytest.raises(TwincodeError, match="is not what its result is of; remove that folder"):
+        train(run, waves, name="vqvae")
+    fit_prior(prior("independent"), model, waves, run / "prior")
+    (run / "result.json").unlink()
+    with pytest.raises(TwincodeError, match="prior holds the prior of an earlier model; remove"):
+        train(run, waves, name="vqvae")
+
+
+def test_a_run_that_another_program_finished_meanwhile_is_not_repeated(
+    tmp_path, waves, monkeypatch
+):
+    @contextmanager
+    def waited(folder):
+        monkeypatch.undo()
+        train(folder, waves)
+        yield
+
+    monkeypatch.setattr("twincode.train.fitting.alone", waited)
+    later = []
+    train(tmp_path, waves, later.append)
+    assert later == []
 
 
 def test_multivariate_series(tmp_path):

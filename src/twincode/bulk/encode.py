@@ -22,7 +22,7 @@ from twincode.data import Columns, Policy, apply_policy
 from twincode.data.policy import STRICT, FloatArray, SeriesArray, fill_gaps, rows_by_length
 from twincode.data.tables import DEFAULT_COLUMNS, LONG, Rows, frame_rows
 from twincode.data.windows import cut
-from twincode.errors import TwincodeError, unknown_name
+from twincode.errors import TwincodeError, check_count, unknown_name
 from twincode.model import Model
 from twincode.precision import PRECISIONS
 
@@ -45,8 +45,7 @@ class Encode:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.stride < 0:
-            raise TwincodeError(f"stride must be at least 1, or 0 for no windows: {self.stride}")
+        check_count("stride, 0 for no windows,", self.stride, least=0)
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
 

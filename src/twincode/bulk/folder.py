@@ -1,7 +1,7 @@
 """A folder of Parquet files, converted file by file, by one process or several."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from twincode.bulk.job import Job, Piece
@@ -10,8 +10,8 @@ from twincode.bulk.pool import convert_in_processes
 from twincode.bulk.ray_tasks import convert_on_ray
 from twincode.cluster import check_address
 from twincode.errors import TwincodeError
-from twincode.files import make_folder
-from twincode.model import load_bare_model
+from twincode.files import held, remove_unfinished
+from twincode.model import Model, load_bare_model
 
 SUFFIX = ".parquet"
 _HIDDEN = "._"  # how names begin of what is somebody's unfinished work
@@ -36,9 +36,10 @@ def convert_folder(
     by the same model in the same way, is left alone: so a stopped run goes on. Returns how many
     files were converted, and how many left alone. Raises TwincodeError where there are no files,
     for one that cannot be converted, and for a target that holds something else; what is converted
-    by then stays. ``workers`` processes each load the model and take one file at a time; a program
-    that asks for several must be importable, as Python's ``multiprocessing`` demands. ``ray`` is
-    ``local`` or the address of a cluster whose nodes see all files under the same paths.
+    by then stays. One program at a time works on a target. ``workers`` processes each load the
+    model and take one file at a time; a program that asks for several must be importable, as
+    Python's ``multiprocessing`` demands. ``ray`` is ``local`` or the address of a cluster whose
+    nodes see all files under the same paths.
     """
     model_folder, source, target = Path(model_folder), Path(source), Path(target)
     if workers < 1:
@@ -52,9 +53,28 @@ def convert_folder(
     model = load_bare_model(model_folder, device)
     made = {"model": model.checksum, **job.settings()}
     pieces = [Piece(one, other, {**made, "input": _stamp(one)}) for one, other in pairs]
-    left = [piece for piece in pieces if not _finished(piece)]
-    make_folder(target)
-    total, done = sum(count_rows(piece.source) for piece in left), 0
+    if all(map(_finished, pieces)):
+        return 0, len(pieces)
+    with held(target, f"another program is converting into {target}; wait for it"):
+        for folder in {piece.target.parent for piece in pieces}:
+            remove_unfinished(folder)
+        left = [piece for piece in pieces if not _finished(piece)]
+        _convert(model, model_folder, job, left, workers, device, watch, ray)
+    return len(left), len(pieces) - len(left)
+
+
+def _convert(
+    model: Model,
+    model_folder: Path,
+    job: Job,
+    pieces: Sequence[Piece],
+    workers: int,
+    device: str,
+    watch: Watch | None,
+    ray: str | None,
+) -> None:
+    """Convert files, here, in other processes or on a cluster."""
+    total, done = sum(count_rows(piece.source) for piece in pieces), 0
 
     def tell(rows: int) -> None:
         nonlocal done
@@ -63,13 +83,12 @@ def convert_folder(
             watch(done, total)
 
     if ray is not None:
-        convert_on_ray(model_folder, job, left, ray, device, tell)
-    elif workers > 1 and len(left) > 1:
-        convert_in_processes(model_folder, job, left, min(workers, len(left)), device, tell)
+        convert_on_ray(model_folder, job, pieces, ray, device, tell)
+    elif workers > 1 and len(pieces) > 1:
+        convert_in_processes(model_folder, job, pieces, min(workers, len(pieces)), device, tell)
     else:
-        for piece in left:
+        for piece in pieces:
             job.convert(model, piece.source, piece.target, piece.note, tell)
-    return len(left), len(pieces) - len(left)
 
 
 def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:

@@ -11,11 +11,13 @@ from twincode.files import write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 CODES = "codes"
 LENGTH = "length"
-# Enough that a batch costs little, few enough that long series need little memory.
+# Enough that a batch costs little; of long series fewer rows are as many values.
 ROWS_AT_ONCE = 2048
+VALUES_AT_ONCE = 1 << 22
 _NOTE = b"twincode"
 
 Note = dict[str, Any]
@@ -24,8 +26,9 @@ Tell = Callable[[int], None]
 
 
 def batches(path: Path, rows: int | None = ROWS_AT_ONCE) -> Iterator["pa.Table"]:
-    """A file in parts of so many rows, or as a whole; a file without rows is one empty part.
+    """A file in parts of at most so many rows, of long ones fewer, or as a whole.
 
+    A file without rows is one empty part.
     Raises TwincodeError for a file that is damaged or cannot be read.
     """
     import pyarrow as pa
@@ -39,10 +42,24 @@ def batches(path: Path, rows: int | None = ROWS_AT_ONCE) -> Iterator["pa.Table"]
         with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
             if not file.metadata.num_rows:
                 yield file.schema_arrow.empty_table()
-            for batch in file.iter_batches(rows):
+            for batch in file.iter_batches(min(rows, _few_rows(file.metadata))):
                 yield pa.Table.from_batches([batch])
     except (OSError, pa.ArrowException) as error:
         raise TwincodeError(f"{path} is damaged or not a .parquet file: {error}") from error
+
+
+def _few_rows(metadata: "pq.FileMetaData") -> int:
+    """So many rows that their values need little memory."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    most = max(
+        (
+            sum(group.column(i).num_values for i in range(group.num_columns)) / group.num_rows
+            for group in groups
+            if group.num_rows
+        ),
+        default=1,
+    )
+    return max(1, int(VALUES_AT_ONCE / most))
 
 
 def count_rows(path: Path) -> int:

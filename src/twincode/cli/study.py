@@ -146,10 +146,11 @@ def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
     """
     from twincode.report import write_figures, write_report
 
+    # Figures first: a format that there is not leaves the page as it was.
+    drawn = None if figures is None else write_figures(folder, listed(figures))
     typer.echo(f"page: {write_report(folder)}")
-    if figures:
-        written = write_figures(folder, listed(figures))
-        typer.echo(f"figures: {len(written)} files in {folder / 'figures'}")
+    if drawn is not None:
+        typer.echo(f"figures: {len(drawn)} files in {folder / 'figures'}")
 
 
 def _take_file(words: list[str]) -> tuple[Path | None, list[str]]:

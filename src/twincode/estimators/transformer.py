@@ -11,6 +11,8 @@ from twincode.errors import TwincodeError
 from twincode.estimators.core import Estimator
 from twincode.model import Model
 
+_FITTED = ("model_", "readout_", "_dimensions", "_length", "_n_features_out")
+
 
 class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Series to features that are read off discrete codes, for scikit-learn's pipelines.
@@ -39,8 +41,8 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Train on series X; y is ignored but by ``contrastive-vae``."""
-        if hasattr(self, "model_"):
-            del self.model_  # a fit that fails leaves nothing that is half of this
+        for name in _FITTED:  # a fit that fails leaves nothing that is half of this
+            self.__dict__.pop(name, None)
         series = self._checked(X, fits=True)
         self._train(series, y)
         self._dimensions, self._length = series.ndim, series.shape[-1]
@@ -63,6 +65,10 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """The number of steps, ``n_features_in_``, is known before a fit has succeeded."""
+        return hasattr(self, "model_")
+
     def _fitted(self) -> Model:
         check_is_fitted(self, "model_")
         return self.model_
@@ -75,7 +81,7 @@ class TwinCode(Estimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         if np.ma.is_masked(X):
             raise TwincodeError("X has masked values; fill them in first")
         series: NDArray[np.floating[Any]] = validate_data(
-            self, X, reset=fits, allow_nd=True, dtype=[np.float32, np.float64]
+            self, X, reset=fits, allow_nd=True, dtype=[np.float64, np.float32]
         )
         if series.ndim not in (2, 3):
             raise TwincodeError(f"X must be (n, L) or (n, C, L), not {series.shape}")

@@ -11,6 +11,9 @@ from twincode.precision import in_full_precision
 from twincode.quantize.grids import Grid, Layout
 from twincode.quantize.quantizer import Quantized, Quantizer
 
+# A layout is as large as the codes of a series, and lengths may be without end.
+LAYOUTS_KEPT = 16
+
 FitCoder = Callable[[Tensor, Generator], Coder]
 
 
@@ -41,6 +44,8 @@ class ClosedFormQuantizer(Quantizer):
         if self._coder is None:
             return Layout()
         if width not in self._layouts:
+            if len(self._layouts) == LAYOUTS_KEPT:
+                del self._layouts[next(iter(self._layouts))]
             books = self._coder.books_of(width)
             self._layouts[width] = Layout(tuple(Grid(*book) for book in books))
         return self._layouts[width]

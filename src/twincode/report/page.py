@@ -42,7 +42,10 @@ def write_figures(folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]
     ``formats`` are any of ``svg`` and ``png``. Returns the files' paths. Raises TwincodeError for
     another format, and where results are missing or damaged.
     """
-    for unknown in set(formats) - {"svg", "png"}:
+    kinds = dict.fromkeys(formats)
+    if not kinds:
+        raise TwincodeError("name a format of figures: svg or png")
+    for unknown in kinds.keys() - {"svg", "png"}:
         raise TwincodeError(f"figures cannot be written as {unknown!r}; choose svg or png")
     results = load_results(folder)
     written: list[Path] = []
@@ -52,7 +55,7 @@ def write_figures(folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]
         choices = [(c.name, words, f"-{v}") for c in first for words, v in c.options.items()]
         for name, words, ending in choices or [("", "", "")]:
             stem = file_name(figure.name + ending, taken)
-            for kind in formats:
+            for kind in kinds:
                 path = results.folder / "figures" / f"{stem}.{kind}"
                 content = drawn(figure, kind, {name: words})
                 write_whole(path, methodcaller("write_bytes", content))

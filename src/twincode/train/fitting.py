@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import torch
 from numpy.typing import ArrayLike
 
 from twincode.config import Config
@@ -13,11 +14,14 @@ from twincode.devices import choose_device
 from twincode.distributed import join
 from twincode.errors import TwincodeError
 from twincode.memory import explaining_memory
-from twincode.model import DESCRIPTION, Model, load_bare_model
-from twincode.priors import PriorSettings, load_prior
+from twincode.model import DESCRIPTION, PRIOR, Model, load_bare_model
+from twincode.priors import FittedPrior, PriorSettings, load_prior
+from twincode.priors.fitted import DESCRIPTION as PRIOR_DESCRIPTION
+from twincode.train.checkpoint import CHECKPOINT
 from twincode.train.log import Watch
 from twincode.train.prior_task import PriorTask, prior_key
-from twincode.train.run import CHECKPOINT_SECONDS, alone, carry_out, finished
+from twincode.train.run import CHECKPOINT_SECONDS, LOG, alone, carry_out, finished
+from twincode.train.task import RunKey
 from twincode.train.tokenizer_task import TokenizerTask, tokenizer_key
 
 
@@ -60,15 +64,13 @@ def fit(
     target = choose_device(device)
     join(target)
     place = Path(folder) if folder is not None else None
-    if place is not None and finished(place, tokenizer_key(config, dataset)):
-        if not (place / DESCRIPTION).exists():
-            raise TwincodeError(
-                f"{place} keeps the result of this run without its model; "
-                "remove that folder to train it again"
-            )
-        return load_bare_model(place, target)
+    if (model := _kept_model(place, config, dataset, target)) is not None:
+        return model
     remedy = "use a smaller batch_size, projector_width or codebook_size"
     with alone(place), explaining_memory(target, remedy):
+        # Another program may have finished it meanwhile.
+        if (model := _kept_model(place, config, dataset, target)) is not None:
+            return model
         task = TokenizerTask(config, dataset, target)
         name = run_id(config, dataset)
         carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
@@ -97,11 +99,63 @@ def fit_prior(
     model.check_shape(dataset.X_train)
     place = Path(folder) if folder is not None else None
     key = prior_key(settings, model, dataset)
-    if place is not None and finished(place, key):
-        return model.with_prior(load_prior(place, model.tokenizer))
+    if (fitted := _kept_prior(place, key, settings, model)) is not None:
+        return model.with_prior(fitted)
     remedy = "use a smaller batch_size or model_width"
     with alone(place), explaining_memory(model.device, remedy):
+        if (fitted := _kept_prior(place, key, settings, model)) is not None:
+            return model.with_prior(fitted)
         task = PriorTask(settings, model, dataset)
         name = f"{settings.digest()[:10]}-{key.checksum[:6]}"
         carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
     return model.with_prior(task.finished())
+
+
+def _kept_model(
+    place: Path | None, config: Config, dataset: Dataset, device: torch.device
+) -> Model | None:
+    """The model of this very run, where it is finished; TwincodeError where it cannot be had."""
+    if place is None:
+        return None
+    if not finished(place, tokenizer_key(config, dataset)):
+        _check_vacant(place, DESCRIPTION)
+        left = place / PRIOR
+        if (left / PRIOR_DESCRIPTION).exists() and not (place / CHECKPOINT).exists():
+            raise TwincodeError(f"{left} holds the prior of an earlier model; remove it first")
+        return None
+    if not (place / DESCRIPTION).exists():
+        raise TwincodeError(
+            f"{place} keeps the result of this run without its model; "
+            "remove that folder to train it again"
+        )
+    model = load_bare_model(place, device)
+    if model.config.identity() != config.identity() or model.source.checksum != dataset.checksum:
+        raise _exchanged(place)
+    return model
+
+
+def _kept_prior(
+    place: Path | None, key: RunKey, settings: PriorSettings, model: Model
+) -> FittedPrior | None:
+    """The same for a prior."""
+    if place is None:
+        return None
+    if not finished(place, key):
+        _check_vacant(place, PRIOR_DESCRIPTION)
+        return None
+    fitted = load_prior(place, model.tokenizer)
+    if fitted.settings.identity() != settings.identity():
+        raise _exchanged(place)
+    return fitted
+
+
+def _check_vacant(place: Path, description: str) -> None:
+    """Raise TwincodeError for a folder in which something else than a run was saved."""
+    if (place / description).exists() and not (place / LOG).exists():
+        raise TwincodeError(f"{place} holds what was not trained there; choose another folder")
+
+
+def _exchanged(place: Path) -> TwincodeError:
+    return TwincodeError(
+        f"what {place} holds is not what its result is of; remove that folder to train it again"
+    )
