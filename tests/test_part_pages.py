@@ -9,6 +9,7 @@ import torch
 from conftest import make_waves, run_how_to, seeded_tokenizer
 
 from twincode.augment import AUGMENTATIONS
+from twincode.config import groups
 from twincode.losses import TWIN_LOSSES
 from twincode.quantize import QUANTIZERS
 from twincode.recipes import DEFAULT, recipe
@@ -18,7 +19,9 @@ from twincode.tokenizers import TOKENIZERS
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {
     name: (DOCS / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("quantisers", "tokenizers", "twin-objectives", "augmentations", "method")
+    for name in (
+        *("quantisers", "tokenizers", "twin-objectives", "augmentations", "method", "training"),
+    )
 }
 FEW = "epochs=1, evaluations=1, kmeans_fits=1"
 # What all parts of a kind have is said once, under the table.
@@ -103,6 +106,35 @@ def test_every_part_and_every_setting_is_on_the_page(page, registry):
     named = set(names_in(PAGES[page]))
     for name in registry:
         assert {name, *settings_of(registry, name)} <= named
+
+
+DEFAULTS: dict[str, list] = {}
+for _, values in groups():
+    for setting, value in values.items():
+        DEFAULTS.setdefault(setting, []).append(value)
+
+
+def test_the_defaults_of_the_pages_are_those_of_the_parts():
+    lines = re.findall(r"^\|(.*)\|$", PAGES["method"].replace("pi/4", "0.7854"), re.MULTILINE)
+    cells = [line.split("|")[-1] for line in lines]
+    told = re.findall(r"`(\w+)`:? (?:at most )?(\w[\w.]*(?:, [\d.]+)*)", "\n".join(cells))
+    for names, words, *_ in rows("training"):
+        texts = words.split(", ")
+        several = names_in(names)
+        told += zip(several, texts * (len(several) // len(texts)), strict=True)
+    told = [(name, words) for name, words in told if name in DEFAULTS and words != "by recipe"]
+    assert len(told) > 30
+    for name, words in told:
+        assert any(means(words, value) for value in DEFAULTS[name]), (name, words)
+
+
+def means(words, value):
+    values = value if isinstance(value, list) else [value]
+    items = words.split(", ")
+    return len(items) == len(values) and all(
+        item == one if isinstance(one, str) else float(item) == pytest.approx(one, rel=1e-4)
+        for item, one in zip(items, values, strict=True)
+    )
 
 
 COMMANDS = re.findall(

@@ -28,6 +28,7 @@ ALONE = {
         *("nets", "quantize"),
     },
 }
+NAMED = {f"twincode.{room}" for room in ROOMS}
 SOURCE = Path(twincode.__file__).parent
 
 
@@ -37,8 +38,14 @@ def room_of(path):
 
 def imported_rooms(path):
     for node in ast.walk(ast.parse(path.read_text())):
-        names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        # What the package itself offers is no room: its own file and its programs read that.
+        names = [name for name in names if name.count(".") > 1 or name in NAMED]
         yield from (name.split(".")[1] for name in names if name.startswith("twincode."))
 
 

@@ -74,7 +74,7 @@ def bt_vqvae() -> Config:
 def vae() -> Config:
     """A VAE on the same encoder and decoder (thesis section 4.2.1): Gaussian latents, no codes.
 
-    ``twincode train ECG5000 --recipe vae --kl-weight 1``
+    ``twincode train ECG5000 --recipe vae --kl-weight 0.01``
     """
     return vqvae().replace(quantizer="gaussian")
 

@@ -27,6 +27,20 @@ def test_a_seed_fixes_the_accuracy() -> None:
     assert len(runs) == 1
 
 
+def test_the_seed_of_the_settings_is_that_of_the_kernels() -> None:
+    draw = np.random.default_rng(0)
+    data = dataclasses.replace(
+        make_waves(40, 40),
+        X_train=draw.normal(size=(40, 1, 33)).astype(np.float32),
+        X_test=draw.normal(size=(40, 1, 33)).astype(np.float32),
+    )
+    found = set()
+    for seed in range(4):
+        config = recipe("pca-pq", metrics="kernels", kernels=84, kernels_seed=seed)
+        found.add(tuple(each.value for each in fit(config, data).evaluate(data)))
+    assert len(found) > 1
+
+
 def test_one_class_is_refused() -> None:
     x = np.zeros((4, 1, 12))
     with pytest.raises(TwincodeError, match="two classes"):

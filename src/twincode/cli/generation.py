@@ -217,7 +217,7 @@ def own_data(
     try:
         data = source.load(dataset or model.source.name, columns)
     except TwincodeError as error:
-        raise TwincodeError(f"cannot find the model's own data; {remedy}: {error}") from error
+        raise TwincodeError(f"cannot load the model's own data: {error}; or {remedy}") from error
     if data.checksum != model.source.checksum:
         remedy = "they differ in values, labels or test part" if dataset else remedy
         raise TwincodeError(

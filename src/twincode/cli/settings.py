@@ -78,13 +78,17 @@ def parse_axes(words: Iterable[str]) -> dict[str, tuple[int | float | str, ...]]
     return axes
 
 
-def describe_settings() -> str:
-    """Every setting with its default, a paragraph a part, for the help of a command."""
+def describe_settings(without: str = "") -> str:
+    """Every setting with its default, a paragraph a part, for the help of a command.
+
+    ``without`` is one that the command has not.
+    """
     from twincode.config import groups
     from twincode.recipes import RECIPES
 
     paragraphs = [
-        f"[bold]{title}:[/bold] " + " ".join(_option(*setting) for setting in settings.items())
+        f"[bold]{title}:[/bold] "
+        + " ".join(_option(*setting) for setting in settings.items() if setting[0] != without)
         for title, settings in groups()
         if settings
     ]

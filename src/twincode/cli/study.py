@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,7 +64,7 @@ class Workers:
         return None if self.workers is None else Processes(self.workers)
 
 
-@command(app, settings=describe_settings, metavar="[FILE.toml] [OPTIONS]")
+@command(app, settings=partial(describe_settings, without="seed"), metavar="[FILE.toml] [OPTIONS]")
 def run(
     context: typer.Context,
     workers: Workers,
@@ -73,7 +74,10 @@ def run(
         str | None, typer.Option(help="Names or paths, separated by commas.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for all runs and the page. Default: study.")
+        Path | None,
+        typer.Option(
+            help="Folder for all runs and the page. Default: named like the file, else study."
+        ),
     ] = None,
     recipes: Annotated[
         str | None,

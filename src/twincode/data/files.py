@@ -10,9 +10,9 @@ suffix      what the file holds
 ``.tsv``    the UCR archive's layout: the label, then the values, separated by tabs; no header.
 ``.npy``    a numeric array (n, L) or (n, C, L).
 ``.npz``    such an array named ``X``, and labels named ``y`` if there are any.
-``.parquet``  one series a row: the numeric columns are its time steps in order, or each column
-            of lists is a channel. As in a ``.csv``, columns ``c0_t0``, ``c0_t1``, ..., ``c1_t0``,
-            ... are several channels.
+``.parquet``  one series a row: the columns but those of ids and labels hold numbers and are its
+            time steps in order, or each is of lists, and a channel. As in a ``.csv``, columns
+            ``c0_t0``, ``c0_t1``, ..., ``c1_t0``, ... are several channels.
 ``.ts``     the format of the UEA archive, read by aeon: any number of channels, unequal lengths.
 ==========  =====================================================================================
 

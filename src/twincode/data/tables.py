@@ -38,10 +38,11 @@ class Frame(Protocol):
 class Columns:
     """What the columns of a table hold.
 
-    ``layout`` is ``wide`` for one series a row: the numeric columns are its time steps in order, of
-    several channels if they are named as by ``step_columns``, or each list column is a channel. It
-    is ``long`` for one time step a row: rows of one id are a series, in order of time, and each
-    numeric column is a channel. Times give the order alone: steps count as evenly spaced.
+    ``layout`` is ``wide`` for one series a row: all other columns are its time steps in order, of
+    several channels if they are named ``c0_t0``, ``c0_t1``, ..., ``c1_t0``, ..., or each is of
+    lists, and a channel. It is ``long`` for one time step a row: rows of one id are a series, in
+    order of time, and each other column is a channel. Times give the order alone: steps count as
+    evenly spaced. What is no id, label or time must hold numbers.
 
     An empty name stands for a column that is called ``id``, ``label`` or ``class``, ``time`` or
     ``timestamp``, in any case, if there is one. Raises TwincodeError for an unknown layout, and for
