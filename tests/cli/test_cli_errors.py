@@ -281,7 +281,7 @@ def test_series_and_models_that_do_not_fit(fails, trained, bad, tmp_path, comman
         ("{run} --dataset {bad}/Wide.npz", "2 channels; this model was made for 1"),
         ("{run} --dataset GunPoint", "150 steps; this model was made for 33"),
         ("{run} --dataset GunPiont", "unknown data set 'GunPiont'"),
-        ("{run}", "cannot load the model's own data: unknown data set 'waves'"),
+        ("{run}", "cannot load the model's own data: unknown data set 'Waves'"),
         ("{run} --dataset {waves} --device tpu", "device 'tpu' is not available"),
         ("{run} --dataset {waves} --prior other", "prior can be chosen with --generation only"),
         ("{run} --dataset {waves} --out {bad}", "it is a folder; name a file in it"),
