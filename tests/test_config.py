@@ -132,6 +132,7 @@ def test_text_values_are_converted():
         ("vqvae", {"steps": 5, "epochs": 5}, "epochs or steps, not both"),
         ("vqvae", {"batch_size": 0}, "batch_size must be at least 1"),
         ("vqvae", {"learning_rate": 0}, "learning_rate must be above 0"),
+        ("vibcreg", {"whitening_iterations": 11}, "whitening_iterations must be at most 10, not"),
         ("vqvae", {"upper_input": "viev"}, "did you mean 'view'"),
         ("vqvae", {"quantizer": "none"}, "the vqvae tokenizer needs a quantizer; identity"),
         ("vqvae", {"window": "hanning"}, "unknown window 'hanning'; did you mean 'hann'"),

@@ -167,7 +167,6 @@ def test_what_it_says_of_the_plain_tokenizer_holds():
     drawn = Drawn(load_results(ROOT / "results" / GENERATION))
     found, sets = drawn.plain.generation, drawn.plain.datasets
     assert len(sets) == 7
-    few = {"FordB": 1}
     masked, freer, tree, ours = range(4)
     ahead = []
     for name in sets:
@@ -182,10 +181,10 @@ def test_what_it_says_of_the_plain_tokenizer_holds():
         assert scores["recall"][ours] > max(scores["recall"][:ours]), name
         assert scores["spread"][ours] > max(scores["spread"][:ours]), name
         gain = max(cas[masked], cas[freer]) - cas[ours]
-        far = {"ElectricDevices": 0.042, "FordA": -0.035}
+        far = {"ElectricDevices": 0.042, "FordA": -0.035, "FordB": 0.023}
         assert abs(gain) < 0.02 or round(gain, 3) == far.get(name), (name, gain)
         assert fid[tree] > min(fid[masked], fid[freer]), name
-        assert found[name, *PLAIN[freer], "fid"].n == few.get(name, 3), name
+        assert found[name, *PLAIN[freer], "fid"].n == 3, name
     assert ahead == ["TwoPatterns", "Wafer", "FordB"]
 
 

@@ -87,6 +87,12 @@ class Settings:
                 if not item >= least:
                     raise TwincodeError(f"{name} must be at least {least:g}, not {item}")
 
+    def check_at_most(self, most: float, *names: str) -> None:
+        """Raise TwincodeError where one of these fields is larger."""
+        for name in names:
+            if not getattr(self, name) <= most:
+                raise TwincodeError(f"{name} must be at most {most:g}, not {getattr(self, name)}")
+
     def check_above(self, bound: float, *names: str) -> None:
         """Raise TwincodeError where one of these fields is not larger."""
         for name in names:

@@ -243,6 +243,20 @@ def test_few_bits_are_no_trouble_where_many_modes_are_tried(rate: str) -> None:
     assert float(coder.bits_of(coder.encode(x)).mean()) < 12
 
 
+@pytest.mark.parametrize("rate", ["average", "capped"])
+@pytest.mark.parametrize("large", [1e6, 1e10, 3e37])
+def test_values_however_large_have_codes(rate: str, large: float) -> None:
+    """They are cut off at 32 deviations."""
+    x = torch.randn(60, 1, 30, generator=seeded()).cumsum(2)
+    coder = MixtureCoder.fit(x, 40, seeded(), rate)
+    one = x[:1].clone()
+    one[0, 0, 7] = large
+    for given in (one, -large * torch.ones(1, 1, 30)):
+        codes = coder.encode(given)
+        assert bool(coder.decode(codes).isfinite().all())
+        assert rate == "average" or float(coder.bits_of(codes)) <= 40
+
+
 def test_a_capped_code_is_about_the_best_of_all_steps() -> None:
     """A path that was cut may be hundreds of times worse than one of a coarser step."""
     data = load_dataset("ItalyPowerDemand")

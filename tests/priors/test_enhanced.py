@@ -189,6 +189,7 @@ def test_as_many_are_hidden_as_in_plain_decoding_and_none_at_the_end():
     assert left[:, 0].tolist() == [10, 9, 8, 5, 3, 0]
     assert left[:, 1].tolist() == [3, 2, 1, 0, 0, 0]
     assert left[:, 2:].T.tolist() == [[0] * 6, [1, 0, 0, 0, 0, 0]]
+    assert left_hidden(torch.tensor([40]), 3)[:, 0].tolist() == [40, 34, 20, 0]
     values = torch.tensor([[3.0, 1.0, torch.inf, 2.0, 1.0]])
     assert lowest(values, torch.tensor([2])).tolist() == [[False, True, False, False, True]]
 

@@ -148,7 +148,8 @@ class StepSearch:
         """About how many bits the sizes ``a`` (S, n) take at the step ``offset`` (n,)."""
         relative = ratio - offset
         price = Price(self.cost, *tables.contexts(relative))
-        size = (a / (2 * torch.exp2(self.log2_step + offset / tables.UNITS)) + 0.3).int()
-        size = torch.minimum(size, tables.largest_level(relative))
+        size = a / (2 * torch.exp2(self.log2_step + offset / tables.UNITS)) + 0.3
+        # Cut off before they are whole numbers: what is large enough would be none of these.
+        size = torch.minimum(size, tables.largest_level(relative).to(size)).int()
         size = torch.where(price.context == 0, 0, size)  # silent, however large
         return price.of(size, 0).clamp(max=100).sum(0)

@@ -105,8 +105,9 @@ def minmax_scale(train: NDArray[np.floating], test: NDArray[np.floating]) -> NDA
 
     What lies beyond the range on train is moved to its end: where train hardly varies, a few test
     series would otherwise lie thousands of ranges away and decide every distance. scikit-learn's
-    MinMaxScaler, in double precision whatever comes in; a constant becomes -1. Both parts come back
-    in one array, train first, so that they are in memory once.
+    MinMaxScaler, in double precision whatever comes in; a constant becomes -1, and on test what is
+    above it up to 1. Both parts come back in one array, train first, so that they are in memory
+    once.
     """
     from sklearn.preprocessing import MinMaxScaler
 

@@ -8,6 +8,9 @@ from twincode.losses.correlation import standardise, sum_of_squares
 from twincode.losses.vicreg import VICRegSettings, weighted_terms
 from twincode.nets import WhitenedProjector
 
+# Rounding grows from one to the next, and is all there is a little later.
+MOST_ITERATIONS = 10
+
 
 @dataclass(frozen=True)
 class VIbCRegSettings(VICRegSettings):
@@ -20,6 +23,7 @@ class VIbCRegSettings(VICRegSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_at_least(1, "whitening_iterations", "whitening_width")
+        self.check_at_most(MOST_ITERATIONS, "whitening_iterations")
 
 
 def vibcreg_loss(

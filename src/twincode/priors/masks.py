@@ -48,8 +48,9 @@ def left_hidden(unknown: Tensor, steps: int) -> Tensor:
     """
     left = [unknown]
     for t in range(1, steps + 1):
-        share = cosine(torch.tensor(t / steps)) if t < steps else 0.0
-        wanted = (unknown * share).floor().long()
+        share = math.cos(math.pi * t / (2 * steps)) if t < steps else 0.0
+        # Half of 40 is 20, although the cosine comes to a little less than a half.
+        wanted = (unknown * share + 1e-9).floor().long()
         left.append(torch.minimum(wanted, left[-1] - 1).clamp(min=0))
     return torch.stack(left)
 
