@@ -251,8 +251,8 @@ def test_values_however_large_have_codes(rate: str, large: float) -> None:
     coder = MixtureCoder.fit(x, 40, seeded(), rate)
     one = x[:1].clone()
     one[0, 0, 7] = large
-    for given in (one, -large * torch.ones(1, 1, 30)):
-        codes = coder.encode(given)
+    for series in (one, -large * torch.ones(1, 1, 30)):
+        codes = coder.encode(series)
         assert bool(coder.decode(codes).isfinite().all())
         assert rate == "average" or float(coder.bits_of(codes)) <= 40
 

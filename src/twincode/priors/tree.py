@@ -60,11 +60,12 @@ class TreePrior(Prior):
     """p(s | y) = product of p(s_i | s_j, y), s_j one token before s_i, or none.
 
     A tree after Chow and Liu (1968), but that a token's parent stands before it, as samples are
-    drawn; theirs may choose among all. Codes are told apart by groups g: each code is one, or, of a large codebook, each of 16 quantiles. p(g_i | g_j, y) goes
-    as p(g_i | g_j) p(g_i | y) / p(g_i), and within its group a code has its frequency in the class.
-    Pairs are smoothed towards p(g_i), which is lent as many series as different groups were seen
-    beside g_j (Witten and Bell, 1991). A parent is the token that saves most nats of series that
-    the frequencies have not seen, half of all after half, if that pays for naming it each time.
+    drawn; theirs may choose among all. Codes are told apart by groups g: each code is one, or, of
+    a large codebook, each of 16 quantiles. p(g_i | g_j, y) goes as p(g_i | g_j) p(g_i | y) /
+    p(g_i), and within its group a code has its frequency in the class. Pairs are smoothed towards
+    p(g_i), which is lent as many series as different groups were seen beside g_j (Witten and Bell,
+    1991). A parent is the token that saves most nats of series that the frequencies have not seen,
+    half of all after half, if that pays for naming it each time.
     """
 
     log_p: Tensor
