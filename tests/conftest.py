@@ -111,6 +111,13 @@ def tiny(name, **changes):
     return recipe(name, **{**small_settings(name, **changes), **changes})
 
 
+def untrained(name, **changes):
+    """The same, without a step."""
+    choices = {key: value for key, value in changes.items() if key in CHOICES}
+    steps = {"epochs": 0} if recipe(name, **choices).has("epochs") else {}
+    return tiny(name, evaluations=0, **steps, **changes)
+
+
 def small_settings(name, **changes):
     """What makes a recipe with these changes small, of the settings that it has."""
     choices = {key: value for key, value in changes.items() if key in CHOICES}

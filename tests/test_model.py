@@ -263,7 +263,7 @@ def test_a_saved_model_comes_back_the_same(tmp_path, name, changes):
 
 @pytest.mark.parametrize("name", ["mixture", "pca-pq", "warm-vqvae", "vqvae"])
 def test_a_model_travels_to_another_process(waves, name):
-    model = fit(tiny(name, epochs=0, evaluations=0), waves)
+    model = fit(tiny(name, evaluations=0), waves)
     other = pickle.loads(pickle.dumps(model))
     assert model.decode(model.encode(waves.X_test)[:0]).shape == (0, 1, 33)
     assert np.array_equal(other.encode(waves.X_test), model.encode(waves.X_test))
@@ -303,7 +303,7 @@ def test_a_model_is_saved_with_its_prior(model, waves, tmp_path):
 @pytest.mark.parametrize("name", ["mixture", "pca-pq"])
 def test_a_prior_lies_where_its_model_was_asked_for(waves, tmp_path, name):
     """A closed form has no parameters that could say where that is."""
-    model = fit(tiny(name, epochs=0, evaluations=0), waves)
+    model = fit(tiny(name, evaluations=0), waves)
     masked = prior("masked", model_width=8, layers=1, heads=1, steps=1)
     fit_prior(masked, model, waves).save(tmp_path)
     there = load_model(tmp_path, "meta")

@@ -16,7 +16,7 @@ def choose_device(name: str | torch.device) -> torch.device:
     chosen = name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = own_device(torch.device(chosen))
-        torch.zeros(1, device=device).item()
+        torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError):
         raise TwincodeError(f"device {str(name)!r} is not available here; try cpu") from None
     return device

@@ -233,7 +233,7 @@ def test_what_was_made_otherwise_is_not_mixed_in(models, source, tmp_path, twinc
         convert_folder(models / "patch-rvq", Encode(), source, out)
     with pytest.raises(TwincodeError, match="codes of another model"):
         convert_folder(models / "patch-rvq", Decode(), out, tmp_path / "back")
-    words = ("decode", models / "patch-rvq", next(out.iterdir()), "-o", tmp_path / "back.csv")
+    words = ("decode", models / "patch-rvq", out / "a.parquet", "-o", tmp_path / "back.csv")
     assert "codes of another model" in twincode(*words).err
     with pytest.raises(TwincodeError, match="was not written by twincode encode"):
         convert_folder(models / "vqvae", Decode(), source, tmp_path / "back")

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import make_waves, tiny
+from conftest import make_waves, tiny, untrained
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +33,7 @@ ARRAYS = {
 
 @cache
 def model_of(name, channels=1, **changes):
-    config = tiny(name, epochs=0, evaluations=0, **changes)
+    config = untrained(name, **changes)
     return twincode.fit(config, make_waves(channels=channels))
 
 

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_waves, tiny, untrained
 from hypothesis import given
 from hypothesis import strategies as st
 from toys import NETWORKS
@@ -57,7 +57,7 @@ def test_every_tokenizer_with_codes_generates(name, quantizer):
     changes = {"quantizer": quantizer} if quantizer else {}
     if name == "contrastive":
         changes["background_classes"] = "a"
-    config = tiny("vqvae", tokenizer=name, epochs=0, evaluations=0, **changes)
+    config = untrained("vqvae", tokenizer=name, **changes)
     for kind in KINDS if name in ("bands", "pca-pq") else ("masked",):
         model = fit_prior(quick(kind), fit(config, data), data)
         series, labels = model.sample(3, seed=1)
@@ -99,7 +99,7 @@ def test_the_enhanced_scheme_draws_from_every_tokenizer(name, quantizer):
     changes = {"quantizer": quantizer} if quantizer else {}
     if name == "contrastive":
         changes["background_classes"] = "a"
-    config = tiny("vqvae", tokenizer=name, epochs=0, evaluations=0, **changes)
+    config = untrained("vqvae", tokenizer=name, **changes)
     model = fit_prior(quick("masked"), fit(config, data), data)
     few = {"decoding_steps": 3, "sampling_scheme": "ess"}
     by_code, other = (

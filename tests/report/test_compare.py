@@ -1,5 +1,6 @@
 """Statistics beside SciPy and values worked out by hand; paired differences and their bases."""
 
+import json
 import math
 import shutil
 
@@ -161,6 +162,21 @@ def test_of_equally_near_bases_it_is_that_with_the_most_runs(tmp_path):
     assert found["Mixture"] == "VQ-VAE codebook_size=64"
     figure = relative_trade_off(results)
     assert "Relative to VQ-VAE codebook_size=64" in figure.caption
+
+
+def test_what_is_relative_is_over_seeds_in_common(tmp_path):
+    """Two models that are equal seed by seed are, although one has been run less often."""
+    folder = synthetic.write_study(tmp_path / "study", [synthetic.NAIVE, synthetic.AUGMENTED])
+    for path in folder.glob("runs/*00-*/result.json"):
+        other = path.parents[1] / path.parent.name.replace("00-", "01-") / "result.json"
+        record, same = (json.loads(each.read_text()) for each in (path, other))
+        other.write_text(json.dumps({**same, "evaluations": record["evaluations"]}))
+    for name in ("0001-1", "0101-1"):
+        shutil.rmtree(folder / "runs" / name)
+    data = relative_trade_off(load_results(folder)).data.set_index("model")
+    assert len(data) == 2
+    assert data.loc["VQ-VAE, augmented", "reconstruction"] == pytest.approx(1)
+    assert data.loc["VQ-VAE, augmented", "svm_accuracy@flatten"] == pytest.approx(0)
 
 
 def test_without_a_naive_model_augmentation_alone_is_the_base_once(tmp_path):

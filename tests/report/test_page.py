@@ -12,6 +12,7 @@ import synthetic
 
 from twincode.errors import TwincodeError
 from twincode.report import load_results, summary_table, write_figures, write_report
+from twincode.report.figures.training import training
 from twincode.report.metrics import decimals_for, number
 from twincode.report.pages import provenance
 
@@ -137,6 +138,45 @@ def test_kept_records_give_the_same_final_numbers(study, tmp_path):
     assert load_results(tmp_path).final == load_results(study).final
 
 
+def test_records_of_runs_that_are_not_here_are_not_lost(study, tmp_path):
+    """As when a study that was kept is run again, and stopped."""
+    for name in ("study.json", "runs.jsonl"):
+        shutil.copy(study / name, tmp_path / name)
+    (tmp_path / "tables").mkdir()
+    own = tmp_path / "tables" / "notes.csv"
+    own.write_text("mine\n1\n")
+    shutil.copytree(study / "runs" / "0000-0", tmp_path / "runs" / "0000-0")
+    write_report(tmp_path)
+    assert len(load_results(tmp_path).runs) == 1
+    assert own.exists()
+    shutil.rmtree(tmp_path / "runs")
+    assert load_results(tmp_path).final == load_results(study).final
+
+
+def test_what_was_measured_once_a_model_has_no_course(tmp_path):
+    """Budgets may differ, so that there are two epochs in all."""
+    folder = synthetic.write_study(tmp_path / "study", synthetic.FIVE[:2], ["GunPoint"], (0,))
+    for epochs, path in zip((10, 20), sorted(folder.glob("runs/*/result.json")), strict=True):
+        record = json.loads(path.read_text())
+        last = [each for each in record["evaluations"] if each["epoch"] == 20]
+        record |= {"epochs": epochs, "history": []}
+        record["evaluations"] = [{**each, "epoch": epochs} for each in last]
+        path.write_text(json.dumps(record))
+    assert training(load_results(folder), "GunPoint") is None
+
+
+def test_a_number_that_is_not_finite_is_told(tmp_path):
+    folder = synthetic.write_study(tmp_path / "study", points=0)
+    path = folder / "runs" / "0000-0" / "result.json"
+    record = json.loads(path.read_text())
+    for each in record["evaluations"]:
+        if each["metric"] == "reconstruction":
+            each["value"] = None
+    path.write_text(json.dumps(record))
+    (told,) = provenance.warnings(load_results(folder))
+    assert told.startswith("VQ-VAE on GunPoint, seed 0, has no finite number of reconstruction;")
+
+
 def test_a_study_of_format_one_reads_and_reports(tmp_path):
     for file in ("study.json", "runs.jsonl"):
         shutil.copy(Path(__file__).parent / "format_one" / file, tmp_path / file)
@@ -226,6 +266,8 @@ def test_what_a_reader_is_warned_of(tmp_path):
         "Not finished: 1 of 20 planned runs are missing.",
         "Left out: 1 runs in this folder of other studies or settings.",
         "The runs on GunPoint did not all see the same data.",
+        "Not all models were run with the same seeds on GunPoint; each stands there with the mean "
+        "of its own, but for differences, which are over those in common.",
         "Collapsed codes: VQ-VAE on GunPoint, 1 runs.",
     ]
 
@@ -303,4 +345,7 @@ def test_other_damaged_files_are_one_line(tmp_path):
         load_results(tmp_path)
     (tmp_path / "runs.jsonl").write_text("{}\nno\n")
     with pytest.raises(TwincodeError, match=r"line 2 of .*runs\.jsonl is not JSON"):
+        load_results(tmp_path)
+    (tmp_path / "runs.jsonl").write_bytes(b"\xff\xfe")
+    with pytest.raises(TwincodeError, match=r"runs\.jsonl is not text in UTF-8"):
         load_results(tmp_path)

@@ -281,7 +281,7 @@ def test_an_encoder_alone_is_judged_by_its_features(waves):
         train(None, waves, name="barlow-twins", gamma=0)
 
 
-@pytest.mark.parametrize("device", ["tpu9", "meta", None])
+@pytest.mark.parametrize("device", ["tpu9", None])
 def test_an_unknown_device_is_explained(waves, device):
     with pytest.raises(TwincodeError, match=f"device '{device}' is not available"):
         fit(tiny("vqvae"), waves, device=device)

@@ -15,7 +15,7 @@ from twincode.errors import TwincodeError
 from twincode.files import write_text, write_whole
 from twincode.report import tables
 from twincode.report.blocks import Figure, Section
-from twincode.report.figures.theme import CONFIG, PANEL, packed, whole
+from twincode.report.figures.theme import CONFIG, SIZES, packed, whole
 from twincode.report.pages import PAGES, provenance
 from twincode.report.runs import RECORDS_FILE, Results, load_results, records_text
 
@@ -87,9 +87,11 @@ def _write_tables(results: Results) -> None:
     place = results.folder / "tables"
     for name, frame in frames.items():
         write_text(place / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    head = ",".join(tables.FINAL_COLUMNS) + "\n"
     for path in place.glob("*.csv"):
-        if path.stem not in frames:
-            path.unlink()  # of data sets that the study no longer has
+        # Ours of data sets that the study no longer has; what else lies there is somebody's.
+        if path.stem not in frames and path.read_bytes().startswith(head.encode()):
+            path.unlink()
     write_text(
         results.folder / "results.csv", results.table.to_csv(index=False, lineterminator="\n")
     )
@@ -119,7 +121,7 @@ def _render(results: Results, sections: Sequence[Section]) -> str:
         warnings=list(provenance.warnings(results)),
         kind_of=lambda block: type(block).__name__,
         script=_bundle() if figures else "",
-        stored=_inert({"figures": told, "tables": data, "config": CONFIG, "panel": PANEL}),
+        stored=_inert({"figures": told, "tables": data, "config": CONFIG, **SIZES}),
     )
 
 

@@ -127,7 +127,8 @@ class Results:
 
     ``planned`` is the number of runs the study set out to do; ``left_out`` counts the runs in the
     folder that belong to other studies, ``unjudged`` those whose priors are still to be judged;
-    ``axes`` are the settings the study varied.
+    ``axes`` are the settings the study varied, ``kept`` records of runs that it plans and that are
+    not in the folder now.
     """
 
     folder: Path
@@ -139,6 +140,7 @@ class Results:
     axes: tuple[str, ...]
     datasets: tuple[str, ...]
     runs: tuple[Run, ...]
+    kept: tuple[str, ...] = ()
 
     @cached_property
     def _models(self) -> dict[str, Model]:
@@ -281,9 +283,9 @@ def load_results(folder: Path) -> Results:
             raise TwincodeError(f"{path}: {error}") from None
     planned, steps = study.get("runs"), study.get("steps") or 0
     read, left_out = _read_records(folder, planned)
-    stages = study.get("second_stages", {})
+    stages = study.get("second_stages") or {}
     for place, record, _ in read:
-        if name := stages.get(place.name):
+        if place != folder and (name := stages.get(place.name)):
             _add_generation(place / "generation" / name / "result.json", record)
     runs = [_checked(*each, steps) for each in read]
     if not runs:
@@ -302,10 +304,11 @@ def load_results(folder: Path) -> Results:
         command=command_line(study.get("command") or ()),
         planned=len(set(planned)) if isinstance(planned, list) else planned,
         left_out=left_out,
-        unjudged=sum(run.generation is None for run in runs if run.folder.name in stages),
+        unjudged=sum(run.generation is None for run in runs if run.record["run"] in stages),
         axes=tuple(study.get("axes") or ()),
         datasets=tuple(dict.fromkeys([*ordered, *present])),
         runs=tuple(runs),
+        kept=tuple(_kept_lines(folder, planned, {run.record["run"] for run in runs})),
     )
 
 
@@ -318,7 +321,24 @@ def records_text(results: Results) -> str:
     for run in results.runs:
         last = [each for each in run.record["evaluations"] if each["epoch"] == run.last_epoch]
         text += json.dumps({**run.record, "history": [], "evaluations": last}) + "\n"
-    return text
+    return text + "".join(line + "\n" for line in results.kept)
+
+
+def _kept_lines(folder: Path, planned: Any, present: set[str]) -> Iterator[str]:
+    """The records of runs that a study plans and whose folders are not here.
+
+    One that was kept and is run again has at first fewer runs than its records tell of.
+    """
+    path = folder / RECORDS_FILE
+    if not isinstance(planned, list) or not path.exists():
+        return
+    for line in _lines(path):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(record, dict) and record.get("run") in {*planned} - present:
+            yield line
 
 
 def command_line(words: Iterable[str] | str) -> str:
@@ -349,14 +369,20 @@ def _read_records(folder: Path, planned: Any) -> tuple[list[tuple[Path, Any, str
         ]
         return read, left_out
     found = []
-    lines = (folder / RECORDS_FILE).read_text(encoding="utf-8").splitlines()
-    for place, line in enumerate(lines, start=1):
+    for place, line in enumerate(_lines(folder / RECORDS_FILE), start=1):
         origin = f"line {place} of {folder / RECORDS_FILE}"
         try:
             found.append((folder, json.loads(line), origin))
         except json.JSONDecodeError as error:
             raise TwincodeError(f"{origin} is not JSON: {error}") from None
     return found, 0
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise TwincodeError(f"{path} is not text in UTF-8: {error}") from None
 
 
 def _add_generation(path: Path, record: Any) -> None:

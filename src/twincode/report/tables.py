@@ -10,6 +10,9 @@ from twincode.report.metrics import MISSING, Measure, decimals_for, number
 from twincode.report.models import BITS
 from twincode.report.runs import Results, Summary
 
+# The columns of the file of one data set.
+FINAL_COLUMNS = ["dataset", "model", "metric", "readout", "mean", "std", "runs", "low", "high"]
+
 
 def cells(results: Results, dataset: str, measure: Measure) -> dict[str, Cell]:
     """One measure of every model that has it on a data set, the best fitted one marked."""
@@ -30,10 +33,17 @@ def written(
     best = ordered[-1 if better == "higher" else 0][1] if better and len(ordered) > 1 else None
     found = {}
     for name, value in values.items():
-        spread = number(value.std, decimals) if math.isfinite(value.std) else ""
+        spread = _spread(value.std, decimals)
         marked = name in fitted and texts[name] == best
         found[name] = Cell(texts[name], value.mean, spread, hint(value, decimals), marked)
     return found
+
+
+def _spread(std: float, decimals: int) -> str:
+    """A deviation; one that would be written as none is a power of ten."""
+    if 0 < std < 10**-decimals / 2:
+        return f"{std:.0e}".replace("-", "−")
+    return number(std, decimals) if math.isfinite(std) else ""
 
 
 def summary_table(results: Results) -> pd.DataFrame:
@@ -66,8 +76,7 @@ def final_frame(results: Results, dataset: str) -> pd.DataFrame:
         if (value := results.final.get((dataset, name, m.key)))
         for half in [half_interval(value)]
     ]
-    names = ["dataset", "model", "metric", "readout", "mean", "std", "runs", "low", "high"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=FINAL_COLUMNS)
 
 
 def paired_frame(results: Results) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def gallery(results: Results, dataset: str) -> Figure | None:
     return Figure(
         f"{dataset}-gallery", "Real and drawn series, by class",
         "The first few series of test, the same kind of series through the codes, and series drawn "
-        f"from each prior, scaled. {seeds_text(kept)}",
+        f"from each prior, scaled, of at most six classes. {seeds_text(kept)}",
         _chosen(theme.panels(tuple(names), 110, lines), "class"), theme.stacked(parts),
         (_models(kept), Control("class", "Class", {name: name for name in sorted(classes)})),
     )  # fmt: skip
@@ -123,10 +123,15 @@ def fid_against_spread(results: Results) -> Figure | None:
     )  # fmt: skip
 
 
+# Of a unit's radius, as Vega wants what it has no name for.
+_STAR = "M0,-1L.23,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.23,-.31Z"
+_PENTAGON = "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z"
+
+
 def _shapes(names: Sequence[str]) -> dict[str, str]:
     shapes = (
         *("cross", "square", "triangle-down", "triangle-left", "circle", "diamond", "triangle-up"),
-        "triangle-right",
+        *("triangle-right", _STAR, _PENTAGON),
     )
     return {name: shapes[place % len(shapes)] for place, name in enumerate(names)}
 

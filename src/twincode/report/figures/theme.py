@@ -15,6 +15,7 @@ from twincode.report.models import Model
 INK, SOFT, PALE, BLUE = "#1f2430", "#5b616d", "#b4bac6", "#0072b2"
 # Pixels: a figure's width, the least one of a panel of several, a legend's letters and symbols.
 WIDTH, PANEL, LETTER, SYMBOL = 560, 270, 6.6, 24
+SIZES = {"panel": PANEL, "legend": {"letter": LETTER, "symbol": SYMBOL}}  # as pages are told
 TABLE = alt.NamedData(name="{data}")  # of the figure, whichever that is
 FREE = alt.Scale(zero=False)
 CONFIG: dict[str, Any] = {
@@ -29,6 +30,7 @@ CONFIG: dict[str, Any] = {
     "legend": {
         "orient": "bottom", "columns": 3, "title": None, "labelLimit": 260, "symbolSize": 70,
         "symbolOpacity": 1, "labelFontSize": 12, "labelColor": INK, "columnPadding": 32,
+        "layout": {"bottom": {"direction": "vertical", "anchor": "start"}},
     },
     "header": {"labelFontSize": 12, "labelFontWeight": 600, "labelColor": INK, "title": None,
                "labelLimit": 300, "labelAnchor": "start"},

@@ -2,10 +2,10 @@
 
 import math
 from functools import cache
+from statistics import fmean
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from twincode.report.blocks import Control, Figure
@@ -36,19 +36,38 @@ def relative_trade_off(results: Results) -> Figure | None:
         table = comparable(results, measure)
         if naive not in table or len(table) < 2:
             continue
-        if _is_cost(measure):
-            if (table <= 0).any(axis=None):
-                continue
-            means = np.exp(table.div(table[naive], axis=0).map(math.log).mean())
-        else:
-            means = table.sub(table[naive], axis=0).mean()
-        values |= {(name, measure.key): Summary(v, math.nan, 1) for name, v in means.items()}
+        multiple = _is_cost(measure)
+        if multiple and (table <= 0).any(axis=None):
+            continue
+        for name in map(str, table):
+            gains = [
+                _gain(results, dataset, name, naive, measure.key, multiple)
+                for dataset in table.index
+            ]
+            mean = math.exp(fmean(gains)) if multiple else fmean(gains)
+            if math.isfinite(mean):
+                values[name, measure.key] = Summary(mean, math.nan, 1)
     return _figure(
         results, "trade-off", "Codes against cost, over all data sets", f"Relative to {naive}: "
         "errors as multiples of its errors (geometric mean), the rest as differences (mean), over "
         "the data sets on which every compared model was measured.",
         values, (f", multiple of {naive}'s", f", less {naive}'s"),
     )  # fmt: skip
+
+
+def _gain(results: Results, dataset: str, name: str, base: str, key: str, multiple: bool) -> float:
+    """What a model has beyond another, or the log of the ratio: NaN without a seed in common.
+
+    Means over the seeds that both have; raw series have none, and stand beside all.
+    """
+    ours, theirs = (results.last[dataset, label, key] for label in (name, base))
+    raw = any(model.is_raw for model in results.models if model.label == name)
+    seeds = theirs.keys() if raw else ours.keys() & theirs.keys()
+    if not seeds:
+        return math.nan
+    one = fmean(value for seed, own in ours.items() if raw or seed in seeds for value in own)
+    other = fmean(value for seed in seeds for value in theirs[seed])
+    return math.log(one / other) if multiple else one - other
 
 
 def _is_cost(measure: Measure) -> bool:

@@ -29,10 +29,12 @@ def training(results: Results, dataset: str) -> Figure | None:
             if (run.record["epochs"] - epoch) % every == 0:
                 titles[f"loss {name}"] = f"{name.replace('_', ' ').capitalize()}, in training"
                 values.setdefault((f"loss {name}", model.label, epoch), []).append(value)
-    epochs: dict[str, set[int]] = {}
-    for quantity, _, epoch in values:
-        epochs.setdefault(quantity, set()).add(epoch)
-    shown = {titles[key]: key for key in titles if len(epochs.get(key, ())) > 1}
+    epochs: dict[tuple[str, str], set[int]] = {}
+    for quantity, name, epoch in values:
+        epochs.setdefault((quantity, name), set()).add(epoch)
+    # Of one number a model there is no course.
+    moving = {quantity for (quantity, _), own in epochs.items() if len(own) > 1}
+    shown = {title: key for key, title in titles.items() if key in moving}
     if not shown:
         return None
     rows = []

@@ -21,7 +21,11 @@ def sections(results: Results) -> list[Section]:
     )  # fmt: skip
     blocks: tuple[Block, ...] = (
         *(Text(command, "command") for command in commands),
-        Table("Runs", ("", ""), tuple(Row(name, (Cell(text),)) for name, text in _facts(results))),
+        Table(
+            "Runs",
+            ("About", "Value"),
+            tuple(Row(name, (Cell(text),)) for name, text in _facts(results)),
+        ),
         _data(results),
         *_settings(results),
     )
@@ -43,6 +47,11 @@ def warnings(results: Results) -> Iterator[str]:
             yield f"The runs on {dataset} did not all see the same data."
         if len({run.record["epochs"] for run in runs} - {0}) > 1:
             yield f"Not all models on {dataset} were trained for the same epochs."
+    if uneven := [name for name in results.datasets if _has_uneven_seeds(results, name)]:
+        yield (
+            f"Not all models were run with the same seeds on {', '.join(uneven)}; each stands "
+            "there with the mean of its own, but for differences, which are over those in common."
+        )
     places = [(run.dataset, results.model_of(run).label, run) for run in results.runs]
     for (dataset, label, seed), count in Counter((d, m, run.seed) for d, m, run in places).items():
         if count > 1:
@@ -50,9 +59,25 @@ def warnings(results: Results) -> Iterator[str]:
     for run in results.runs:
         if 0 < run.last_epoch < run.record["epochs"]:
             yield f"Run {run.record['run']} was last evaluated before its last epoch."
+    for dataset, label, run in places:
+        names = {name for epoch, _, name, v in run.evaluations() if not math.isfinite(v)}
+        if names:
+            yield (
+                f"{label} on {dataset}, seed {run.seed}, has no finite number of "
+                f"{', '.join(sorted(names))}; means are over the other seeds."
+            )
     collapsed = Counter((dataset, label) for dataset, label, run in places if _collapsed(run))
     for (dataset, label), count in collapsed.items():
         yield f"Collapsed codes: {label} on {dataset}, {count} runs."
+
+
+def _has_uneven_seeds(results: Results, dataset: str) -> bool:
+    seeds: dict[str, set[int]] = {}
+    for run in results.of_dataset(dataset):
+        model = results.model_of(run)
+        if model.fitted:
+            seeds.setdefault(model.label, set()).add(run.seed)
+    return len(set(map(frozenset, seeds.values()))) > 1
 
 
 def _collapsed(run: Run) -> bool:
