@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import make_waves, tiny
+from conftest import make_waves, tiny, untrained
 from toys import NETWORKS
 
 import twincode
@@ -507,7 +507,7 @@ def test_a_prior_of_another_name_is_asked_for(copy):
 
 def test_a_continuous_model_has_no_prior(waves):
     for name in ("raw-series", "vae"):
-        model = fit(tiny(name, epochs=0, evaluations=0), waves)
+        model = fit(untrained(name), waves)
         with pytest.raises(TwincodeError, match="a continuous model has no codes"):
             fit_prior(small(), model, waves)
 

@@ -116,10 +116,9 @@ def interrupter(epoch):
     return watch
 
 
-@pytest.mark.parametrize("name", ["pca-pq", "warm-vqvae"])
-def test_nothing_is_held_out_where_no_epoch_chooses_by_it(name):
+def test_nothing_is_held_out_where_no_epoch_chooses_by_it():
     waves = make_waves(60)
-    models = [fit(tiny(name, epochs=0, held_out=share), waves) for share in (0.0, 0.5)]
+    models = [fit(tiny("warm-vqvae", epochs=0, held_out=share), waves) for share in (0.0, 0.5)]
     codes = [model.encode(waves.X_test) for model in models]
     assert (codes[0] == codes[1]).all()
 
