@@ -330,14 +330,15 @@ def _kept_lines(folder: Path, planned: Any, present: set[str]) -> Iterator[str]:
     One that was kept and is run again has at first fewer runs than its records tell of.
     """
     path = folder / RECORDS_FILE
-    if not isinstance(planned, list) or not path.exists():
+    missing = {*planned} - present if isinstance(planned, list) else set()
+    if not missing or not path.exists():
         return
     for line in _lines(path):
         try:
             record = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if isinstance(record, dict) and record.get("run") in {*planned} - present:
+        if isinstance(record, dict) and record.get("run") in missing:
             yield line
 
 
