@@ -104,7 +104,7 @@ def _use(folder: Path, python: Path, aeon: bool) -> None:
     told = _run(folder, command, "train", "GunPoint", "--bits", "50", "--out", "run")
     assert (HINT in told) != aeon
     _run(folder, command, "evaluate", "run")
-    _run(folder, command, "report", "run")
+    _run(folder, command, "study", "report", "run")
     _run(folder, command, "explore", "run", "--out", "codes.html")
     for page in ("run/report.html", "codes.html", "run/README.md"):
         assert (folder / page).stat().st_size > 0

@@ -25,7 +25,7 @@ from twincode.recipes import DEFAULT, RECIPES, recipe
 COMMANDS = [
     *("datasets", "train", "evaluate", "encode", "decode", "reconstruct", "export", "explore"),
     *("prior", "sample", "impute", "surprise"),
-    *("study run", "study status", "study report", "report"),
+    *("study run", "study status", "study report"),
 ]
 
 
@@ -92,7 +92,7 @@ def test_training_leaves_a_model_and_says_how_good_it_is(twincode, waves_file, t
     answer = twincode("train", waves_file, "--out", tmp_path / "run", *training_options(epochs=2))
     assert answer.status == 0
     assert "svm_accuracy" in answer.out
-    assert f"twincode report {tmp_path / 'run'}" in " ".join(answer.out.split())
+    assert f"twincode study report {tmp_path / 'run'}" in " ".join(answer.out.split())
     model = load_model(tmp_path / "run")
     assert model.config.recipe == "bt-vqvae"
     assert model.config.tokenizer.latent_channels == 8
@@ -417,8 +417,7 @@ def test_a_study_is_read_from_a_file_and_options_count_before_it(
 
 
 def test_a_page_can_be_made_of_one_run(twincode, trained):
-    for command in (["report"], ["study", "report"]):
-        answer = twincode(*command, trained)
-        assert answer.status == 0
-        assert "".join(answer.out.split()) == f"page:{trained / 'report.html'}"
+    answer = twincode("study", "report", trained)
+    assert answer.status == 0
+    assert "".join(answer.out.split()) == f"page:{trained / 'report.html'}"
     assert (trained / "report.html").stat().st_size > 1000

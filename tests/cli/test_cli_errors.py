@@ -322,14 +322,14 @@ def test_a_corrupt_prior_hinders_those_alone_who_use_it(fails, twincode, damaged
 @pytest.mark.parametrize("content", ["junk", "[]", '{"format": 1}'])
 def test_a_corrupt_result(fails, damaged, waves_file, content):
     (damaged / "result.json").write_text(content)
-    assert "result.json is not" in fails("report", damaged)
+    assert "result.json is not" in fails("study", "report", damaged)
     words = ["train", waves_file, "--out", damaged, *training_options(epochs=2)]
     assert "result.json is not" in fails(*words)
 
 
 @pytest.mark.parametrize("name", ["nothing", "nowhere", "foreign"])
 def test_a_page_of_nothing(fails, bad, name):
-    line = fails("report", bad / name)
+    line = fails("study", "report", bad / name)
     assert "no finished runs in" in line or "is not the result of a finished run" in line
 
 

@@ -17,11 +17,9 @@ from twincode.cli.options import (
     DataDir,
     DatasetArgument,
     Device,
-    FigureFormats,
     Form,
     Gaps,
     RayAddress,
-    ResultsFolder,
     RunFolder,
     SeriesFile,
     SeriesSource,
@@ -117,7 +115,7 @@ def train(
     called = f"{data.name}, {title(config)}"
     show_final(out, f"{called}, {epochs} epochs")
     tell_health([(called, out)])
-    typer.echo(f"model: {out}   page: twincode report {out}")
+    typer.echo(f"model: {out}   page: twincode study report {out}")
 
 
 @command(app, settings=describe_judging)
@@ -319,15 +317,6 @@ def export(
     export_onnx(model, out)
     graphs = [ENCODER, DECODER] if model.tokenizer.has_decoder else [ENCODER]
     typer.echo(f"written: {out} ({', '.join([*graphs, DESCRIPTION])})")
-
-
-@command(app)
-def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
-    """Make the page and the tables again from the stored results alone.
-
-    Example: [bold]twincode report study --figures svg[/bold]
-    """
-    study.report(folder, figures)
 
 
 @command(app)

@@ -144,7 +144,7 @@ def status(
 
 @command(app)
 def report(folder: ResultsFolder, figures: FigureFormats = None) -> None:
-    """Make the page and the tables again from the stored results alone.
+    """Make the page and the tables of a study, or of one run, from the stored results alone.
 
     Example: [bold]twincode study report study --figures svg[/bold]
     """

@@ -67,8 +67,8 @@ def read_status(folder: str | Path) -> Board:
     if not board.rows:
         if (place / STUDY).exists():
             raise TwincodeError(
-                f"nobody has worked on the study in {folder} here; twincode report {folder} shows "
-                "what is kept of it"
+                f"nobody has worked on the study in {folder} here; twincode study report "
+                f"{folder} shows what is kept of it"
             )
         raise TwincodeError(f"no study in {folder}: {EVENTS} names no runs")
     board.alive = _held(place / LOCK)
@@ -99,7 +99,8 @@ def check_format(folder: Path) -> None:
     if version == 1 or (folder / _LEDGER).exists():
         raise TwincodeError(
             f"{folder} holds a study of an earlier twincode: finish it with the version that began "
-            f"it, or choose another folder (twincode report {folder} makes its page all the same)"
+            f"it, or choose another folder (twincode study report {folder} makes its page all "
+            "the same)"
         )
     if (folder / _KEPT).exists() and not (folder / RUNS).exists():
         raise TwincodeError(
