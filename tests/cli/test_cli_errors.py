@@ -375,13 +375,13 @@ def full_disk(monkeypatch):
         "encode {run} {bad}/good.csv -o {out}/x.csv",
         "reconstruct {run} {bad}/good.csv -o {out}/x.parquet",
         "study run --datasets {waves} --out {out}/s",
-        "report {run}",
+        "study report {run}",
     ],
 )
 @pytest.mark.usefixtures("full_disk")
 def test_a_full_disk(twincode, trained, bad, waves_file, tmp_path, words):
     settings = options(epochs=1, evaluations=1)
-    extra = settings if words.split()[0] in ("train", "study") else []
+    extra = settings if words.startswith(("train", "study run")) else []
     names = {"run": trained, "bad": bad, "waves": waves_file, "out": tmp_path}
     answer = twincode(*words.format(**names).split(), *extra)
     assert answer.status == 1
