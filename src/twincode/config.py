@@ -7,8 +7,6 @@ run is computed, not what.
 """
 
 import dataclasses
-import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from twincode.evaluate import METRICS, READOUTS, USUAL_METRICS
 from twincode.losses import TWIN_LOSSES, TwinSettings
 from twincode.precision import PRECISIONS
 from twincode.quantize import QUANTIZERS
-from twincode.settings import Registry, Settings, added, convert, field_types
+from twincode.settings import Registry, Settings, added, convert, digest, field_types
 from twincode.tokenizers import TOKENIZERS, TokenizerSettings
 
 # Raised when the same settings come to give other numbers, so that runs made before and after are
@@ -66,8 +64,7 @@ class TrainingSettings(Settings):
     def __post_init__(self) -> None:
         self.check_at_least(0, "epochs", "steps", "weight_decay", "seed")
         self.check_fraction("decay_share")
-        if not 0 <= self.held_out < 1:
-            raise TwincodeError(f"held_out must be at least 0 and below 1, not {self.held_out}")
+        self.check_below(1, "held_out")
         self.check_at_least(1, "batch_size")
         self.check_choice("upper_input", UPPER_INPUTS)
         self.check_choice("precision", PRECISIONS)
@@ -219,8 +216,7 @@ class Config:
 
     def digest(self) -> str:
         """A hash of ``identity``: equal settings of equal parts, equal digest."""
-        text = json.dumps(self.identity(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest(self.identity())
 
     def _held(self, name: str) -> tuple[Settings, ...]:
         """The parts in one field."""

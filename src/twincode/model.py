@@ -146,8 +146,8 @@ class Model:
         tokenizer = self.tokenizer
         steps = tokenizer.length if length is None else length
         check_count("length", steps)
-        layout, expected = tokenizer.layout_of(steps), tokenizer.grid
-        expected = (expected[0], layout.width)
+        layout = tokenizer.layout_of(steps)
+        expected = (tokenizer.grid[0], layout.width)
         if not layout.grids:
             raise TwincodeError(f"{self.name} is continuous: there are no codes to decode")
         if grid.ndim != 3 or grid.shape[1:] != expected or grid.dtype.kind not in "iu":
@@ -234,8 +234,9 @@ class Model:
         estimated from ``draws`` masks. ``labels`` are ``none``, the class of all, or one a series.
         """
         x = self._tensor(X)
-        y = self._stages.labels_of(len(x), labels)
-        return bits(self._stages, x, y, unit, draws, seed).cpu().numpy()
+        stages = self._stages
+        y = stages.labels_of(len(x), labels)
+        return bits(stages, x, y, unit, draws, seed).cpu().numpy()
 
     def impute(
         self,
@@ -251,8 +252,9 @@ class Model:
         ``candidates``. Raises TwincodeError for a series without any value.
         """
         x = self._tensor(X, gaps=True)
-        y = self._stages.labels_of(len(x), labels)
-        drawn = impute(self._stages, x, y, draws, seed, settings).cpu().numpy()
+        stages = self._stages
+        y = stages.labels_of(len(x), labels)
+        drawn = impute(stages, x, y, draws, seed, settings).cpu().numpy()
         given = as_series(X, exactly=True)
         return np.where(np.isnan(given), self.scaling.invert(drawn), given)
 
@@ -295,10 +297,10 @@ class Model:
         Series have at least the model's length. The sum over H is a score for each step, and its
         mean one for each series.
         """
-        array = as_series(X)
-        x = self._tensor(array, any_length=True)
-        y = self._stages.labels_of(len(x), labels)
-        return surprise_along(self._stages, x, y, windows).numpy()
+        x = self._tensor(X, any_length=True)
+        stages = self._stages
+        y = stages.labels_of(len(x), labels)
+        return surprise_along(stages, x, y, windows).numpy()
 
     @property
     def surprise_threshold(self) -> float:

@@ -7,6 +7,8 @@ that they name as an entry point of the group ``twincode.parts``.
 """
 
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -92,6 +94,14 @@ class Settings:
         for name in names:
             if not getattr(self, name) <= most:
                 raise TwincodeError(f"{name} must be at most {most:g}, not {getattr(self, name)}")
+
+    def check_below(self, bound: float, *names: str) -> None:
+        """Raise TwincodeError where one of these fields is negative, or not smaller."""
+        for name in names:
+            if not 0 <= getattr(self, name) < bound:
+                raise TwincodeError(
+                    f"{name} must be at least 0 and below {bound:g}, not {getattr(self, name)}"
+                )
 
     def check_above(self, bound: float, *names: str) -> None:
         """Raise TwincodeError where one of these fields is not larger."""
@@ -192,6 +202,11 @@ def field_types(settings: type[Settings]) -> dict[str, Any]:
         hints = get_type_hints(settings)
         _TYPES[settings] = {each.name: hints[each.name] for each in dataclasses.fields(settings)}
     return _TYPES[settings]
+
+
+def digest(value: object) -> str:
+    """A hash of what JSON can write: equal values, equal digest."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def parted(

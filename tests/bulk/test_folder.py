@@ -402,7 +402,7 @@ def test_what_cannot_be_encoded(models, X, tmp_path, job, where, message):
 def test_requests_that_make_no_sense(models, source):
     with pytest.raises(TwincodeError, match="its files would be taken for series"):
         convert_folder(models / "vqvae", Encode(), source, source / "out")
-    with pytest.raises(TwincodeError, match="at least 1 worker"):
+    with pytest.raises(TwincodeError, match="workers must be a whole number of at least 1"):
         convert_folder(models / "vqvae", Encode(), source, Path("out"), workers=0)
     with pytest.raises(TwincodeError, match="use workers or ray, not both"):
         convert_folder(models / "vqvae", Encode(), source, Path("out"), workers=2, ray="local")

@@ -184,7 +184,7 @@ def press_when(condition, times):
 
 
 def test_settings_that_make_no_crew():
-    with pytest.raises(TwincodeError, match="at least 1 worker, not 0"):
+    with pytest.raises(TwincodeError, match="workers must be a whole number of at least 1"):
         Processes(0)
 
 

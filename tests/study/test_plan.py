@@ -220,8 +220,7 @@ def test_recipes_that_the_settings_make_equal_are_one():
     [
         ({"datasets": ()}, "at least one of datasets"),
         ({"recipes": ()}, "at least one of recipes"),
-        ({"seeds": 0}, "at least 1 seed, not 0"),
-        ({"gammas": (1, 2)}, "give axes={'gamma': [...]} in place of gammas"),
+        ({"seeds": 0}, "seeds must be a whole number of at least 1"),
         ({"axes": {"gamma": (1, -0.5)}}, "gamma must"),
         ({"axes": {"gamma": (float("nan"),)}}, "gamma must"),
         ({"axes": {"gamma": ()}}, "axis gamma needs a list of values, not ()"),

@@ -61,7 +61,6 @@ def test_what_a_file_leaves_out_has_the_usual_value(read):
         ("dataset = ['a']", r"unknown entry in .*my.toml 'dataset'; did you mean 'datasets'"),
         ("datasets = 'GunPoint'", "datasets must be a list of names such as"),
         ("datasets = [1]", "datasets must be a list of names"),
-        ("gammas = [0.5, 1]", r"in place of gammas write a table \[axes\] with gamma = \[0.5, 1\]"),
         ("axes = 1", "axes must be a table"),
         ("seeds = 2.5", "seeds must be a whole number, not 2.5"),
         ("seeds = true", "seeds must be a whole number"),

@@ -9,7 +9,7 @@ from twincode.bulk.parquet import count_rows, read_note
 from twincode.bulk.pool import convert_in_processes
 from twincode.bulk.ray_tasks import convert_on_ray
 from twincode.cluster import check_address
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, check_count
 from twincode.files import held, remove_unfinished
 from twincode.model import Model, load_bare_model
 
@@ -42,8 +42,7 @@ def convert_folder(
     nodes see all files under the same paths.
     """
     model_folder, source, target = Path(model_folder), Path(source), Path(target)
-    if workers < 1:
-        raise TwincodeError(f"at least 1 worker is needed, not {workers}")
+    check_count("workers", workers)
     if ray is not None:
         if workers > 1:
             raise TwincodeError("use workers or ray, not both")

@@ -10,7 +10,7 @@ import typer
 import twincode
 from twincode.cli import generation, study
 from twincode.cli.command import command, declared
-from twincode.cli.errors import USAGE, complain, tell_warnings, tolerate_any_encoding, usage_message
+from twincode.cli.errors import complain, tell_warnings, tolerate_any_encoding, usage_message
 from twincode.cli.generation import PriorName, judge_generation, measured_data
 from twincode.cli.health import tell_health
 from twincode.cli.options import (
@@ -410,12 +410,6 @@ def _convert(
     typer.echo(f"written: {out} (files: {converted} new, {left} there already)")
 
 
-def _is_old_study(words: Sequence[str]) -> bool:
-    """Whether a study is described where a command is wanted, as it once could be."""
-    group, word = [*words, "", ""][:2]
-    return group == "study" and word != "--help" and (word[:1] == "-" or word.endswith(".toml"))
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line, by default the program's own; returns the exit status."""
     tolerate_any_encoding()
@@ -424,9 +418,6 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if words is None else words)
     if arguments in ([], ["study"]):
         arguments.append("--help")
-    if _is_old_study(arguments):
-        complain("a study is begun by twincode study run; see twincode study run --help")
-        return USAGE
     try:
         status = app(arguments, prog_name="twincode", standalone_mode=False)
     except typer.TyperException as error:

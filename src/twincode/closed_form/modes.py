@@ -6,6 +6,7 @@ bits each direction deserves. After Archer and Leen, "A generalized Lloyd-type a
 adaptive transform coder design" (IEEE Trans. Signal Processing, 2004).
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -29,7 +30,7 @@ def water_level(variance: torch.Tensor, weights: torch.Tensor, bits: float) -> f
     for _ in range(60):
         level = (low + high) / 2
         spent = (variance.log() - level).clamp(min=0).sum(1) @ weights / 2
-        low, high = (level, high) if float(spent) > bits * 0.6931471805599453 else (low, level)
+        low, high = (level, high) if float(spent) > bits * math.log(2) else (low, level)
     return float(torch.tensor(high).exp())
 
 

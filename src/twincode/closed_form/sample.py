@@ -14,14 +14,12 @@ RESERVOIR = 10_000
 class Sample:
     """Exact first and second moments of all series, and a uniform sample of the series themselves.
 
-    ``series`` (m, C, L) float32, ``mean`` (C L,) and ``covariance`` (C L, C L) float64, ``count``
-    the number of series seen.
+    ``series`` (m, C, L) float32, ``mean`` (C L,) and ``covariance`` (C L, C L) float64.
     """
 
     series: torch.Tensor
     mean: torch.Tensor
     covariance: torch.Tensor
-    count: int
 
 
 def as_batches(x: torch.Tensor | Iterable[torch.Tensor]) -> Iterable[torch.Tensor]:
@@ -94,4 +92,4 @@ def gather(
             count = total
 
     series = reservoir(counted(), generator, size)
-    return Sample(series, mean, scatter / count, count)
+    return Sample(series, mean, scatter / count)

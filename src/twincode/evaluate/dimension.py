@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twincode.errors import TwincodeError
 from twincode.evaluate.blocks import Points
 from twincode.evaluate.metric import Evaluator, Features, Metric
 from twincode.settings import Settings
@@ -17,11 +16,8 @@ class DimensionSettings(Settings):
     explained_variance: float = 0.95
 
     def __post_init__(self) -> None:
-        if not 0 < self.explained_variance <= 1:
-            raise TwincodeError(
-                "explained_variance must lie above 0 and at most at 1, "
-                f"not {self.explained_variance}"
-            )
+        self.check_above(0, "explained_variance")
+        self.check_at_most(1, "explained_variance")
 
 
 class Dimension(Evaluator):

@@ -58,10 +58,7 @@ class Kernels(Evaluator):
         Metric("retained_accuracy", "Retained accuracy", better="higher", labels=True),
     )
     at_the_end = True
-
-    def __init__(self, settings: KernelsSettings) -> None:
-        super().__init__(settings)
-        self.own = settings
+    settings: KernelsSettings
 
     def measure(self, judged: Judged) -> dict[str, float]:
         """Accuracy from decoded series, and over that from the original ones unless that is 0.
@@ -75,8 +72,8 @@ class Kernels(Evaluator):
             message = f"accuracy of decoded series is left out, it needs aeon: {installing('aeon')}"
             warnings.warn(message, TwincodeWarning, stacklevel=2)
             return {}
-        draw = np.random.default_rng(self.own.kernels_seed)
-        rows = np.sort(draw.permutation(len(split.y_train))[: self.own.kernels_series])
+        draw = np.random.default_rng(self.settings.kernels_seed)
+        rows = np.sort(draw.permutation(len(split.y_train))[: self.settings.kernels_series])
         labels = split.y_train[rows], split.y_test
         if len(np.unique(labels[0])) < 2:
             return {}
@@ -93,11 +90,11 @@ class Kernels(Evaluator):
 
     def _accuracy(self, parts: list[Floats], labels: tuple[Labels, Labels]) -> float:
         train, test = parts
-        own = self.own
+        own = self.settings
         return kernels_accuracy(train, labels[0], test, labels[1], own.kernels_seed, own.kernels)
 
     def _of_original(self, parts: list[Floats], labels: tuple[Labels, Labels]) -> float:
-        known = hashlib.sha256(repr((self.own, *(each.shape for each in parts))).encode())
+        known = hashlib.sha256(repr((self.settings, *(each.shape for each in parts))).encode())
         for array in (*parts, *labels):
             known.update(array.tobytes())
         name = known.hexdigest()
@@ -131,12 +128,6 @@ def kernels_accuracy(
     parts = [slice(i, i + SERIES_AT_ONCE) for i in range(0, len(test), SERIES_AT_ONCE)]
     found = np.concatenate([ridge.predict(features(test[part])) for part in parts])
     return float(np.mean(found == test_labels))
-
-
-def minirocket_features(fitted: Floats, *others: Floats, seed: int, kernels: int) -> list[Floats]:
-    """MiniROCKET features (n, kernels) of the series (n, C, L) it is fitted to, and of others."""
-    features = fitted_minirocket(fitted, seed, kernels)
-    return [features(each) for each in (fitted, *others)]
 
 
 def fitted_minirocket(x: Floats, seed: int, kernels: int) -> Callable[[Floats], Floats]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twincode.errors import TwincodeError
 from twincode.evaluate.blocks import Points, blocks, squared_lengths
 from twincode.evaluate.metric import Evaluator, Features, Labels, Metric
 from twincode.settings import Settings
@@ -30,8 +29,7 @@ class SeparabilitySettings(Settings):
 
     def __post_init__(self) -> None:
         self.check_at_least(1, "neighbours")
-        if not self.svm_c > 0:
-            raise TwincodeError(f"svm_c must be above 0, not {self.svm_c}")
+        self.check_above(0, "svm_c")
 
 
 class Separability(Evaluator):

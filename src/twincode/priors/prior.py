@@ -1,7 +1,5 @@
 """What every prior over grids of codes offers, and the settings that all have."""
 
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from twincode.errors import TwincodeError
 from twincode.precision import PRECISIONS
 from twincode.priors.grids import Grids
 from twincode.randomness import stream
-from twincode.settings import Registry, Settings, added
+from twincode.settings import Registry, Settings, added, digest
 
 # Random numbers are drawn for so many series at a time, whether they are there or not: what a
 # series gets depends on its place alone, not on memory or on how many others there are.
@@ -62,7 +60,7 @@ class PriorSettings(Settings):
 
     def digest(self) -> str:
         """A hash of all that decides the numbers."""
-        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+        return digest(self.identity())
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,7 @@ class CodebookSettings(Settings):
         self.check_choice("codebook_init", INITIALISATIONS)
         self.check_choice("distance", DISTANCES)
         self.check_above(0, "ema_epsilon")
-        if not 0 <= self.ema_decay < 1:
-            raise TwincodeError(f"ema_decay must lie between 0 and 1, not {self.ema_decay}")
-        if not 0 <= self.continuous_share < 1:
-            raise TwincodeError(
-                f"continuous_share must be at least 0 and below 1, not {self.continuous_share}"
-            )
+        self.check_below(1, "ema_decay", "continuous_share")
         if not 0 <= self.revive_below < 1 / self.codebook_size:
             raise TwincodeError(
                 "revive_below must be at least 0 and below an even share, 1 / codebook_size = "

@@ -2,12 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 from twincode.config import NONE, Config, TrainingSettings, unread
-from twincode.errors import TwincodeError, unknown_name
+from twincode.errors import TwincodeError, check_count, unknown_name
 from twincode.recipes import is_alone, is_closed_form, is_continuous, recipe
 from twincode.settings import field_types
 from twincode.study.second_stage import Priors, SecondStage
@@ -29,7 +29,6 @@ _DECIDING = (
     "tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "augmentations", "metrics",
 )  # fmt: skip
 _BUDGET = {"epochs", "steps"}  # of these a run takes one
-_OLD_GAMMAS = "gamma is an axis like any other now: give axes={'gamma': [...]} in place of gammas"
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,12 @@ class Study:
     settings: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     priors: Priors | None = None
-    gammas: InitVar[object] = None
 
-    def __post_init__(self, gammas: object) -> None:
-        if gammas is not None:
-            raise TwincodeError(_OLD_GAMMAS)
+    def __post_init__(self) -> None:
         for name in ("datasets", "recipes"):
             if not getattr(self, name):
                 raise TwincodeError(f"a study needs at least one of {name}")
-        if self.seeds < 1:
-            raise TwincodeError(f"a study needs at least 1 seed, not {self.seeds}")
+        check_count("seeds", self.seeds)
         if any("seed" in each for each in (self.settings, self.axes, *self.overrides.values())):
             raise TwincodeError("a study varies seed itself; use seeds")
         if {*self.settings, *self.axes} >= _BUDGET:

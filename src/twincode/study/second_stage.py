@@ -1,8 +1,6 @@
 """The second stage of a study: priors over the codes of its models, and how samples are judged."""
 
 import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +15,7 @@ from twincode.files import write_json
 from twincode.generate import Sampler, Stages, check_judged, judge, make_exhibits
 from twincode.model import Model
 from twincode.priors import PriorSettings, Sampling, prior
-from twincode.settings import field_types
+from twincode.settings import digest, field_types
 from twincode.storage import write_arrays
 from twincode.train import fit_prior
 from twincode.train.log import Watch
@@ -55,7 +53,7 @@ class SecondStage:
             "priors": [each.identity() for each in self.priors],
             "judging": self.judging.identity(),
         }
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
+        return digest(identity)[:10]
 
     @property
     def result(self) -> str:

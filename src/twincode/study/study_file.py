@@ -20,11 +20,6 @@ def read_study_file(path: Path) -> dict[str, Any]:
     TwincodeError, in one line, for a file that cannot be read and for what it should not hold.
     """
     entries = _load(path)
-    if "gammas" in entries:
-        raise TwincodeError(
-            f"{path}: gamma is an axis like any other now; in place of gammas write a table "
-            f"[axes] with gamma = {entries['gammas']}"
-        )
     for name in entries:
         if name not in _READERS:
             raise unknown_name(f"entry in {path}", name, _READERS)

@@ -17,7 +17,7 @@ CHECKPOINT = "checkpoint.safetensors"
 REMEDY = "delete it to train from the start"
 
 # What a run says of itself in a checkpoint.
-PROGRESS = {"epoch": int, "log_position": int, "config": dict, "data": str}
+PROGRESS = {"epoch": int, "log_position": int, "config": dict, "data": str, "classes": list}
 
 
 def save_checkpoint(

@@ -108,7 +108,7 @@ def fit_prior(
         task = PriorTask(settings, model, dataset)
         name = f"{settings.digest()[:10]}-{key.checksum[:6]}"
         carry_out(task, name, place, watch, list(command or sys.argv), checkpoint_seconds)
-    return model.with_prior(task.finished())
+    return model.with_prior(task.finished)
 
 
 def _kept_model(

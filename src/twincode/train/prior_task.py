@@ -33,7 +33,7 @@ from twincode.priors import (
 )
 from twincode.randomness import drawing_weights, stream
 from twincode.storage import tensors_hash
-from twincode.tokenizers.tokenizer import frozen
+from twincode.tokenizers.tokenizer import Tokenizer, frozen
 from twincode.train.held_out import BestState, Plateau, hold_out_by_class
 from twincode.train.log import Record, RunLog
 from twincode.train.optimizer import build_optimizer
@@ -122,31 +122,21 @@ class PriorTask:
         self._planned = _schedule(settings, len(rows))
         self._judged = evaluation_epochs(self._planned.epochs, JUDGED)
         self._draw: Callable[[Generator], Tensor] | None = None
-        if noise := getattr(settings, "code_noise", 0.0):
-            with frozen(tokenizer):
-                parts = [tokenizer.latents(batch) for batch in tokenizer.batches(split.x_train)]
-            latents = torch.cat(parts)
-            # A number for every code that each token could have.
-            at_once = max(1, MOST_NUMBERS // (grids.tokens_a_series * grids.largest_codebook))
-
-            def drawn(latents: Tensor, generator: Generator) -> Tensor:
-                parts = latents.split(at_once)
-                codes = [tokenizer.quantizer.drawn_codes(x, noise, generator) for x in parts]
-                return grids.flatten(torch.cat(codes))
-
-            # What cannot be drawn is told at once.
-            drawn(latents[:1], stream(settings.seed, "noise"))
-            self._draw = partial(drawn, latents)
-        if getattr(settings, "embedding_init", "") == "codebook":
-            with drawing_weights(settings.seed):
-                self.prior.embed_codes(tokenizer.quantizer.codebooks())
+        patience, decay = 0, 0.0
+        if isinstance(settings, NetworkSettings):
+            patience, decay = settings.patience, settings.weight_decay
+            if settings.code_noise:
+                self._draw = _noisy_codes(settings, tokenizer, grids, split.x_train)
+            if settings.embedding_init == "codebook":
+                with drawing_weights(settings.seed):
+                    self.prior.embed_codes(tokenizer.quantizer.codebooks())
         self.best: BestState[Prior] | None = None
         self.plateau: Plateau | None = None
         if len(held):
             self.best = BestState(self.prior, self._held_out_bits)
             error = self.best.judge(self.prior)
-            self.plateau = Plateau(getattr(settings, "patience", 0), LEAST_GAIN, error)
-        rate, decay = self.schedule.learning_rate, getattr(settings, "weight_decay", 0.0)
+            self.plateau = Plateau(patience, LEAST_GAIN, error)
+        rate = self.schedule.learning_rate
         self.optimizer = build_optimizer(self.device, rate, decay, self.prior)
 
     @property
@@ -235,12 +225,9 @@ class PriorTask:
         data = {**describe_data(self.dataset), "checksum": self.key.checksum}
         return {"dataset": data, "held_out": len(self.held), "epochs": self.schedule.epochs}
 
+    @cached_property
     def finished(self) -> FittedPrior:
         """The prior, with the surprise that few steps of held-out series exceed."""
-        return self._finished
-
-    @cached_property
-    def _finished(self) -> FittedPrior:
         if not len(self.held) or not self.prior.fills_gaps:
             return self.fitted
         some = self.held[:: -(-len(self.held) // THRESHOLD_SERIES)]
@@ -250,7 +237,7 @@ class PriorTask:
     def keep(self, folder: Path, scores: Sequence[Record]) -> None:
         """The prior."""
         del scores
-        self.finished().save(folder)
+        self.finished.save(folder)
 
     def result(self) -> dict[str, Any]:
         """What the prior is."""
@@ -276,6 +263,24 @@ def prior_key(settings: PriorSettings, model: Model, dataset: Dataset) -> RunKey
     checksum = hashlib.sha256(text.encode()).hexdigest()
     config, identity = {"prior": settings.to_dict()}, {"prior": settings.identity()}
     return RunKey(config, identity, checksum, dataset.classes)
+
+
+def _noisy_codes(
+    settings: NetworkSettings, tokenizer: Tokenizer, grids: Grids, x: Tensor
+) -> Callable[[Generator], Tensor]:
+    """What draws the tokens (n, N) of series anew, near by as ``code_noise`` says."""
+    with frozen(tokenizer):
+        latents = torch.cat([tokenizer.latents(batch) for batch in tokenizer.batches(x)])
+    # A number for every code that each token could have.
+    at_once = max(1, MOST_NUMBERS // (grids.tokens_a_series * grids.largest_codebook))
+
+    def drawn(latents: Tensor, generator: Generator) -> Tensor:
+        draw, noise = tokenizer.quantizer.drawn_codes, settings.code_noise
+        return grids.flatten(torch.cat([draw(z, noise, generator) for z in latents.split(at_once)]))
+
+    # What cannot be drawn is told at once.
+    drawn(latents[:1], stream(settings.seed, "noise"))
+    return partial(drawn, latents)
 
 
 def _schedule(settings: PriorSettings, n: int) -> Schedule:

@@ -51,9 +51,9 @@ def alone(folder: Path | None) -> Iterator[None]:
         yield
 
 
-def finished(folder: Path | None, key: RunKey) -> bool:
+def finished(folder: Path, key: RunKey) -> bool:
     """Whether ``folder`` holds the result of this very run; TwincodeError for another one's."""
-    if folder is None or not (folder / RESULT).exists():
+    if not (folder / RESULT).exists():
         return False
     found = read_json(folder / RESULT, "result")
     try:
@@ -97,9 +97,8 @@ class _Run:
         if folder is not None and (folder / CHECKPOINT).exists():
             checkpoint = load_checkpoint(folder / CHECKPOINT)
             progress = checkpoint.progress
-            # Checkpoints of before 0.1.0 do not name classes.
-            classes = progress.get("classes", task.key.classes)
-            _check_same(folder, task.key, progress["config"], progress["data"], classes)
+            stored = progress["config"], progress["data"], progress["classes"]
+            _check_same(folder, task.key, *stored)
             checkpoint.restore(task.modules, task.optimizer)
             self.log.open_at(progress["log_position"])
             self.epoch = progress["epoch"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from twincode.evaluate.kernels import PENALTIES, minirocket_features
+from twincode.evaluate.kernels import PENALTIES, fitted_minirocket
 
 Floats = NDArray[np.floating]
 
@@ -52,10 +52,10 @@ def discriminative(samples: Floats, real: Floats, seed: int = 0) -> dict[str, fl
     fitted = np.concatenate([part[:half] for part in chosen])
     scored = np.concatenate([part[half:] for part in chosen])
     y_fitted, y_scored = np.repeat([0, 1], half), np.repeat([0, 1], n - half)
-    features = minirocket_features(fitted, scored, seed=seed, kernels=KERNELS)
+    features = fitted_minirocket(fitted, seed, KERNELS)
     ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
-    ridge.fit(features[0], y_fitted)
-    decided = ridge.decision_function(features[1])
+    ridge.fit(features(fitted), y_fitted)
+    decided = ridge.decision_function(features(scored))
     accuracy = float(((decided > 0) == y_scored).mean())
     return {
         "discriminative": abs(accuracy - 0.5),

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from twincode.devices import cores
-from twincode.errors import TwincodeError
+from twincode.errors import TwincodeError, check_count
 from twincode.study.executors.crew import Crew
 from twincode.study.executors.executor import ATTEMPTS, Report, Task, thread_variables
 from twincode.study.executors.log_tail import LogTail
@@ -36,8 +36,7 @@ class Processes:
     elsewhere = False
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise TwincodeError(f"a study needs at least 1 worker, not {self.workers}")
+        check_count("workers", self.workers)
         if os.name != "posix":
             raise TwincodeError("several workers need Linux or macOS; use one")
 
