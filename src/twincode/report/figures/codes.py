@@ -1,6 +1,5 @@
 """What the codes look like: series above their grids, and how often each code is used."""
 
-import colorsys
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -10,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twincode.report.blocks import Control, Figure
-from twincode.report.exhibits import Exhibit, curve, exhibits_of, seeds_text
+from twincode.report.exhibits import Exhibit, exhibits_of, seeds_text
 from twincode.report.figures import theme
+from twincode.report.figures.grids import above, code_colour, grid_layers
 from twincode.report.runs import Results
 
+_POINTS = 100  # of a curve
 _GAP = 0.03  # of a grid's width, between grids side by side
-_GOLDEN_ANGLE = 0.381966
 
 
 def tokens(results: Results, dataset: str) -> Figure | None:
@@ -74,32 +74,12 @@ def codebook_use(results: Results, dataset: str) -> Figure | None:
     )  # fmt: skip
 
 
-def code_colours(count: int) -> list[str]:
-    """``count`` colours, neighbours far apart: hue by golden angle, lightness in three steps."""
-    found = []
-    for index in range(count):
-        parts = colorsys.hls_to_rgb(index * _GOLDEN_ANGLE % 1, (0.42, 0.62, 0.80)[index % 3], 0.5)
-        found.append("#" + "".join(f"{round(255 * part):02x}" for part in parts))
-    return found
-
-
 @cache
 def _chart(names: tuple[str, ...], count: int) -> dict[str, Any]:
     one = alt.Chart().transform_filter("datum.series == {series}")
-    bare: dict[str, Any] = {"axis": None, "scale": alt.Scale(zero=False, nice=False)}
-    colours = alt.Scale(domain=list(range(count)), range=code_colours(count))
-    cells = (
-        one.transform_filter("isValid(datum.code)")
-        .transform_calculate(right="datum.left + 1", high="datum.low + 1")
-        .mark_rect()
-        .encode(
-            x=alt.X("left:Q", **bare), x2="right:Q", y=alt.Y("low:Q", **bare), y2="high:Q",
-            color=alt.Color("code:O", legend=None, scale=colours), tooltip=["code:O"],
-        )
-    )  # fmt: skip
-    lines = one.transform_filter("!isValid(datum.code)").mark_line(color=theme.INK, strokeWidth=1.2)
-    above = lines.encode(x="left:Q", y="low:Q", detail="line:N", order="left:Q")
-    return theme.panels(names, 150, cells, above, x="independent", y="independent")
+    return theme.panels(
+        names, 150, *grid_layers(one, code_colour(count)), x="independent", y="independent"
+    )
 
 
 def _parts(exhibit: Exhibit) -> Iterator[dict[str, Any]]:
@@ -107,15 +87,12 @@ def _parts(exhibit: Exhibit) -> Iterator[dict[str, Any]]:
     pairs = zip(exhibit.arrays["token_codes"], exhibit.arrays["token_series"], strict=True)
     for place, (codes, series) in enumerate(pairs):
         left, own = 0.0, {"panel": exhibit.model.label, "series": place}
-        line = curve(series, most=100)
-        lifted = line["value"] - line["value"].min()
-        height = len(codes) * (1.08 + 0.55 * lifted / (lifted.max() or 1.0))
         for number, grid in enumerate(_grids(exhibit, codes)):
             rows, columns = np.indices(grid.shape)
-            across = left + line["step"] / max(1, series.shape[1] - 1) * grid.shape[1]
-            channels = number * len(series) + line["channel"]
+            line = above(series, _POINTS, len(codes), left, grid.shape[1])
+            line["line"] = line["line"] + number * len(series)
             yield {**own, "left": left + columns.ravel(), "low": rows.ravel(), "code": grid.ravel()}
-            yield {**own, "left": across, "low": height, "line": channels}
+            yield {**own, **line}
             left += grid.shape[1] + _GAP * codes.shape[1]
 
 

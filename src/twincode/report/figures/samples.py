@@ -9,7 +9,7 @@ import numpy as np
 from twincode.report.blocks import Control, Figure
 from twincode.report.exhibits import Exhibit, curve, exhibits_of, seeds_text
 from twincode.report.figures import theme
-from twincode.report.figures.codes import code_colours
+from twincode.report.figures.grids import above, code_colour, grid_layers
 from twincode.report.runs import Results
 
 _POINTS = 80  # of a curve; there are many
@@ -171,34 +171,10 @@ def _steps(exhibit: Exhibit) -> Iterator[Mapping[str, Any]]:
             **own, "left": (columns + gap).ravel(), "low": rows.ravel(), "code": codes.ravel(),
             "hidden": hidden.ravel().astype(int),
         }  # fmt: skip
-        line = curve(series, _POINTS)
-        lifted = line["value"] - line["value"].min()
-        height = len(codes) * (1.08 + 0.55 * lifted / (lifted.max() or 1.0))
-        across = line["step"] / max(1, series.shape[1] - 1) * (codes.shape[1] + gap[-1])
-        yield {**own, "left": across, "low": height, "line": line["channel"]}
+        yield {**own, **above(series, _POINTS, len(codes), 0, codes.shape[1] + gap[-1])}
 
 
 def _strip(names: Sequence[str], count: int) -> dict[str, Any]:
-    bare: dict[str, Any] = {"axis": None, "scale": alt.Scale(zero=False, nice=False)}
-    cells = (
-        alt.Chart()
-        .transform_filter("isValid(datum.code)")
-        .transform_calculate(right="datum.left + 1", high="datum.low + 1")
-        .mark_rect(stroke="#ffffff", strokeWidth=0.5)
-        .encode(
-            x=alt.X("left:Q", **bare), x2="right:Q", y=alt.Y("low:Q", **bare), y2="high:Q",
-            color=alt.condition(
-                "datum.hidden", alt.value("#e3e5ea"),
-                alt.Color("code:O", legend=None,
-                          scale=alt.Scale(domain=list(range(count)), range=code_colours(count))),
-            ),
-            tooltip=["code:O"],
-        )
-    )  # fmt: skip
-    above = (
-        alt.Chart()
-        .transform_filter("!isValid(datum.code)")
-        .mark_line(color=theme.INK, strokeWidth=1.2)
-        .encode(x="left:Q", y="low:Q", detail="line:N", order="left:Q")
-    )
-    return theme.panels(names, 150, cells, above, x="independent", y="independent")
+    colour = alt.condition("datum.hidden", alt.value("#e3e5ea"), code_colour(count))
+    layers = grid_layers(alt.Chart(), colour, stroke="#ffffff")
+    return theme.panels(names, 150, *layers, x="independent", y="independent")
