@@ -21,15 +21,17 @@ def labels(models: Sequence[tuple[str, Mapping[str, Any]]], axes: Iterable[str] 
     Models of one title are told apart by the fewest settings that do: the ``axes`` are tried first,
     then gamma, then all others in their order. The seed tells no model apart.
     """
-    settings = [flat(config) for _, config in models]
-    told: dict[str, list[str]] = {}
-    for title in dict.fromkeys(title for title, _ in models):
-        group = [each for (other, _), each in zip(models, settings, strict=True) if other == title]
-        told[title] = telling(group, axes)
-    return [
-        label(title, {name: each[name] for name in told[title] if name in each})
-        for (title, _), each in zip(models, settings, strict=True)
-    ]
+    told = told_apart([(title, flat(config)) for title, config in models], axes)
+    return [label(title, own) for (title, _), own in zip(models, told, strict=True)]
+
+
+def told_apart(models: Sequence[tuple[str, Settings]], axes: Iterable[str] = ()) -> list[Settings]:
+    """For each of some models, given as title and ``flat`` settings, those that labels name."""
+    groups: dict[str, list[Settings]] = {}
+    for title, settings in models:
+        groups.setdefault(title, []).append(settings)
+    names = {title: telling(group, axes) for title, group in groups.items()}
+    return [{name: own[name] for name in names[title] if name in own} for title, own in models]
 
 
 def has_codes(tokenizer: str, quantizer: str | None) -> bool:

@@ -158,7 +158,7 @@ def warm_vqvae() -> Config:
 
 
 def contrastive_vae() -> Config:
-    """The contrastive VAE (Abid and Zou, 2019): what target series have and background has not.
+    """The contrastive VAE (Abid and Zou, 2019): what target series have and a background lacks.
 
     ``twincode train ArrowHead --recipe contrastive-vae --background-classes 0``
     """

@@ -297,12 +297,16 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, waves):
     saved, run = tmp_path / "saved", tmp_path / "run"
     fit(recipe("patch-rvq", bits=8), waves).save(saved)
     before = (saved / "model.json").read_bytes()
-    with pytest.raises(TwincodeError, match="holds what was not trained there; choose another"):
+    with pytest.raises(
+        TwincodeError, match="holds a model that was not trained there; choose another"
+    ):
         train(saved, waves)
     assert (saved / "model.json").read_bytes() == before
     model = train(run, waves, name="vqvae")
     fit(recipe("patch-rvq", bits=8), waves).save(run)
-    with pytest.raises(TwincodeError, match="is not what its result is of; remove that folder"):
+    with pytest.raises(
+        TwincodeError, match="does not belong to the result beside it; remove that folder"
+    ):
         train(run, waves, name="vqvae")
     fit_prior(prior("independent"), model, waves, run / "prior")
     (run / "result.json").unlink()

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from twincode.bulk.parquet import (
@@ -23,9 +23,6 @@ from twincode.data.policy import FloatArray
 from twincode.data.windows import join, window_starts
 from twincode.errors import TwincodeError
 from twincode.model import Model
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -49,9 +46,7 @@ class Decode:
 
     def _tables(
         self, model: Model, source: Path, made: Note, note: Note, tell: Tell
-    ) -> Iterator["pa.Table"]:
-        import pyarrow as pa
-
+    ) -> Iterator[pa.Table]:
         names = _channel_names(made["channels"], model.tokenizer.channels)
         for table in batches(source):
             beside = table.drop_columns([CODES, LENGTH])

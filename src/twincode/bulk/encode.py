@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from twincode.bulk.parquet import (
@@ -25,9 +25,6 @@ from twincode.data.windows import cut
 from twincode.errors import TwincodeError, check_count, unknown_name
 from twincode.model import Model
 from twincode.precision import PRECISIONS
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class Encode:
             )
         write_parquet(target, self._tables(model, source, note, tell))
 
-    def _tables(self, model: Model, source: Path, note: Note, tell: Tell) -> Iterator["pa.Table"]:
+    def _tables(self, model: Model, source: Path, note: Note, tell: Tell) -> Iterator[pa.Table]:
         # In the long layout the rows of one series may stand anywhere in their file.
         rows_at_once = None if self.columns.layout == LONG else ROWS_AT_ONCE
         first = 0
@@ -79,9 +76,7 @@ class Encode:
             yield noted(coded, {**note, "channels": rows.channels})
             tell(len(table))
 
-    def _coded(self, model: Model, rows: Rows, names: Sequence[str], where: str) -> "pa.Table":
-        import pyarrow as pa
-
+    def _coded(self, model: Model, rows: Rows, names: Sequence[str], where: str) -> pa.Table:
         for name in (CODES, LENGTH):
             if name in rows.beside.column_names:
                 raise TwincodeError(f"{where} has a column {name!r} of its own; rename it")

@@ -134,7 +134,7 @@ def _finished(piece: Piece) -> bool:
     differs = [k for k, v in piece.note.items() if k != "input" and note.get(k) != v]
     if differs:
         raise TwincodeError(
-            f"{piece.target} was made otherwise (it differs in {', '.join(differs)}); "
+            f"{piece.target} was made with other settings (it differs in {', '.join(differs)}); "
             "choose another folder"
         )
     return bool(note["input"] == piece.note["input"])

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from twincode.errors import TwincodeError
 from twincode.files import write_whole
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 CODES = "codes"
 LENGTH = "length"
@@ -25,16 +25,21 @@ Note = dict[str, Any]
 Tell = Callable[[int], None]
 
 
-def batches(path: Path, rows: int | None = ROWS_AT_ONCE) -> Iterator["pa.Table"]:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise TwincodeError(f"{path} is damaged or not a .parquet file: {error}") from error
+
+
+def batches(path: Path, rows: int | None = ROWS_AT_ONCE) -> Iterator[pa.Table]:
     """A file in parts of at most so many rows, of long ones fewer, or as a whole.
 
     A file without rows is one empty part.
     Raises TwincodeError for a file that is damaged or cannot be read.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
+    with _reading(path):
         if rows is None:
             yield pq.read_table(path, partitioning=None)
             return
@@ -44,11 +49,9 @@ def batches(path: Path, rows: int | None = ROWS_AT_ONCE) -> Iterator["pa.Table"]
                 yield file.schema_arrow.empty_table()
             for batch in file.iter_batches(min(rows, _few_rows(file.metadata))):
                 yield pa.Table.from_batches([batch])
-    except (OSError, pa.ArrowException) as error:
-        raise TwincodeError(f"{path} is damaged or not a .parquet file: {error}") from error
 
 
-def _few_rows(metadata: "pq.FileMetaData") -> int:
+def _few_rows(metadata: pq.FileMetaData) -> int:
     """So many rows that their values need little memory."""
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     most = max(
@@ -64,16 +67,11 @@ def _few_rows(metadata: "pq.FileMetaData") -> int:
 
 def count_rows(path: Path) -> int:
     """How many rows a file has; TwincodeError for one that is damaged."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
+    with _reading(path):
         return int(pq.read_metadata(path).num_rows)
-    except (OSError, pa.ArrowException) as error:
-        raise TwincodeError(f"{path} is damaged or not a .parquet file: {error}") from error
 
 
-def noted(table: "pa.Table", note: Note) -> "pa.Table":
+def noted(table: pa.Table, note: Note) -> pa.Table:
     """The table with a note for ``read_note``."""
     return table.replace_schema_metadata({_NOTE: json.dumps(note).encode()})
 
@@ -83,13 +81,8 @@ def read_note(path: Path) -> Note | None:
 
     Raises TwincodeError for a file that is damaged.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
+    with _reading(path):
         metadata = pq.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowException) as error:
-        raise TwincodeError(f"{path} is damaged or not a .parquet file: {error}") from error
     note: Note | None = json.loads(metadata[_NOTE]) if _NOTE in metadata else None
     return note
 
@@ -100,10 +93,8 @@ def check_codes_of(model: str, note: Note, path: Path) -> None:
         raise TwincodeError(f"{path} holds codes of another model; give the folder of that")
 
 
-def write_parquet(path: Path, tables: Iterator["pa.Table"]) -> None:
+def write_parquet(path: Path, tables: Iterator[pa.Table]) -> None:
     """Write tables of one schema, one after another, into a file: whole or not at all."""
-    import pyarrow.parquet as pq
-
     first = next(tables)
 
     def write(temporary: Path) -> None:

@@ -13,6 +13,7 @@ from typing import ParamSpec, TextIO, TypeVar
 import typer
 
 from twincode.errors import TwincodeError, TwincodeWarning
+from twincode.memory import lacks_memory
 
 FAILED = 1
 USAGE = 2
@@ -39,8 +40,6 @@ def readable(command: Callable[P, R]) -> Callable[P, R]:
             _drop_output()
             raise typer.Exit(FAILED) from error
         except (MemoryError, RuntimeError) as error:
-            from twincode.memory import lacks_memory
-
             if not lacks_memory(error):
                 raise
             complain("there is too little memory; ask for less at once")

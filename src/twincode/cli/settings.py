@@ -81,7 +81,7 @@ def parse_axes(words: Iterable[str]) -> dict[str, tuple[int | float | str, ...]]
 def describe_settings(without: str = "") -> str:
     """Every setting with its default, a paragraph a part, for the help of a command.
 
-    ``without`` is one that the command has not.
+    ``without`` is one that the command does not have.
     """
     from twincode.config import groups
     from twincode.recipes import RECIPES

@@ -17,6 +17,7 @@ from twincode.cli.options import (
     Device,
     FigureFormats,
     Form,
+    RayAddress,
     ResultsFolder,
     Source,
     typed_command,
@@ -33,20 +34,15 @@ app = typer.Typer(
     help="Compare models over data sets, seeds and any setting.", rich_markup_mode="rich"
 )
 
-# Of these a run takes one.
-_BUDGET = {"epochs", "steps"}
-
 
 @dataclass(frozen=True)
 class Workers:
     """Who carries the runs out."""
 
     workers: Annotated[
-        int | None, typer.Option(help="So many processes, each with its share of the cores.")
+        int | None, typer.Option(help="Number of processes, each with its share of the cores.")
     ] = None
-    ray: Annotated[
-        str | None, typer.Option(help="Use Ray: local, or the address of a cluster.")
-    ] = None
+    ray: RayAddress = None
     per_run: Annotated[
         str | None, typer.Option(help="With --ray: what a run takes. Default: cpus=1,gpus=0.")
     ] = None
@@ -178,13 +174,14 @@ def _plan(
 ) -> "Study":
     """The study of the file, its entries replaced by what options say."""
     from twincode.study import Study
+    from twincode.study.plan import BUDGET
     from twincode.study.study_file import read_study_file
 
     in_file = read_study_file(file) if file else {}
     if "datasets" not in {**in_file, **options}:
         raise TwincodeError("name data sets with --datasets, or a study file; see study run --help")
     said = {*settings, *axes}
-    said |= _BUDGET if said & _BUDGET else set()
+    said |= BUDGET if said & BUDGET else set()
 
     def unsaid(table: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in table.items() if name not in said}

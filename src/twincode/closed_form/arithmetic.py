@@ -7,6 +7,7 @@ Python's long integers need no renormalisation and lose nothing. Source: Witten,
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 
 GUARD_BITS = 48  # precision kept beyond the bits a code may take
 
@@ -57,8 +58,4 @@ class Decoder:
 
 def running_total(sizes: Iterable[int]) -> list[int]:
     """Starts of shares of ``sizes``, and the end of the last one."""
-    total, starts = 0, [0]
-    for size in sizes:
-        total += size
-        starts.append(total)
-    return starts
+    return list(accumulate(sizes, initial=0))

@@ -11,7 +11,7 @@ from twincode.closed_form.beam import MOST_PARTIAL, beam_search
 from twincode.closed_form.books import Book, fixed_bits, fixed_bits_of
 from twincode.closed_form.copies import varied_copies
 from twincode.closed_form.kmeans import kmeans
-from twincode.closed_form.sample import Sample, check_series, gather
+from twincode.closed_form.sample import Sample, check_series, encoded_in_parts, gather
 from twincode.errors import TwincodeError
 
 COPIES = 10
@@ -138,17 +138,13 @@ class ComponentCoder:
         """Codes (n, tokens) of series ``x`` (n, C, L), by a beam search over partial codes."""
         x = check_series(x, self.shape)
         largest = max(len(book) for book in self.codebooks)
-        parts = [
-            beam_search(
-                (part.flatten(1) - self.mean) @ self.components.T,
-                self.groups,
-                self.codebooks,
-                self.beam,
-            )
-            for part in x.split(max(1, min(4096, MOST_PARTIAL // (self.beam * largest))))
-            if len(part)
-        ]
-        return torch.cat(parts) if parts else torch.empty(0, len(self.codebooks), dtype=torch.long)
+        at_once = min(4096, MOST_PARTIAL // (self.beam * largest))
+
+        def search(part: torch.Tensor) -> torch.Tensor:
+            z = (part.flatten(1) - self.mean) @ self.components.T
+            return beam_search(z, self.groups, self.codebooks, self.beam)
+
+        return encoded_in_parts(x, at_once, search, len(self.codebooks))
 
     def decode(self, codes: torch.Tensor, _length: int | None = None) -> torch.Tensor:
         """Series (n, C, L) of ``codes`` (n, tokens), always of the fitted length."""

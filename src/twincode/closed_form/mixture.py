@@ -31,7 +31,7 @@ from twincode.closed_form.calibration import (
 )
 from twincode.closed_form.modes import Modes, least_variance, modes_before
 from twincode.closed_form.packing import Contexts, Packer, Words
-from twincode.closed_form.sample import check_series, reservoir
+from twincode.closed_form.sample import check_series, encoded_in_parts, reservoir
 from twincode.closed_form.steps import (
     FINER,
     SILENT,
@@ -267,12 +267,8 @@ class MixtureCoder:
         """Codes (n, tokens) of series ``x`` (n, C, T), of any length T."""
         x = check_series(x, (self.channels, x.shape[-1]))
         t = self.windows_of(x.shape[2])
-        parts = [
-            self._encode(part)
-            for part in x.split(max(1, 200_000 // (t * self.ratio.shape[1])))
-            if len(part)
-        ]
-        return torch.cat(parts) if parts else torch.empty(0, self._tokens(t), dtype=torch.long)
+        at_once = 200_000 // (t * self.ratio.shape[1])
+        return encoded_in_parts(x, at_once, self._encode, self._tokens(t))
 
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
         windows = cut_windows(x, self.window)

@@ -11,7 +11,7 @@ from twincode.closed_form.books import Book, fixed_bits, fixed_bits_of, token_si
 from twincode.closed_form.calibration import cut_windows, join_windows
 from twincode.closed_form.components import split_bits
 from twincode.closed_form.kmeans import kmeans
-from twincode.closed_form.sample import check_series, reservoir
+from twincode.closed_form.sample import check_series, encoded_in_parts, reservoir
 from twincode.errors import TwincodeError
 
 MOST_PATCHES = 20_000  # that a codebook is fitted on
@@ -174,10 +174,9 @@ class PatchCoder:
         """Codes (n, tokens) of series ``x`` (n, C, T), of any length T."""
         x = check_series(x, (self.channels, x.shape[-1]))
         at_once = min(level.series_at_once(x.shape[2], self.beam) for level in self.levels)
-        parts = [self.search(part) for part in x.split(at_once) if len(part)]
-        if not parts:
-            return torch.empty(0, len(token_sizes(self.books_of(x.shape[2]))), dtype=torch.long)
-        return torch.cat(parts)
+        return encoded_in_parts(
+            x, at_once, self.search, len(token_sizes(self.books_of(x.shape[2])))
+        )
 
     def search(self, x: torch.Tensor) -> torch.Tensor:
         """The same of finite series."""

@@ -1,6 +1,6 @@
 """What the closed forms need to know of a data set, gathered in one pass of bounded memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +39,14 @@ def check_series(x: torch.Tensor, shape: tuple[int, int] | None = None) -> torch
     if not bool(torch.isfinite(x).all()):
         raise TwincodeError("series hold NaN or infinite values; fill or drop them first")
     return x.float()
+
+
+def encoded_in_parts(
+    x: torch.Tensor, at_once: int, encode: Callable[[torch.Tensor], torch.Tensor], tokens: int
+) -> torch.Tensor:
+    """Codes (n, ``tokens``) of series ``x`` (n, C, L), so many of them encoded at once."""
+    parts = [encode(part) for part in x.split(max(1, at_once)) if len(part)]
+    return torch.cat(parts) if parts else torch.empty(0, tokens, dtype=torch.long)
 
 
 def reservoir(

@@ -152,7 +152,7 @@ def frame_rows(frame: Frame, columns: Columns, where: str, first_row: int = 1) -
     try:
         table = pa.table(frame)
     except (TypeError, ValueError, pa.ArrowException) as error:
-        raise TwincodeError(f"{where} is no table that Arrow can read: {error}") from error
+        raise TwincodeError(f"{where} cannot be read as a table by Arrow: {error}") from error
     names = [name for name in table.column_names if not name.startswith(_INDEX)]
     if len(set(names)) < len(names):
         raise TwincodeError(f"{where} has two columns of one name; rename one")
@@ -228,7 +228,9 @@ def _split_lists(table: "pa.Table", name: str, where: str) -> list[NDArray[np.fl
     import pyarrow.compute as pc
 
     if not _is_number(table.schema.field(name).type.value_type):
-        raise TwincodeError(f"{where}: column {name!r} holds lists of no numbers; remove it")
+        raise TwincodeError(
+            f"{where}: column {name!r} holds lists of something other than numbers; remove it"
+        )
     column = table[name].cast(pa.large_list(pa.float64()), safe=False).combine_chunks()
     lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     if (lengths == 0).any():
@@ -307,7 +309,9 @@ def _times(table: "pa.Table", name: str, where: str) -> NDArray[Any]:
     if pa.types.is_floating(column.type):
         missing = int(np.isnan(_floats(column)).sum())  # which Arrow tells from null
     if missing:
-        raise TwincodeError(f"{where}: column {name!r} misses {missing} times; add them")
+        raise TwincodeError(
+            f"{where}: column {name!r} lacks {missing} of {len(column)} values; add them"
+        )
     if not _is_number(column.type) and not pa.types.is_temporal(column.type):
         column = _parsed_times(column, name, where)
     if pa.types.is_temporal(column.type):

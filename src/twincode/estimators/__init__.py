@@ -1,4 +1,4 @@
-"""twincode as a transformer of scikit-learn, and of aeon (``estimators.aeon``) for who has it."""
+"""twincode as a transformer of scikit-learn, and in ``estimators.aeon`` of aeon."""
 
 from twincode.estimators.transformer import TwinCode
 

@@ -62,7 +62,7 @@ class Stages:
         """Label indices (n,) of series that are there: of one class, of one a series, or none."""
         if isinstance(labels, str) and labels == TRAIN_LABELS:
             raise TwincodeError(
-                "labels as in train are drawn, for new series; of these say the class, or none"
+                f"labels={TRAIN_LABELS!r} is for new series; of given ones name the class, or none"
             )
         names = list(map(str, labels)) if np.ndim(labels) else [str(labels)] * n
         if len(names) != n:

@@ -46,7 +46,7 @@ def prior(kind: str = "masked", **settings: Any) -> PriorSettings:
 
     ``kind`` may also be ``timevqvae``: the masked prior as it was published.
 
-    Raises TwincodeError for an unknown kind, a setting that it has not, and a wrong value.
+    Raises TwincodeError for an unknown kind, a setting that it does not have, and a wrong value.
     """
     if kind not in (*PRIORS, *PUBLISHED):
         raise unknown_name(PRIORS.kind, kind, (*PRIORS, *PUBLISHED))

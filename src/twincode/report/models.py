@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from twincode.labels import RAW, Settings, flat, has_codes, label, telling, text_of
+from twincode.labels import RAW, Settings, flat, has_codes, label, text_of, told_apart
 
 NAIVE, AUGMENTED = "vqvae", "vqvae-augmented"
 BITS = "bits"  # the setting that asks for a rate
@@ -74,11 +74,8 @@ def models_of(runs: Iterable[Mapping[str, Any]], axes: Sequence[str] = ()) -> di
     for record in runs:
         first.setdefault(identity(record), record)
     settings = {key: flat(record["config"]) for key, record in first.items()}
-    told: dict[str, Settings] = {}
-    for title in dict.fromkeys(record["title"] for record in first.values()):
-        own = {key: settings[key] for key, record in first.items() if record["title"] == title}
-        names = telling(list(own.values()), axes)
-        told |= {key: {n: each[n] for n in names if n in each} for key, each in own.items()}
+    titled = [(record["title"], settings[key]) for key, record in first.items()]
+    told = dict(zip(first, told_apart(titled, axes), strict=True))
     ordered = sorted(first, key=lambda key: (_place(first[key]), _order(told[key])))
     colours = _colours({key: first[key] for key in ordered})
     found = {

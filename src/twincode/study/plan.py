@@ -28,7 +28,7 @@ _CONTROLS = {
 _DECIDING = (
     "tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "augmentations", "metrics",
 )  # fmt: skip
-_BUDGET = {"epochs", "steps"}  # of these a run takes one
+BUDGET = {"epochs", "steps"}  # of these a run takes one
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Study:
         check_count("seeds", self.seeds)
         if any("seed" in each for each in (self.settings, self.axes, *self.overrides.values())):
             raise TwincodeError("a study varies seed itself; use seeds")
-        if {*self.settings, *self.axes} >= _BUDGET:
+        if {*self.settings, *self.axes} >= BUDGET:
             raise TwincodeError("a study takes epochs or steps, not both")
         for name, values in self.axes.items():
             if not isinstance(values, list | tuple) or not values:
@@ -138,8 +138,8 @@ class Study:
         base, shared = recipe(name, seed=seed), self._values
         if is_closed_form(base):
             shared = {each: v for each, v in shared.items() if each not in _FITTED}
-        if _BUDGET & own.keys():
-            shared = {each: v for each, v in shared.items() if each not in _BUDGET}
+        if BUDGET & own.keys():
+            shared = {each: v for each, v in shared.items() if each not in BUDGET}
         values = {**shared, **own}
         models = _along(base, values, read)
         if base.twin_loss is None:

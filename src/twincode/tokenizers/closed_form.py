@@ -1,5 +1,6 @@
 """Closed-form tokenizers: fitted in seconds, without gradients, at a number of bits a series."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -8,12 +9,11 @@ from torch import Generator, Tensor
 
 from twincode.closed_form import Coder, ComponentCoder, MixtureCoder, PatchCoder
 from twincode.closed_form.mixture import FEWEST_BITS, RATES
-from twincode.errors import TwincodeError
 from twincode.quantize import ClosedFormQuantizer, Layout
 from twincode.tokenizers.series import SeriesTokenizer
 from twincode.tokenizers.tokenizer import TokenizerSettings
 
-MOST_BITS_PER_TOKEN = 16
+MOST_BITS_PER_TOKEN = 16  # a codebook has two to the power of them codes
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,7 @@ class StagesSettings(ClosedFormSettings):
 
     def __post_init__(self) -> None:
         self.check_at_least(1, "bits", "bits_per_token", "beam")
-        if self.bits_per_token > MOST_BITS_PER_TOKEN:
-            raise TwincodeError(
-                f"bits_per_token must be at most {MOST_BITS_PER_TOKEN}, not {self.bits_per_token}: "
-                "a codebook has 2^bits_per_token codes"
-            )
+        self.check_at_most(MOST_BITS_PER_TOKEN, "bits_per_token")
 
 
 @dataclass(frozen=True)
@@ -113,30 +109,6 @@ class ClosedFormTokenizer(SeriesTokenizer):
         return self.series(self.quantizer.lookup(codes, length))
 
 
-def build_mixture(
-    settings: MixtureSettings, _quantizer: object, channels: int, length: int
-) -> ClosedFormTokenizer:
-    """Windows, each in one of several modes with a transform of its own."""
-    quantizer = ClosedFormQuantizer(partial(_fit_mixture, settings), MixtureCoder.from_state)
-    return ClosedFormTokenizer(channels, length, quantizer)
-
-
-def build_components(
-    settings: ComponentSettings, _quantizer: object, channels: int, length: int
-) -> ClosedFormTokenizer:
-    """Principal components and residual product k-means."""
-    quantizer = ClosedFormQuantizer(partial(_fit_components, settings), ComponentCoder.from_state)
-    return ClosedFormTokenizer(channels, length, quantizer)
-
-
-def build_patches(
-    settings: PatchSettings, _quantizer: object, channels: int, length: int
-) -> ClosedFormTokenizer:
-    """Patches and residual k-means, codebooks shared over time."""
-    quantizer = ClosedFormQuantizer(partial(_fit_patches, settings), PatchCoder.from_state)
-    return ClosedFormTokenizer(channels, length, quantizer)
-
-
 def _fit_mixture(settings: MixtureSettings, x: Tensor, generator: Generator) -> Coder:
     window, modes = settings.window_steps or None, settings.modes or None
     return MixtureCoder.fit(x, settings.bits, generator, settings.rate, window, modes)
@@ -150,3 +122,21 @@ def _fit_components(settings: ComponentSettings, x: Tensor, generator: Generator
 
 def _fit_patches(settings: PatchSettings, x: Tensor, generator: Generator) -> Coder:
     return PatchCoder.fit(x, settings.bits, generator, settings.bits_per_token, settings.beam)
+
+
+def _built_by(fit: Callable[..., Coder], coder: type[Coder]) -> Callable[..., ClosedFormTokenizer]:
+    def build(
+        settings: ClosedFormSettings, _quantizer: object, channels: int, length: int
+    ) -> ClosedFormTokenizer:
+        quantizer = ClosedFormQuantizer(partial(fit, settings), coder.from_state)
+        return ClosedFormTokenizer(channels, length, quantizer)
+
+    return build
+
+
+# Windows, each in one of several modes with a transform of its own.
+build_mixture = _built_by(_fit_mixture, MixtureCoder)
+# Principal components and residual product k-means.
+build_components = _built_by(_fit_components, ComponentCoder)
+# Patches and residual k-means, codebooks shared over time.
+build_patches = _built_by(_fit_patches, PatchCoder)

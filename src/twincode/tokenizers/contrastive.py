@@ -1,4 +1,4 @@
-"""The contrastive VAE: what a target set has that a background set has not (Abid and Zou, 2019)."""
+"""The contrastive VAE: what a target set has that a background set lacks (Abid and Zou, 2019)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

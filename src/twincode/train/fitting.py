@@ -152,10 +152,13 @@ def _kept_prior(
 def _check_vacant(place: Path, description: str) -> None:
     """Raise TwincodeError for a folder in which something else than a run was saved."""
     if (place / description).exists() and not (place / LOG).exists():
-        raise TwincodeError(f"{place} holds what was not trained there; choose another folder")
+        raise TwincodeError(
+            f"{place} holds a model that was not trained there; choose another folder"
+        )
 
 
 def _exchanged(place: Path) -> TwincodeError:
     return TwincodeError(
-        f"what {place} holds is not what its result is of; remove that folder to train it again"
+        f"the model in {place} does not belong to the result beside it; "
+        "remove that folder to train it again"
     )
