@@ -31,6 +31,8 @@ def convert_folder(
 ) -> tuple[int, int]:
     """Convert every Parquet file in ``source``, or that file, into one of the same name.
 
+    ``job`` is an ``Encode`` or a ``Decode``, ``device`` ``auto``, ``cpu`` or ``cuda``; ``watch`` is
+    told how many rows are done, and of how many.
     Files and folders whose names begin with ``.`` or ``_`` are left out.
     Memory does not grow with their number or size. What was converted before, from the same file
     by the same model in the same way, is left alone: so a stopped run goes on. Returns how many

@@ -33,6 +33,7 @@ class Policy:
 
     ``lengths``: ``error`` refuses them; ``resample`` brings each series to the length of the
     longest train series by linear interpolation; ``truncate`` cuts each to the shortest of all.
+    For a trained model they are brought to its length, or longer ones cut to it.
 
     Raises TwincodeError for any other value.
     """
@@ -60,8 +61,8 @@ def apply_policy(
 ) -> FloatArray:
     """One finite float32 array (n, C, L) from n arrays (C, L_i).
 
-    ``target_length`` fixes L, as a trained model does; other lengths then need ``resample``.
-    Without it L follows from the policy, where ``resample`` looks only at the first ``train_size``
+    ``target_length`` fixes L, as a trained model does; shorter series then need ``resample``, and
+    longer ones that or ``truncate``. Without it L follows from the policy, where ``resample`` looks only at the first ``train_size``
     series (all of them by default). ``names`` are what errors call each series.
 
     Raises TwincodeError for no series at all, channels that differ, infinite values, values beyond

@@ -60,7 +60,9 @@ def run_study(
 ) -> Outcome:
     """Train and evaluate every run of ``study`` under ``folder``; one that fails stops no other.
 
-    ``columns`` says what the columns of tables among its data sets hold.
+    Data sets are found by name in ``data_dir``, and where ``load_dataset`` looks without it;
+    ``policy`` says what is done about missing values and unequal lengths, ``columns`` what the
+    columns of tables hold. ``device``, ``command`` and ``checkpoint_seconds`` are those of ``fit``.
     ``executor`` says who carries the runs out, by default this process, one after another.
     ``watch`` is given every event, the first before any run starts, and the board, which keeps
     itself up to date. Raises TwincodeError for a data set that cannot be loaded, two different ones

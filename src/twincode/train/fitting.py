@@ -52,8 +52,11 @@ def fit(
 
     With a ``folder``, the log, checkpoints, the model and its results are kept there: a run that
     was stopped goes on from its last checkpoint to the same numbers, and a finished one is loaded
-    instead of repeated. A test part, where there is one, is only ever evaluated. ``watch`` is
-    called with every record of the log as it is written, and with an event ``stopping`` on Ctrl-C.
+    instead of repeated. A test part, where there is one, is only ever evaluated. ``device`` is
+    ``auto``, ``cpu`` or ``cuda``. ``watch`` is called with every record of the log as it is
+    written, and with an event ``stopping`` on Ctrl-C. ``command`` is what the result says it was
+    made by, the program's own by default. A checkpoint is written at the end of an epoch when the
+    last one is ``checkpoint_seconds`` old.
     Started by ``torchrun``, all processes train this one model, each on its share of every batch.
     Runs in several threads do not disturb each other. Raises TwincodeError for settings that make
     no model, data that do not fit, a folder that holds another run, and a damaged checkpoint.
