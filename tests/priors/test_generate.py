@@ -303,7 +303,10 @@ def test_only_the_tokens_of_a_gap_are_drawn(models, waves):
     places, gaps = stages.places, torch.zeros(1, 33, dtype=torch.bool)
     gaps[0, 10] = True
     hidden = overlapping(places, gaps, 0)[0]
-    by_hand = [s * 33 < 11 and e * 33 > 10 for s, e in zip(places.start, places.end, strict=True)]
+    ends = zip(places.start, places.end, places.read_start, places.read_end, strict=True)
+    by_hand = [
+        (s * 33 < 11 and e * 33 > 10) or (r * 33 < 11 and o * 33 > 10) for s, e, r, o in ends
+    ]
     assert hidden.tolist() == [bool(each) for each in by_hand]
     assert 0 < hidden.sum() < len(hidden)
     assert overlapping(places, gaps, 1).sum() > hidden.sum()
@@ -314,6 +317,22 @@ def test_only_the_tokens_of_a_gap_are_drawn(models, waves):
         tokens, ~hidden[None], torch.tensor([2]), model.prior.prior.sampling(), 0
     )
     assert torch.equal(filled[:, ~hidden], tokens[:, ~hidden])
+
+
+def test_a_gap_is_where_a_token_is_read_and_where_it_is_written():
+    """Of 70 steps the encoder reads 16 for each of 4 columns, and the rest for the last."""
+    layout = Layout((Grid("a", 4, 3, read=70 / 16),))
+    places = Grids.of(layout, 1).places()
+    for step, hidden in (
+        (16, [1, 1, 0, 0]),
+        (35, [0, 0, 1, 0]),
+        (50, [0, 0, 1, 1]),
+        (69, [0, 0, 0, 1]),
+    ):
+        gap = torch.zeros(1, 70, dtype=torch.bool)
+        gap[0, step] = True
+        assert overlapping(places, gap, 0)[0].int().tolist() == hidden
+    assert places.read_end[-1] == 1
 
 
 @pytest.mark.parametrize(("channel", "reach"), [(0, 0), (1, 0), (1, 2)])
@@ -441,7 +460,8 @@ def test_surprise_is_that_of_the_equation(models, waves):
             log_p = model.prior.prior.log_probabilities(codes.flatten(1), hidden.flatten(1), y)
             expected[:, :, w] -= log_p.unflatten(1, (H, W))[:, :, inside].mean(2) / math.log(2)
     found = surprise(stages, x, y, (0.3, 0.9))
-    column = [int((t + 0.5) / 33 * W) for t in range(33)]
+    steps = 2 * 2 ** int(math.log2(17 / W))  # of a column of the encoder: so many of 17 frames
+    column = [min(int((t + 0.5) / steps), W - 1) for t in range(33)]
     assert torch.allclose(found, expected[:, :, column], atol=1e-4)
 
 

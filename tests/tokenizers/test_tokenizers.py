@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincode.errors import TwincodeError
-from twincode.tokenizers import TOKENIZERS
+from twincode.recipes import recipe
+from twincode.tokenizers import TOKENIZERS, frozen
 
 WITH_CODES = ("vqvae", "vqvae2", "bands")
 SEVERAL_CODES = ("residual", "product")
@@ -152,3 +153,25 @@ def test_an_encoder_alone_may_have_a_codebook():
 def test_settings_that_make_no_tokenizer_are_errors(changes, message):
     with pytest.raises(TwincodeError, match=message):
         build(tiny("vqvae").replace(**changes), length=20)
+
+
+@pytest.mark.parametrize("name", ["vqvae", "bands", "vqvae2", "residual-vqvae"])
+@pytest.mark.parametrize("L", [140, 125, 97])
+def test_a_column_is_read_where_its_grid_says(name, L):
+    """Frames are no whole number of columns: a decoder stretches its grid, an encoder does not."""
+    tokenizer = build(recipe(name), length=L)
+    x = noise(4, 1, L)
+    # Grids of one region stand on the same latents.
+    grids = list({grid.width: grid for grid in tokenizer.layout.grids}.values())
+    with frozen(tokenizer):
+        before, first = tokenizer.latents(x), 0
+        for grid in grids:
+            for w in range(grid.width):
+                start, end = (round(at * L) for at in grid.looked_at(w))
+                inside = slice(start + (end - start) // 4, end - (end - start) // 4)
+                changed = x.clone()
+                changed[..., inside] += 3
+                moved = (tokenizer.latents(changed) - before).square().sum((0, 1, 2))
+                assert int(moved[first : first + grid.width].argmax()) == w
+            first += grid.width
+        assert first == before.shape[3]

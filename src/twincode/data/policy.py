@@ -62,8 +62,9 @@ def apply_policy(
     """One finite float32 array (n, C, L) from n arrays (C, L_i).
 
     ``target_length`` fixes L, as a trained model does; shorter series then need ``resample``, and
-    longer ones that or ``truncate``. Without it L follows from the policy, where ``resample`` looks only at the first ``train_size``
-    series (all of them by default). ``names`` are what errors call each series.
+    longer ones that or ``truncate``. Without it L follows from the policy, where ``resample`` looks
+    only at the first ``train_size`` series (all of them by default). ``names`` are what errors call
+    each series.
 
     Raises TwincodeError for no series at all, channels that differ, infinite values, values beyond
     float32, a channel without any known value, and for whatever the policy refuses. The message

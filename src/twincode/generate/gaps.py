@@ -91,10 +91,15 @@ def interpolated(x: Tensor) -> Tensor:
 
 
 def overlapping(places: Places, gaps: Tensor, reach: int) -> Tensor:
-    """Whether the column of each token overlaps a gap (n, L), or lies within reach: (n, N)."""
+    """Whether the column of each token overlaps a gap (n, L), or lies within reach: (n, N).
+
+    That which the encoder makes it of, which has seen what stands in the gap, or that which the
+    decoder makes of it.
+    """
     L = gaps.shape[1]
     step = torch.arange(L, device=gaps.device)[:, None]
-    overlap = places.overlap(step, step + 1, L, reach)  # (L, N)
+    written, read = (places.overlap(step, step + 1, L, reach, read) for read in (False, True))
+    overlap = written | read  # (L, N)
     return gaps.float() @ overlap.float() > 0
 
 

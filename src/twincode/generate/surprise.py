@@ -22,7 +22,7 @@ def surprise(stages: Stages, x: Tensor, y: Tensor, windows: Sequence[float] = WI
     a[h, w] is the mean over the tokens of row h in a window around column w of -log2 p given all
     tokens outside the window (Lee et al., 2024). It is summed over windows, which are parts of the
     widest grid's width, rounded to odd numbers of columns, and over grids, each given those before
-    it; then each step gets that of its column.
+    it; then each step gets that of the column that the encoder reads it for.
     """
     try:
         shares = np.asarray(windows, np.float64)
@@ -47,10 +47,10 @@ def surprise_of_tokens(
     for share in windows:
         half = odd_width(share * W) // 2
         for w in range(W):
-            inside = places.overlap(w - half, w + half + 1, widest.columns)
+            inside = places.overlap(w - half, w + half + 1, widest.read_columns, read=True)
             found[:, :, w] += _surprise_of(stages, tokens, y, inside)
-    columns = ((torch.arange(L) + 0.5) * widest.columns / L).long().to(found.device)
-    return found[:, :, columns]
+    columns = ((torch.arange(L) + 0.5) * widest.read_columns / L).long().clamp(max=W - 1)
+    return found[:, :, columns.to(found.device)]
 
 
 def surprise_threshold(stages: Stages, tokens: Tensor) -> float:

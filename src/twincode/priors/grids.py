@@ -17,8 +17,9 @@ class Places(NamedTuple):
     """Where each of the N tokens stands, (N,) each.
 
     ``book`` is the number of its codebook, ``size`` how many codes that has and ``offset`` how many
-    those before it have; ``row`` is the row of the grid; ``start`` and ``end`` are the ends of its
-    column in time, as parts of the series, which may end before the last column does.
+    those before it have; ``row`` is the row of the grid. ``start`` and ``end`` are the ends of its
+    column in time, as parts of the series, which may end before the last column does;
+    ``read_start`` and ``read_end`` those of what the encoder makes it of.
     """
 
     book: Tensor
@@ -27,17 +28,25 @@ class Places(NamedTuple):
     row: Tensor
     start: Tensor
     end: Tensor
+    read_start: Tensor
+    read_end: Tensor
 
     def overlap(
-        self, first: Tensor | int, after: Tensor | int, scale: float, reach: int = 0
+        self,
+        first: Tensor | int,
+        after: Tensor | int,
+        scale: float,
+        reach: int = 0,
+        read: bool = False,
     ) -> Tensor:
         """Whether columns, widened by ``reach`` columns, overlap what is from first up to after.
 
         Both count parts of a series that has ``scale``. What only meets does not overlap, up to
-        rounding.
+        rounding. Columns are those of what is decoded, or of what is ``read``.
         """
-        more = reach * (self.end - self.start)
-        ends, starts = (self.end + more) * scale, (self.start - more) * scale
+        start, end = (self.read_start, self.read_end) if read else (self.start, self.end)
+        more = reach * (end - start)
+        ends, starts = (end + more) * scale, (start - more) * scale
         return (ends > first + ROUNDING) & (starts < after - ROUNDING)
 
 
@@ -107,7 +116,7 @@ class Grids:
     def places(self) -> Places:
         """Where the tokens stand."""
         columns = [
-            (book, grid.codebook_size, w / grid.columns, (w + 1) / grid.columns)
+            (book, grid.codebook_size, *grid.written(w), *grid.looked_at(w))
             for book, grid in enumerate(self.layout.grids)
             for w in range(grid.width)
         ]
@@ -116,12 +125,10 @@ class Grids:
             own = columns[first : first + part.width]
             first += part.width
             found += [(column, row) for row in range(self.height) for column in own]
-        book, size, start, end = (
-            torch.tensor([column[i] for column, _ in found]) for i in range(4)
-        )
+        book, size, *ends = (torch.tensor([column[i] for column, _ in found]) for i in range(6))
         sizes = torch.tensor((0, *self.layout.codebook_sizes))
         row = torch.tensor([row for _, row in found])
-        return Places(book, size, sizes.cumsum(0)[book], row, start, end)
+        return Places(book, size, sizes.cumsum(0)[book], row, *ends)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, ready for JSON."""

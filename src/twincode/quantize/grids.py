@@ -16,18 +16,36 @@ class Grid:
     """The grid (H, ``width``) of one codebook, with codes 0 .. ``codebook_size`` - 1.
 
     The only grid of a model has no name. Columns are of equal length in time, and the series fills
-    ``filled`` of them, or all where that is 0: the last may be cut off.
+    ``filled`` of them, or all where that is 0: the last may be cut off. An encoder may read columns
+    of another length than its decoder writes: the series then has ``read`` of them, of which the
+    last column of the grid has what the others leave.
     """
 
     name: str
     width: int
     codebook_size: int
     filled: float = 0.0
+    read: float = 0.0
 
     @property
     def columns(self) -> float:
         """How many columns are as long as the series."""
         return self.filled or self.width
+
+    @property
+    def read_columns(self) -> float:
+        """How many columns, as the encoder reads them, are as long as the series."""
+        return self.read or self.columns
+
+    def written(self, w: int) -> tuple[float, float]:
+        """Where column w begins and ends in what is decoded, as parts of the series."""
+        return w / self.columns, (w + 1) / self.columns
+
+    def looked_at(self, w: int) -> tuple[float, float]:
+        """The same of what is encoded."""
+        if not self.read:
+            return self.written(w)
+        return w / self.read, 1.0 if w + 1 == self.width else (w + 1) / self.read
 
 
 @dataclass(frozen=True)

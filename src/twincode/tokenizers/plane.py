@@ -1,14 +1,14 @@
 """What tokenizers on the time-frequency plane have in common."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from twincode.nets import Decoder, Encoder, count_downsamplings
-from twincode.quantize import Quantized, Quantizer
+from twincode.quantize import Layout, Quantized, Quantizer
 from twincode.spectral import STFT, check_transform
 from twincode.tokenizers.tokenizer import Output, Pairs, Tokenizer, TokenizerSettings
 
@@ -45,7 +45,7 @@ class PlaneTokenizer(Tokenizer):
         self.channels = channels
         self.length = stft.length
         self.latent_channels = latent_channels
-        self.layout = quantizer.layout(width)
+        self.layout = _read_by(stft, quantizer.layout(width))
         self.grid = (stft.frequencies, self.layout.width or width)
         self.stft = stft
 
@@ -105,6 +105,18 @@ class PlaneTokenizer(Tokenizer):
     def _pairs(self, x: Tensor, x_hat: Tensor, u_hat: Tensor) -> Pairs:
         """What the reconstruction loss compares (eq. 4.12)."""
         return {"time": (x, x_hat), "frequency": (self.stft(x), u_hat)}
+
+
+def _read_by(stft: STFT, layout: Layout) -> Layout:
+    """Grids whose columns are 2^h frames, as an encoder that halves time h times reads them.
+
+    What is left of the frames is fewer than a column; a decoder stretches it over all.
+    """
+    grids = []
+    for grid in layout.grids:
+        frames = 1 << (stft.frames // grid.width).bit_length() - 1
+        grids.append(replace(grid, read=stft.length / (frames * stft.hop_length)))
+    return Layout(tuple(grids))
 
 
 class PlaneParts:
