@@ -231,6 +231,8 @@ def convert(name: str, value: Any, hint: Any) -> Any:
     """A value of a setting in its type; TwincodeError where it cannot be."""
     if get_origin(hint) is tuple:
         parts = value.split(",") if isinstance(value, str) else value
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            parts = (value,)
         if not isinstance(parts, Iterable):
             raise TwincodeError(f"{name} must be a list, not {value!r}")
         return tuple(convert(name, part, get_args(hint)[0]) for part in parts if part != "")
@@ -239,6 +241,8 @@ def convert(name: str, value: Any, hint: Any) -> Any:
             raise TwincodeError(f"{name} must be true or false, not {value!r}")
         return str(value).lower() == "true"
     try:
+        if isinstance(value, bool) and hint is not str:
+            raise TypeError
         converted = hint(value)
     except (TypeError, ValueError, OverflowError):
         raise TwincodeError(f"{name} must be of type {hint.__name__}, not {value!r}") from None

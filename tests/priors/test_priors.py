@@ -481,6 +481,8 @@ def test_drawn_codes_have_their_probabilities():
         code, own = draw(logits[:, :1], torch.full((1, 1), edge))
         assert code.shape == own.shape == (1, 1)
         assert expected[code] > 0
+    rare = torch.tensor([-40.0, 0.0]).expand(1, 1, 2)
+    assert draw(rare, torch.zeros(1, 1))[0].item() == 1  # 0 is one of 2^24 numbers
 
 
 def equal_pair(tokens, hidden):

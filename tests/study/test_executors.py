@@ -97,6 +97,13 @@ def test_the_last_words_of_a_worker_are_the_reason(runs):
     assert ended["reason"] == "its worker process ended with status 1: no more (3 times)"
 
 
+def test_files_of_the_user_are_not_taken_for_modules(runs, tmp_path, monkeypatch):
+    (tmp_path / "statistics.py").write_text("raise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+    (ended,) = of("ended", carry_out(Processes(1), runs[:1], light_tasks.succeed))
+    assert ended["reason"] is None
+
+
 @pytest.mark.parametrize(("set_by_user", "expected"), [(None, "4"), ("3", "3")])
 def test_workers_share_the_cores(runs, monkeypatch, set_by_user, expected):
     monkeypatch.delenv("OMP_NUM_THREADS")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twincode.cli.settings import parse_axes
 from twincode.errors import TwincodeError
 from twincode.labels import labels
 from twincode.recipes import recipe, title
@@ -130,9 +131,12 @@ def test_gamma_zero_is_the_model_without_its_twin_loss():
         "BT-VQVAE", "MoCo-VQVAE", "MoCo",
     ]  # fmt: skip
     clean = {"upper_input": "clean"}
-    assert called(recipes=recipes[:1], axes=axes, settings=clean, seeds=1)[2:] == [
-        "VQ-VAE, augmented", "VQ-VAE", "BT-VQVAE",
-    ]  # fmt: skip
+    plain = ["VQ-VAE", "VQ-VAE, augmented", "BT-VQVAE"]
+    assert called(recipes=recipes[:1], axes=axes, settings=clean, seeds=1)[2:] == plain
+    own = {**clean, "augmentations": ["jitter"], "jitter_std": 0.3}
+    found = planned(recipes=recipes[:1], axes=axes, settings=own, seeds=1)[2:]
+    assert [title(each) for each in found] == plain
+    assert [each.name for each in found[1].augmentations] == ["jitter"]
 
 
 def test_a_twin_loss_can_be_an_axis_of_models_that_have_one():
@@ -220,6 +224,8 @@ def test_recipes_that_the_settings_make_equal_are_one():
     [
         ({"datasets": ()}, "at least one of datasets"),
         ({"recipes": ()}, "at least one of recipes"),
+        ({"recipes": "vqvae"}, "recipes must be a list of names, not 'vqvae'"),
+        ({"seeds": "3"}, "seeds must be a whole number"),
         ({"seeds": 0}, "seeds must be a whole number of at least 1"),
         ({"axes": {"gamma": (1, -0.5)}}, "gamma must"),
         ({"axes": {"gamma": (float("nan"),)}}, "gamma must"),
@@ -247,7 +253,7 @@ def test_recipes_that_the_settings_make_equal_are_one():
         ({"settings": {"seed": 1}}, "varies seed itself; use seeds"),
         ({"settings": {"steps": 5, "epochs": 3}}, "epochs or steps, not both"),
         ({"overrides": {"vqva": {}}}, "did you mean 'vqvae'"),
-        ({"overrides": {"raw-series": {}}}, "unknown recipe with settings of its own 'raw-series'"),
+        ({"overrides": {"raw-series": {}}}, "raw-series is a control, which takes no settings"),
         ({"overrides": {"vqvae": {"epoch": 1}}}, "did you mean 'epochs'"),
         (
             {"overrides": {"vqvae": {"projector_width": 8}}},
@@ -295,3 +301,37 @@ def test_a_setting_of_controls_alone_is_one_that_no_model_has():
     plan = Study(("GunPoint",), ("mixture",), axes={"codebook_size": (16, 32)})
     with pytest.raises(TwincodeError, match=r"quantizers .*; these models have none"):
         plan.configs()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ("raw-series", "pca-pq", "patch-rvq", "random-encoder", "random-encoder-continuous"),
+)
+def test_a_control_that_is_asked_for_is_planned(name):
+    assert name in [each.recipe for each in whole_plan(recipes=("vqvae", name), seeds=1)]
+
+
+def test_what_is_fitted_at_once_is_no_untrained_encoder():
+    axes = {"tokenizer": ["vqvae", "mixture"]}
+    found = [(each.recipe, each.tokenizer.name) for each in planned(recipes=("vqvae",), axes=axes)]
+    assert ("vqvae", "mixture") in found
+    assert ("random-encoder", "mixture") not in found
+
+
+def test_what_stands_beside_a_twin_loss_can_have_priors_of_its_own():
+    own = {"kinds": ["tree"]}
+    priors = Priors(("masked",), recipes={"bt-vqvae": own, "vqvae-augmented": own})
+    study = Study(("GunPoint",), ("bt-vqvae",), seeds=1, priors=priors)
+    kinds = {
+        config.recipe: [prior.name for prior in study.second_stage(config).priors]
+        for config in study.configs()
+        if study.second_stage(config)
+    }
+    assert kinds == {"bt-vqvae": ["tree"], "vqvae-augmented": ["tree"]}
+
+
+def test_an_axis_of_lists_may_have_one_of_one():
+    axes = parse_axes(["fsq-levels=8;8,5"])
+    configs = planned(recipes=("fsq-vqvae",), axes=axes, seeds=1)
+    levels = [c.quantizer.fsq_levels for c in configs if c.recipe == "fsq-vqvae"]
+    assert levels == [(8,), (8, 5)]

@@ -11,7 +11,7 @@ from conftest import write_waves
 
 from twincode.data import Columns, Policy, load_dataset
 from twincode.errors import TwincodeError
-from twincode.files import cannot_write, read_json
+from twincode.files import cannot_write, held, read_json
 from twincode.recipes import recipe
 from twincode.study import Processes, Study, read_status, run_study
 from twincode.study import runner as runner_module
@@ -424,3 +424,51 @@ def test_columns_are_told_of_files_and_reach_the_workers(tmp_path):
     assert {result["dataset"]["length"] for result in results} == {12}
     with pytest.raises(TwincodeError, match="id_column="):
         run_study(study, tmp_path / "other")
+
+
+def test_data_are_read_through_the_links_that_name_them(tmp_path):
+    """As tools that keep data elsewhere leave them: what a link leads to has another name."""
+    store = tmp_path / "store"
+    store.mkdir()
+    for part, seed in (("TRAIN", 0), ("TEST", 1)):
+        values = np.random.default_rng(seed).normal(size=(8, 20))
+        pd.DataFrame(values).to_csv(store / f"{seed}.csv", header=False, index=False)
+        (tmp_path / f"Gun_{part}.csv").symlink_to(store / f"{seed}.csv")
+    path = str(tmp_path / "Gun_TRAIN.csv")
+    found = DataReference.find(path, None, Policy(), Columns("none"))
+    assert found.name == "Gun"
+    assert len(found.load().X_test) == 8
+
+
+def test_a_run_whose_folder_is_gone_is_not_done(folder):
+    name = next(iter(results(folder)))
+    shutil.rmtree(folder / "runs" / name)
+    assert [row.name for row in read_status(folder).of(PLANNED)] == [name]
+
+
+def test_whether_anybody_is_at_work_is_known_without_the_right_to_write(folder, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise PermissionError
+
+    monkeypatch.setattr("twincode.study.events.FileLock", refuse)
+    assert not read_status(folder).alive
+    with held(folder, "busy"):
+        assert read_status(folder).alive
+
+
+def test_events_of_another_version_are_told(folder):
+    append_event(folder, {"event": "began", "time": 1.0, "driver": "x", "runs": [{"run": "y"}]})
+    with pytest.raises(TwincodeError, match="written by another twincode"):
+        read_status(folder)
+
+
+def test_a_single_run_is_no_study(study, tmp_path):
+    (tmp_path / "result.json").write_text("{}")
+    with pytest.raises(TwincodeError, match="holds a single run"):
+        run_study(study, tmp_path, device="cpu")
+
+
+def test_axes_may_be_numbers_of_numpy(waves_file, tmp_path):
+    axes = {"bits": list(np.array([20, 21]))}
+    run_study(Study((str(waves_file),), ("mixture",), axes, seeds=1), tmp_path, device="cpu")
+    assert json.loads((tmp_path / "study.json").read_text())["axes"] == {"bits": [20, 21]}

@@ -1,6 +1,7 @@
 import pytest
 
 from twincode.errors import TwincodeError
+from twincode.files import write_text
 from twincode.study import Study
 from twincode.study.study_file import read_study_file
 
@@ -59,6 +60,9 @@ def test_what_a_file_leaves_out_has_the_usual_value(read):
     ("text", "message"),
     [
         ("dataset = ['a']", r"unknown entry in .*my.toml 'dataset'; did you mean 'datasets'"),
+        ("epochs = 2\nsettings = { epochs = 3 }", r"epochs is given twice, once in \[settings\]"),
+        ("settings = { n-fft = 2, n_fft = 4 }", r"\[settings\] gives a setting twice"),
+        ("a = " + 4000 * "[", "is not a readable study file"),
         ("datasets = 'GunPoint'", "datasets must be a list of names such as"),
         ("datasets = [1]", "datasets must be a list of names"),
         ("axes = 1", "axes must be a table"),
@@ -82,3 +86,11 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.toml").write_bytes(b"\xff")
     with pytest.raises(TwincodeError, match="not a readable study file"):
         read_study_file(tmp_path / "latin.toml")
+
+
+def test_a_folder_of_data_beside_the_file_is_that_folder(read, tmp_path):
+    for name in ("train.csv", "test.csv"):
+        write_text(tmp_path / "pumps" / name, "")
+    (tmp_path / "GunPoint").mkdir()
+    found = read('\ufeffdatasets = ["pumps", "GunPoint"]')["datasets"]
+    assert found == (str(tmp_path / "pumps"), "GunPoint")

@@ -215,3 +215,12 @@ def test_a_batch_too_small_to_share_is_an_error(monkeypatch):
     monkeypatch.setattr("twincode.distributed.processes", lambda: 3)
     with pytest.raises(TwincodeError, match="a batch of 2 series cannot be shared by 3 processes"):
         learner(batch_size=2)
+
+
+def test_a_model_that_ends_as_no_numbers_is_not_kept(tmp_path):
+    one = learner("vqvae")
+    with torch.no_grad():
+        next(one.tokenizer.parameters()).fill_(float("inf"))
+    with pytest.raises(TwincodeError, match="ended as no numbers; try a smaller learning_rate"):
+        one.keep(tmp_path, [])
+    assert not any(tmp_path.iterdir())

@@ -231,7 +231,8 @@ def draw(logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """A code for each place of logits (B, n, K), by uniform numbers u (B, n), and its log p."""
     log_p = logits.float().log_softmax(-1)
     reached = log_p.exp().cumsum(-1)
-    # Rounding must not lead past the last code that is possible.
-    wanted = (u * reached[..., -1]).minimum(reached[..., -1] * (1 - 1e-6))
+    # Rounding must not lead past the last code that is possible, nor a number of exactly 0, one of
+    # 2^24, to the first one where that is all but impossible.
+    wanted = (u.clamp(min=2**-25) * reached[..., -1]).minimum(reached[..., -1] * (1 - 1e-6))
     codes = (reached <= wanted[..., None]).sum(-1)
     return codes, log_p.gather(-1, codes[..., None])[..., 0]

@@ -6,6 +6,7 @@ what was planned, who is at work, and why runs failed.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from twincode.errors import TwincodeError
 from twincode.files import LOCK, cannot_write, read_json
-from twincode.study.board import DONE, RUNNING, Board, Event, Row
+from twincode.study.board import DONE, PLANNED, RUNNING, Board, Event, Row
 from twincode.study.runs import RUNS
 from twincode.train.result import RESULT
 from twincode.train.run import LOG
@@ -62,8 +63,13 @@ def read_status(folder: str | Path) -> Board:
     place = Path(folder)
     check_format(place)
     board = Board()
-    for event in read_events(place):
-        board.take(event)
+    try:
+        for event in read_events(place):
+            board.take(event)
+    except TypeError as error:
+        raise TwincodeError(
+            f"{place / EVENTS} was written by another twincode: ask that one"
+        ) from error
     if not board.rows:
         if (place / STUDY).exists():
             raise TwincodeError(
@@ -84,6 +90,8 @@ def look(folder: Path, row: Row) -> None:
     if (folder / RESULT).exists() and (folder / row.result).exists():
         row.state, row.epoch = DONE, row.epochs
         return
+    if row.state == DONE:  # its folder has been taken away since
+        row.state, row.epoch = PLANNED, 0
     with suppress(FileNotFoundError):
         epochs = (each.get("epoch") for each in json_lines((folder / LOG).read_bytes()))
         row.epoch = min(row.epochs, max((each for each in epochs if each), default=0))
@@ -121,4 +129,20 @@ def _held(lock: Path) -> bool:
     except Timeout:
         return True
     except OSError:
-        return False  # nobody who may not write here can tell
+        return _held_by_another(lock)
+
+
+def _held_by_another(lock: Path) -> bool:
+    """The same where nothing may be written, as far as can be told."""
+    if os.name != "posix":
+        return False
+    import fcntl
+
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -24,6 +24,9 @@ _CONTROLS = {
     "random-encoder-continuous": _UNTRAINED | {"quantizer"},
 }
 
+# What stands beside a twin loss without being asked for.
+_BESIDE = ("vqvae", "vqvae-augmented")
+
 # What decides which parts there are, in this order, comes before what is set in them.
 _DECIDING = (
     "tokenizer", "quantizer", "twin_loss", "gamma", "upper_input", "augmentations", "metrics",
@@ -55,6 +58,8 @@ class Study:
 
     def __post_init__(self) -> None:
         for name in ("datasets", "recipes"):
+            if isinstance(getattr(self, name), str):
+                raise TwincodeError(f"{name} must be a list of names, not {getattr(self, name)!r}")
             if not getattr(self, name):
                 raise TwincodeError(f"a study needs at least one of {name}")
         check_count("seeds", self.seeds)
@@ -69,11 +74,14 @@ class Study:
                 raise TwincodeError(f"{name} is an axis; leave it out of the settings")
         trained = [name for name in self.recipes if name not in _CONTROLS]
         for name in self.overrides:
+            if name in _CONTROLS:
+                raise TwincodeError(f"{name} is a control, which takes no settings of its own")
             if name not in trained:
                 raise unknown_name("recipe with settings of its own", name, trained)
+        known = {*self.recipes, *_BESIDE}
         for name in self.priors.recipes if self.priors else ():
-            if name not in self.recipes:
-                raise unknown_name("recipe with priors of its own", name, self.recipes)
+            if name not in known:
+                raise unknown_name("recipe with priors of its own", name, known)
 
     def configs(self) -> list[Config]:
         """The distinct configurations to run on every data set, controls first, seed by seed.
@@ -118,8 +126,9 @@ class Study:
             models = [each for name in trained for each in self._models(name, seed, read[name])]
             for name in ("pca-pq", "patch-rvq", "random-encoder"):
                 configs += self._control(name, seed, read)
-            if any(map(is_continuous, models)):
-                configs += self._control("random-encoder-continuous", seed, read)
+            continuous = "random-encoder-continuous"
+            if continuous in self.recipes or any(map(is_continuous, models)):
+                configs += self._control(continuous, seed, read)
             configs += models
         return configs, read
 
@@ -130,7 +139,10 @@ class Study:
 
     def _control(self, name: str, seed: int, read: dict[str, set[str]]) -> list[Config]:
         values = {each: v for each, v in self._values.items() if each not in _CONTROLS[name]}
-        return _along(recipe(name, seed=seed), values, read[name])
+        found = _along(recipe(name, seed=seed), values, read[name])
+        untrained = _CONTROLS[name] is not _FITTED
+        # What is fitted at once is no untrained encoder.
+        return [each for each in found if not untrained or each.tokenizer.takes_steps]
 
     def _models(self, name: str, seed: int, read: set[str]) -> Iterator[Config]:
         """A recipe along the axes; with a twin loss, augmentation alone goes before each."""
@@ -150,8 +162,10 @@ class Study:
             yield from (config for config in models if config.twin_loss is not None)
         else:
             for config in models:
-                silent = config.replace(upper_input="view").replace(twin_loss=NONE)
-                yield dataclasses.replace(silent, recipe="vqvae-augmented")
+                # Clean inputs without a twin loss have no augmentations to stand beside.
+                if config.twin_loss is not None or config.makes_views:
+                    silent = config.replace(upper_input="view").replace(twin_loss=NONE)
+                    yield dataclasses.replace(silent, recipe="vqvae-augmented")
                 if config.twin_loss is not None:
                     yield config
                 elif not config.makes_views:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from twincode.data import Columns, Policy
 from twincode.devices import choose_device
@@ -28,7 +31,7 @@ from twincode.study.executors.inline import Inline
 from twincode.study.plan import Study
 from twincode.study.runs import PlannedRun, plan_runs
 from twincode.study.work import Work
-from twincode.train.result import RESULT
+from twincode.train.result import A_RESULT, RESULT
 from twincode.train.run import CHECKPOINT_SECONDS
 
 # How long to wait for a folder that somebody merely looks at, or whose driver is just dying.
@@ -102,6 +105,8 @@ def run_study(
 def _alone(place: Path) -> AbstractContextManager[None]:
     """Hold a study's folder, so that no two drivers work on it."""
     check_format(place)
+    if (place / RESULT).exists() and not (place / STUDY).exists():
+        raise TwincodeError(f"{place} holds a single run; choose another folder for the study")
     busy = f"another twincode is at work on {place}; see twincode study status {place}"
     return held(place, busy, LOCK_SECONDS)
 
@@ -121,6 +126,11 @@ def _rows(place: Path, runs: Sequence[PlannedRun]) -> list[Row]:
     return rows
 
 
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as JSON can write it."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _told(row: Row) -> Event:
     """A row as an event tells it: what marks a run as done only where it is something else."""
     return {name: v for name, v in vars(row).items() if (name, v) != ("result", RESULT)}
@@ -129,7 +139,7 @@ def _told(row: Row) -> Event:
 def _check_result(run: PlannedRun) -> None:
     """Look at a result that came from elsewhere before it counts as done."""
     path = run.folder / RESULT
-    found = read_json(path, "result of a run; delete it to run that run again")
+    found = read_json(path, A_RESULT)
     if not isinstance(found, dict) or found.get("run") != run.name:
         raise TwincodeError(f"{path} is the result of another run; delete it to go on")
 
@@ -142,7 +152,7 @@ def _describe(place: Path, study: Study, runs: Sequence[PlannedRun], command: li
         "command": command,
         "datasets": list(dict.fromkeys(run.data.name for run in runs)),
         "seeds": list(range(study.seeds)),
-        "axes": {name: list(values) for name, values in study.axes.items()},
+        "axes": {name: list(map(_plain, values)) for name, values in study.axes.items()},
         "runs": [run.name for run in runs],
     }
     judged = {run.name: run.second_stage.name for run in runs if run.second_stage is not None}

@@ -135,5 +135,5 @@ def _load(
 
 
 def _absolute(path: str) -> str:
-    """Workers may have another working folder."""
-    return str(expanded(path).resolve())
+    """Workers may have another working folder; a link is what was named, not what it leads to."""
+    return str(expanded(path).absolute())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from twincode.data.sources import find_pairs
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import expanded
 from twincode.study.second_stage import Priors
@@ -25,6 +26,9 @@ def read_study_file(path: Path) -> dict[str, Any]:
             raise unknown_name(f"entry in {path}", name, _READERS)
     study = {name: _READERS[name](path, name, value) for name, value in entries.items()}
     budget = {name: study.pop(name) for name in ("epochs", "steps") if name in study}
+    for name in budget:
+        if name in study.get("settings", {}):
+            raise TwincodeError(f"{path}: {name} is given twice, once in [settings]")
     study["settings"] = {**budget, **study.get("settings", {})}
     study["overrides"] = study.pop("recipe", {})
     return study
@@ -32,10 +36,10 @@ def read_study_file(path: Path) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise TwincodeError(f"no study file at {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, RecursionError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TwincodeError(f"{path} is not a readable study file: {error}") from error
 
 
@@ -48,7 +52,12 @@ def _names(path: Path, name: str, value: Any) -> tuple[str, ...]:
 def _data(path: Path, name: str, value: Any) -> tuple[str, ...]:
     """A path that is there beside the file means that one; all else is left to the data room."""
     beside = [(path.parent / expanded(item), item) for item in _names(path, name, value)]
-    return tuple(str(place) if place.is_file() or "/" in item else item for place, item in beside)
+    return tuple(
+        str(place)
+        if "/" in item or place.is_file() or (place.is_dir() and find_pairs(place))
+        else item
+        for place, item in beside
+    )
 
 
 def _count(path: Path, name: str, value: Any) -> int:
@@ -60,7 +69,10 @@ def _count(path: Path, name: str, value: Any) -> int:
 def _table(path: Path, name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise _wrong(path, name, f"a table of settings below [{name}]", value)
-    return {key.replace("-", "_"): item for key, item in value.items()}
+    read = {key.replace("-", "_"): item for key, item in value.items()}
+    if len(read) < len(value):
+        raise TwincodeError(f"{path}: [{name}] gives a setting twice, with a hyphen and without")
+    return read
 
 
 def _tables(path: Path, name: str, value: Any) -> Mapping[str, Mapping[str, Any]]:

@@ -19,6 +19,8 @@ from twincode.train.log import Record, RunLog
 FORMAT = 2
 RESULT = "result.json"
 EXHIBITS = "exhibits.npz"
+# What an unreadable one is called, and what to do about it.
+A_RESULT = "result of a run; delete it to run that run again"
 
 
 def describe_start(

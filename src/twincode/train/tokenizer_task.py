@@ -201,6 +201,8 @@ class TokenizerTask:
 
     def keep(self, folder: Path, scores: Sequence[Record]) -> None:
         """The model with its scores, and what a page shows of it."""
+        if not all(bool(each.isfinite().all()) for each in self.tokenizer.parameters()):
+            raise TwincodeError("the model ended as no numbers; try a smaller learning_rate")
         self.model.save(folder, [Measurement(**score) for score in scores])
         generator = stream(self.schedule.seed, "exhibit", device=self.device)
         arrays = make_exhibits(self.tokenizer, self.split)
