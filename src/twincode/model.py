@@ -18,7 +18,7 @@ from twincode.data import Dataset, Scaling
 from twincode.data.series import real_numbers
 from twincode.data.split import prepare
 from twincode.devices import choose_device
-from twincode.errors import TwincodeError, check_count
+from twincode.errors import TwincodeError, check_count, one_line
 from twincode.evaluate import (
     Measurement,
     decoded_series,
@@ -472,6 +472,8 @@ def as_series(X: ArrayLike, exactly: bool = False) -> NDArray[np.floating]:
             array = real_numbers(X, np.float64 if wide else np.float32)
     except (TypeError, ValueError):
         raise TwincodeError("series must be one array of real numbers, all of one length") from None
+    except RuntimeError as error:  # of a tensor that has gradients, or is not in memory
+        raise TwincodeError(f"series cannot be read: {one_line(error)}") from error
     return array[:, None] if array.ndim == 2 else array
 
 
@@ -528,7 +530,7 @@ def _build(description: dict[str, Any], origin: object) -> Model:
     """The model a description speaks of, its weights still to be read."""
     try:
         return _described(description)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:
         raise TwincodeError(f"{origin} is damaged: {error}") from error
 
 

@@ -155,8 +155,9 @@ def calibrate(parts: list[HeldOut], bits: float, windows: int) -> Calibration:
         log2_error = math.log2(max(error, 1e-30))
         # An octave of the step is worth about a bit for each component that stands above it.
         slope = max(1.0, float((ratio > 0).sum()) / n)
-        # Later it may go far to finer steps, which many bits ask for.
-        change = max(-0.5 if turn < LEARNING_TURNS else -8, min(0.5, (spent - bits) / slope))
+        # Later it may go far: many bits ask for finer steps, and what went too far must get back.
+        most = 0.5 if turn < LEARNING_TURNS else 8
+        change = max(-most, min(most, (spent - bits) / slope))
         if turn < LEARNING_TURNS:
             row = coded.path.quantisers * (tables.CONTEXTS + 1) + coded.price.context
             size = coded.path.levels.abs() >> coded.price.shift

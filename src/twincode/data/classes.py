@@ -9,7 +9,7 @@ from twincode.errors import TwincodeError
 
 LabelArray = NDArray[np.int64]
 
-_MISSING = ("", "nan", "<na>")
+_MISSING = ("", "nan", "nat", "<na>")
 
 
 def number(text: str) -> float | None:

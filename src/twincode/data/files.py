@@ -24,6 +24,7 @@ messages count from 1, and the header is row 1.
 
 import csv
 import stat
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
@@ -176,6 +177,9 @@ _ARRAY_ERRORS = (
     EOFError,
     KeyError,
     NotImplementedError,
+    RuntimeError,
+    MemoryError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -394,8 +398,15 @@ def _read_parquet(path: Path, columns: Columns) -> Rows:
 
 def _read_ts(path: Path) -> LabelledSeries:
     # aeon loses the sign of values that carry time stamps, so such files are refused.
-    if ts_header(path).get("timestamps") == ["true"]:
+    head = ts_header(path)
+    if head.get("timestamps") == ["true"]:
         raise TwincodeError(f"{path} has time stamps, which are not supported; save it without")
+    # Without either line what follows the last colon is taken for a label, a channel too.
+    if not {"classlabel", "targetlabel"} & head.keys():
+        raise TwincodeError(
+            f"{path} does not say whether its series have labels; add a line @classLabel false, or "
+            "@classLabel true and the classes"
+        )
     try:
         from aeon.datasets import load_from_ts_file
     except ImportError:

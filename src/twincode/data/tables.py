@@ -156,14 +156,15 @@ def frame_rows(frame: Frame, columns: Columns, where: str, first_row: int = 1) -
     names = [name for name in table.column_names if not name.startswith(_INDEX)]
     if len(set(names)) < len(names):
         raise TwincodeError(f"{where} has two columns of one name; rename one")
-    table = table.select(names)
+    index = _named_index(table)
+    table = pa.table({name: _decoded(table[name]) for name in names})
     table = table.cast(pa.schema([_plain(each) for each in table.schema]))
     lists = tuple(each.name for each in table.schema if _is_list(each.type))
     if lists and columns.layout == WIDE:
         return _rows_of_lists(table, lists, columns, where)
     found = columns.find(table.column_names, where)
     if columns.layout == WIDE:
-        return _wide_rows(table, columns, found, where)
+        return _wide_rows(table, columns, found, index, where)
     return _long_rows(table, columns, found, where, first_row)
 
 
@@ -192,8 +193,10 @@ def _rows_of_lists(table: "pa.Table", lists: tuple[str, ...], columns: Columns, 
     return Rows(series, beside, found.label, lists)
 
 
-def _wide_rows(table: "pa.Table", columns: Columns, found: Found, where: str) -> Rows:
-    rest = [name for name in table.column_names if name not in found]
+def _wide_rows(
+    table: "pa.Table", columns: Columns, found: Found, index: frozenset[str], where: str
+) -> Rows:
+    rest = [name for name in table.column_names if name not in found and name not in index]
     beside = table.drop_columns(rest)
     if not len(table):
         return Rows([], beside, found.label)
@@ -290,6 +293,26 @@ def _floats(column: "pa.ChunkedArray") -> NDArray[np.float64]:
     import pyarrow as pa
 
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())
+
+
+def _named_index(table: "pa.Table") -> frozenset[str]:
+    """The columns that were a pandas index, which is no time step."""
+    stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    return frozenset(name for name in stored if isinstance(name, str))
+
+
+def _decoded(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """Text views out of the dictionary in which polars keeps them, as Arrow cannot take them."""
+    import pyarrow as pa
+
+    kind = column.type
+    if not (pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type)):
+        return column
+    plain = [
+        pa.DictionaryArray.from_arrays(part.indices, part.dictionary.cast(pa.string()))
+        for part in column.chunks
+    ]
+    return pa.chunked_array([part.dictionary_decode() for part in plain], pa.string())
 
 
 def _plain(field: "pa.Field") -> "pa.Field":
