@@ -339,20 +339,32 @@ def test_what_is_said_of_the_enhanced_scheme_holds():
     assert unlabelled[0] / unlabelled[1] == pytest.approx(3.6, abs=0.1)
 
 
-def test_what_is_said_of_two_levels_holds():
+def test_what_is_said_of_more_codes_holds():
     found = load_results(ROOT / "results" / OTHERS).generation
     drawn = Drawn(load_results(ROOT / "results" / GENERATION)).every.generation
-    one, two = (
+    one, *more = (
         {key[2:]: value.mean for key, value in found.items() if key[:2] == ("ECG5000", label)}
-        for label in ("VQ-VAE", "VQ-VAE-2")
+        for label in ("VQ-VAE", "Bands", "VQ-VAE, residual", "VQ-VAE-2")
     )
+    bands, residual, levels = more
     fid, whole, bits = ("reconstruction", "fid"), "autoregressive", "bits_per_dimension"
-    assert two[fid] == pytest.approx(one[fid], rel=0.02)
-    for row, others in (("independent",) * 2, (whole,) * 2, ("masked", "masked, confidence")):
-        assert two[row, bits] > one[others, bits]
-    over_seeds = drawn["ECG5000", "VQ-VAE", whole, "fid"].mean
-    told = [round(fid, 2) for fid in (two[whole, "fid"], one[whole, "fid"], over_seeds)]
-    assert told == [0.47, 0.6, 0.45]
-    assert two["masked", "fid"] > max(
-        one["masked, confidence", "fid"], drawn["ECG5000", "VQ-VAE", "masked, random", "fid"].mean
+    pairs = (("independent",) * 2, (whole,) * 2, ("masked", "masked, confidence"))
+    plain = (
+        one["masked, confidence", "fid"],
+        drawn["ECG5000", "VQ-VAE", "masked, random", "fid"].mean,
     )
+    for each in more:
+        assert each[whole, "recall"] > one[whole, "recall"]
+        assert each["masked", "fid"] > max(plain)
+        for row, others in pairs:
+            assert bands[row, bits] >= each[row, bits] > one[others, bits]
+        for row in (whole, "masked"):
+            assert residual[row, "spread"] >= each[row, "spread"]
+    assert levels[fid] == pytest.approx(one[fid], rel=0.02)
+    assert (round(bands[fid], 2), round(bands["reconstruction", "recall"], 2)) == (0.03, 0.96)
+    assert bands[whole, "fid"] - bands[fid] == pytest.approx(0.48, abs=0.005)
+    fids = sorted(round(each[whole, "fid"], 2) for each in more)
+    assert (fids[0], fids[-1]) == (0.47, 0.54)
+    over_seeds = drawn["ECG5000", "VQ-VAE", whole, "fid"].mean
+    assert [round(one[whole, "fid"], 2), round(over_seeds, 2)] == [0.6, 0.45]
+    assert residual[whole, "spread"] == pytest.approx(0.64, abs=0.005)
