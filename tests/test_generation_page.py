@@ -268,22 +268,25 @@ def test_what_it_says_of_uses_holds():
     still = {task: set(ways.index[ways == "nearest of train"]) for task, ways in by_crps.items()}
     assert still["impute"] == {"GunPoint", "ChlorineConcentration"}
     assert still["forecast"] == {"ChlorineConcentration"}
-    close = spoken["forecast"].loc[["GunPoint", "ItalyPowerDemand"]]
-    assert (close.min(axis=1) > 0.94 * close["nearest of train"]).all()
+    ratio = spoken["forecast"].min(axis=1) / spoken["forecast"]["nearest of train"]
+    assert (ratio[["ECG5000", "ItalyPowerDemand"]] < 0.875).all()
+    assert 0.95 < ratio["GunPoint"] < 1
+    filled = error["impute"].loc["ECG5000"]
+    assert 0.97 < filled["masked"] / filled["linear"] < 1
     for task in best:
         assert not set(best[task]) & {"linear", "last value"}
     filled = error["impute"]
-    assert (filled["tree"] < 1.25 * filled["masked"]).all()
+    assert (filled["tree"] < 1.3 * filled["masked"]).all()
     assert (filled["tree over mixture"] > filled["tree"]).all()
     worse = filled.index[filled["tree over mixture"] > filled["linear"]]
     assert set(worse) == {"ECG5000", "TwoPatterns"}
     surest = told["surprise"].idxmax(axis=1)
     assert set(surest.index[surest == "surprise"]) == {"ItalyPowerDemand"}
     assert not (surest == "surprise, tree").any()
-    assert told["surprise"].loc["ChlorineConcentration", "surprise"] < 0.6
+    assert told["surprise"].loc["ChlorineConcentration", "surprise"] == pytest.approx(0.5, abs=0.01)
     for ways, low, high in (
-        (["masked", "autoregressive"], 0.42, 0.78),
-        (["tree"], 0.55, 0.82),
+        (["masked", "autoregressive"], 0.38, 0.85),
+        (["tree"], 0.53, 0.77),
         (["tree over mixture"], 0.77, 0.92),
     ):
         found = np.concatenate([part.filter(ways).to_numpy().ravel() for part in held.values()])

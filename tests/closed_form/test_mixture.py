@@ -441,3 +441,23 @@ def test_levels_share_what_their_symbol_has(shift: int, row: int, quantiser: int
         expected = float(table[quantiser, max(row - 1, 0), symbol]) / 2**20 / 2**shift
         expected = expected if row else float(level == 0)
         assert found[level + 40] == pytest.approx(expected / (2 if level else 1), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n", "length", "bits"), [(200, 100, 50), (300, 150, 45), (50, 100, 20)], ids=str
+)
+def test_series_without_structure_take_about_the_bits_asked_for(
+    n: int, length: int, bits: int
+) -> None:
+    """The step goes too far at first where a few bits are shared by many equal components."""
+    noise = torch.randn(2 * n, 1, length, generator=seeded(3))
+    coder = MixtureCoder.fit(noise[:n], bits, seeded(), "average")
+    assert coder.bits_of(coder.encode(noise[n:])).mean() < 1.5 * bits
+
+
+def test_no_series_takes_more_than_the_cap_where_channels_are_constant() -> None:
+    x = torch.cat([torch.randn(9, 1, 17, generator=seeded()), torch.full((9, 1, 17), 3.0)], 1)
+    coder = MixtureCoder.fit(x, 1000, seeded(), "capped")
+    codes = coder.encode(x)
+    assert coder.bits_of(codes).max() <= coder.budget(17)
+    assert torch.equal(coder.unpack(coder.pack(codes)), codes)

@@ -1,4 +1,5 @@
 import string
+import tokenize
 import tracemalloc
 from pathlib import Path
 
@@ -103,6 +104,7 @@ def test_tsv(tmp_path):
         ("1\n", ["row 1 has no values"]),
         ("\t5\t6\n", ["row 1 has no label"]),
         ("NaN\t5\t6\n", ["row 1 has no label"]),
+        ("NaT\t5\t6\n", ["row 1 has no label"]),
     ),
 )
 def test_bad_tsv(tmp_path, text, words):
@@ -218,6 +220,7 @@ def test_ts_with_a_regression_target_has_no_labels(tmp_path):
         ("@classLabel true\n@data\n1,2:1\n", "not a valid .ts file"),
         ("@classLabel true 1\n@data\n", "no series"),
         ("@timeStamps true\n@classLabel true 1\n@data\n(0,-1.5):1\n", "time stamps"),
+        ("@univariate false\n@data\n1,2:3,4\n", "does not say whether its series have labels"),
     ),
 )
 def test_bad_ts(tmp_path, body, word):
@@ -320,3 +323,16 @@ def test_csv_gives_back_what_was_written(tmp_path_factory, rows):
     write(path, "\n".join(",".join(map(str, row)) for row in rows))
     for array, row in zip(read_series(path)[0], rows, strict=True):
         np.testing.assert_array_equal(array, [row])
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, tokenize.TokenError])
+def test_whatever_an_array_file_breaks_is_one_line(tmp_path, monkeypatch, error):
+    """An encrypted member, a shape beyond memory, a header that ends early."""
+    np.save(tmp_path / "x.npy", np.zeros((3, 4)))
+
+    def refuse(*_args, **_kwargs):
+        raise error("no")
+
+    monkeypatch.setattr("numpy.load", refuse)
+    with pytest.raises(TwincodeError, match=r"x\.npy"):
+        read_series(tmp_path / "x.npy")

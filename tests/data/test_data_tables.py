@@ -389,3 +389,21 @@ def test_the_command_line_takes_such_files(twincode, tmp_path):
 def test_a_list_names_no_series():
     with pytest.raises(TwincodeError, match="column 'id' holds lists, which name no series"):
         frame_rows(pa.table({"id": [[1], [2]], "x": [1.0, 2.0]}), Columns("long"), "it")
+
+
+@pytest.mark.parametrize("named", [pd.Index([7, 8], name="machine"), pd.Index([7, 8])])
+def test_an_index_is_no_time_step(named, tmp_path):
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}, index=named)
+    frame.to_parquet(tmp_path / "x.parquet")
+    found = frame_rows(frame, Columns(), "x")
+    assert [series.tolist() for series in found.series] == [[[1, 3]], [[2, 4]]]
+    assert (found.beside.column_names == ["machine"]) == (named.name == "machine")
+    again = frame_rows(pq.read_table(tmp_path / "x.parquet"), Columns(), "x")
+    assert [series.tolist() for series in again.series] == [[[1, 3]], [[2, 4]]]
+
+
+def test_categories_as_polars_keeps_them_are_text():
+    names = pa.array(["a", "b"]).cast(pa.string_view())
+    label = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.uint32()), names)
+    found = frame_rows(pa.table({"label": label, "x": [1.0, 2.0, 3.0]}), Columns(), "x")
+    assert found.labels("x") == ["a", "b", "a"]

@@ -56,15 +56,14 @@ def test_what_the_results_page_says_in_words_holds():
     twin, base = "BT-VQVAE", "VQ-VAE, augmented"
     svm, neighbours = "svm_accuracy@flatten", "knn5_accuracy@flatten"
     assert 1 < study.factor("nmse", twin, base) < 1.2
-    assert len({run.seed for run in study.results.runs}) == 2
-    assert {run.seed for run in study.whole.runs} == {0, 1, 2}  # not on every data set
+    assert {run.seed for run in study.results.runs} == {0, 1, 2}
     for measure in ("kernels", svm, neighbours):
         assert abs(study.pair(measure, twin, base).mean) < 0.01
     for measure in (svm, neighbours):
         # Neither on most sets nor by much; augmentation alone is ahead of the plain model.
         assert study.pair(measure, twin, base).mean < 0.002
         assert study.pair(measure, twin, base).higher < 4
-        assert study.pair(measure, base, "VQ-VAE").mean > 0.01
+        assert study.pair(measure, base, "VQ-VAE").mean > 0.005
     assert study.factor("nmse", base, "VQ-VAE") > 1
     assert all(gain > 0 for gain in study.gains(svm, twin, base, "600", "1200").values())
     assert all(gain < 0 for gain in study.gains(svm, twin, base, "1200", "600").values())

@@ -11,8 +11,11 @@ from twincode.closed_form.modes import Modes, modes_before, water_level
 from twincode.closed_form.trellis import Path, Price, points, quantise
 
 WEIGHT = 0.5  # squared error that a bit is worth, in steps squared
-FINEST = 24  # octaves below the largest spread: float32 tells no finer values
+# Octaves below the largest spread: finer ones have levels beyond 2^24, of which float32 does not
+# tell odd ones from even.
+FINEST = 22
 LEARNING_TURNS = 5  # of level probabilities and the step together
+MOST_TURNS = 16  # of the step alone
 
 
 def cut_windows(x: torch.Tensor, window: int) -> torch.Tensor:
@@ -140,12 +143,12 @@ def calibrate(parts: list[HeldOut], bits: float, windows: int) -> Calibration:
     prior = tables.level_prior(spread_out[:: max(1, len(spread_out) // 40_000)])
     frequencies = tables.whole_frequencies(prior)
     level = water_level(variance.reshape(1, -1), torch.ones(1, dtype=torch.float64), bits * n)
-    log2_step = math.log2(level) / 2 + 0.4
+    finest = float(log2_spread.max()) - FINEST
+    log2_step = max(finest, math.log2(level) / 2 + 0.4)
     log2_error = spent = 0.0
     slope = 1.0
     low, high = -math.inf, math.inf
-    finest = float(log2_spread.max()) - FINEST
-    for turn in range(LEARNING_TURNS + 10):
+    for turn in range(LEARNING_TURNS + MOST_TURNS):
         ratio = ((log2_spread - log2_step) * tables.UNITS).round().long()
         step = torch.full((n,), 2.0**log2_step)
         cost = tables.level_costs(frequencies)
@@ -155,8 +158,8 @@ def calibrate(parts: list[HeldOut], bits: float, windows: int) -> Calibration:
         log2_error = math.log2(max(error, 1e-30))
         # An octave of the step is worth about a bit for each component that stands above it.
         slope = max(1.0, float((ratio > 0).sum()) / n)
-        # Later it may go far: many bits ask for finer steps, and what went too far must get back.
-        most = 0.5 if turn < LEARNING_TURNS else 8
+        # Later it may go ever further, as many bits ask for, until the step is bracketed.
+        most = min(8, 0.5 * 2 ** max(0, turn - LEARNING_TURNS))
         change = max(-most, min(most, (spent - bits) / slope))
         if turn < LEARNING_TURNS:
             row = coded.path.quantisers * (tables.CONTEXTS + 1) + coded.price.context
@@ -164,7 +167,7 @@ def calibrate(parts: list[HeldOut], bits: float, windows: int) -> Calibration:
             place = row * tables.WIDTH + size
             counts = torch.bincount(place.flatten(), minlength=cost.numel()).view(cost.shape)
             frequencies = tables.level_frequencies(prior, counts[:, 1:])
-            log2_step += change
+            log2_step = max(finest, log2_step + change)
             continue
         # With the tables settled, the rate falls as the step grows: bracket the step.
         if abs(spent - bits) < 0.004 * bits:
