@@ -56,6 +56,12 @@ def test_the_page_is_one_small_file_that_loads_nothing(page):
     assert page.count("</script>") == 3
 
 
+def test_without_scripts_every_table_is_shown(page):
+    (rule,) = re.findall(r"<noscript><style>(.*?)</style>", page)
+    assert "[hidden] { display: none !important; }" in page
+    assert ".choice [hidden] { display: block !important; }" in rule
+
+
 def test_every_figure_has_its_place_its_table_and_valid_choices(page):
     content = stored(page)
     places = re.findall(r'data-figure="([^"]+)"', page)
@@ -205,7 +211,9 @@ def test_runs_of_which_little_is_known_of_training_have_a_page(tmp_path):
 
 def test_a_single_run_has_a_page(study):
     run = study / "runs" / "0000-0"
-    assert "VQ-VAE" in write_report(run).read_text()
+    page = write_report(run).read_text()
+    assert "VQ-VAE" in page
+    assert "1 run of 1 model on 1 data set<" in page
 
 
 def test_figures_as_files(tmp_path):
