@@ -458,7 +458,7 @@ def test_whether_anybody_is_at_work_is_known_without_the_right_to_write(folder, 
 
 def test_events_of_another_version_are_told(folder):
     append_event(folder, {"event": "began", "time": 1.0, "driver": "x", "runs": [{"run": "y"}]})
-    with pytest.raises(TwincodeError, match="written by another twincode"):
+    with pytest.raises(TwincodeError, match="written by another version of twincode"):
         read_status(folder)
 
 

@@ -157,7 +157,7 @@ def frame_rows(frame: Frame, columns: Columns, where: str, first_row: int = 1) -
     if len(set(names)) < len(names):
         raise TwincodeError(f"{where} has two columns of one name; rename one")
     index = _named_index(table)
-    table = pa.table({name: _decoded(table[name]) for name in names})
+    table = _decoded(table.select(names))
     table = table.cast(pa.schema([_plain(each) for each in table.schema]))
     lists = tuple(each.name for each in table.schema if _is_list(each.type))
     if lists and columns.layout == WIDE:
@@ -301,18 +301,19 @@ def _named_index(table: "pa.Table") -> frozenset[str]:
     return frozenset(name for name in stored if isinstance(name, str))
 
 
-def _decoded(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Text views out of the dictionary in which polars keeps them, as Arrow cannot take them."""
+def _decoded(table: "pa.Table") -> "pa.Table":
+    """The same with no text views in dictionaries, as polars keeps them and Arrow cannot cast."""
     import pyarrow as pa
 
-    kind = column.type
-    if not (pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type)):
-        return column
-    plain = [
-        pa.DictionaryArray.from_arrays(part.indices, part.dictionary.cast(pa.string()))
-        for part in column.chunks
-    ]
-    return pa.chunked_array([part.dictionary_decode() for part in plain], pa.string())
+    for place, (name, kind) in enumerate(zip(table.column_names, table.schema.types, strict=True)):
+        if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
+            plain = [
+                pa.DictionaryArray.from_arrays(part.indices, part.dictionary.cast(pa.string()))
+                for part in table[name].chunks
+            ]
+            text = pa.chunked_array([part.dictionary_decode() for part in plain], pa.string())
+            table = table.set_column(place, name, text)
+    return table
 
 
 def _plain(field: "pa.Field") -> "pa.Field":

@@ -68,7 +68,7 @@ def read_status(folder: str | Path) -> Board:
             board.take(event)
     except TypeError as error:
         raise TwincodeError(
-            f"{place / EVENTS} was written by another twincode: ask that one"
+            f"{place / EVENTS} was written by another version of twincode; use that one"
         ) from error
     if not board.rows:
         if (place / STUDY).exists():

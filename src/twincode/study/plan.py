@@ -139,10 +139,11 @@ class Study:
 
     def _control(self, name: str, seed: int, read: dict[str, set[str]]) -> list[Config]:
         values = {each: v for each, v in self._values.items() if each not in _CONTROLS[name]}
-        found = _along(recipe(name, seed=seed), values, read[name])
-        untrained = _CONTROLS[name] is not _FITTED
-        # What is fitted at once is no untrained encoder.
-        return [each for each in found if not untrained or each.tokenizer.takes_steps]
+        base = recipe(name, seed=seed)
+        takes_steps = base.tokenizer.takes_steps
+        # A tokenizer that is fitted at once is no untrained encoder.
+        found = _along(base, values, read[name])
+        return [each for each in found if each.tokenizer.takes_steps == takes_steps]
 
     def _models(self, name: str, seed: int, read: set[str]) -> Iterator[Config]:
         """A recipe along the axes; with a twin loss, augmentation alone goes before each."""
