@@ -160,8 +160,8 @@ def test_settings_that_the_model_does_not_have(fails, tmp_path, words, message):
         ("encode run x.csv -o y.csv --fast", "--fast", "see twincode encode --help"),
         ("study run --datasets GunPoint --seeds many", "--seeds", "see twincode study run --help"),
         ("study paint", "'paint'", "see twincode study --help"),
-        ("study --datasets GunPoint", "twincode study run", "see twincode study run --help"),
-        ("study my.toml", "twincode study run", "see twincode study run --help"),
+        ("study --datasets GunPoint", "--datasets", "see twincode study --help"),
+        ("study my.toml", "'my.toml'", "see twincode study --help"),
     ],
 )
 def test_command_lines_that_cannot_be_read(fails, words, culprit, remedy):

@@ -257,7 +257,7 @@ def test_identity_does_nothing():
         ({"distance": "cosin"}, "did you mean 'cosine'"),
         ({"revive_below": 0.5}, "below an even share, 1 / codebook_size = 0.03125, not 0.5"),
         ({"revive_below": -0.1}, "revive_below must be at least 0"),
-        ({"ema_decay": 1.0}, "ema_decay must lie between"),
+        ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1"),
         ({"ema_epsilon": 0.0}, "ema_epsilon must be above 0"),
     ],
 )
