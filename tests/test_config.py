@@ -126,7 +126,7 @@ def test_text_values_are_converted():
         ("vqvae", {"tokenizer": None}, "unknown tokenizer 'None'"),
         ("vqvae", {"twin_loss": "byo"}, "unknown twin loss 'byo'; did you mean 'byol'"),
         ("bt-vqvae", {"augmentations": "flop"}, "unknown augmentation 'flop'"),
-        ("bt-vqvae", {"augmentations": 5}, "augmentations must be a list, not 5"),
+        ("bt-vqvae", {"augmentations": 5}, "unknown augmentation '5'"),
         ("vqvae", {"readouts": "men"}, "unknown readout 'men'; did you mean 'mean'"),
         ("vqvae", {"readouts": ""}, "name at least one readout"),
         ("vqvae", {"steps": 5, "epochs": 5}, "epochs or steps, not both"),

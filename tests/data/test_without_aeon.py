@@ -69,7 +69,7 @@ print(scores, caught[0].message)
 
 
 def test_what_needs_aeon_says_so_in_one_line(tmp_path):
-    (tmp_path / "train.ts").write_text("@data\n1,2:a\n")
+    (tmp_path / "train.ts").write_text("@classLabel true a\n@data\n1,2:a\n")
     said = without_aeon(f"""
 import twincode
 for attempt in (

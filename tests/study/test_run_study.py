@@ -435,7 +435,7 @@ def test_data_are_read_through_the_links_that_name_them(tmp_path):
         pd.DataFrame(values).to_csv(store / f"{seed}.csv", header=False, index=False)
         (tmp_path / f"Gun_{part}.csv").symlink_to(store / f"{seed}.csv")
     path = str(tmp_path / "Gun_TRAIN.csv")
-    found = DataReference.find(path, None, Policy(), Columns("none"))
+    found = DataReference.find(path, None, Policy(), Columns())
     assert found.name == "Gun"
     assert len(found.load().X_test) == 8
 
