@@ -164,7 +164,7 @@ def test_a_seed_is_a_whole_number(models, seed):
 def test_labels_of_series_that_are_there_are_not_drawn(models, waves):
     model = models["masked"]
     for use in (model.bits, model.impute, model.surprise):
-        with pytest.raises(TwincodeError, match="drawn, for new series; of these say the class"):
+        with pytest.raises(TwincodeError, match="is for new series; of given ones name the class"):
             use(waves.X_test, labels="train")
 
 
