@@ -41,13 +41,13 @@ def check_count(name: str, value: object, least: int = 1) -> None:
         raise TwincodeError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> TwincodeError:
+def unknown_name(kind: str, name: object, known: Iterable[str], hint: str = "") -> TwincodeError:
     """The error for a name that is not in a list: it offers the nearest one.
 
     ``kind`` says what the name should have named (``"recipe"``); ``hint`` replaces the list of
-    known names where that list is too long to print.
+    known names where that list is too long to print. What is no text is shown as text.
     """
-    choices = sorted(known)
+    name, choices = str(name), sorted(known)
     lowered = {choice.lower(): choice for choice in choices}
     nearest = get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
     offer = f"; did you mean {lowered[nearest[0]]!r}?" if nearest else "."

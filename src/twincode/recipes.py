@@ -271,7 +271,7 @@ def recipe(name: str = DEFAULT, **changes: Any) -> Config:
     the message names the nearest, or the parts that have it.
     """
     if name not in RECIPES:
-        raise unknown_name("recipe", str(name), RECIPES)
+        raise unknown_name("recipe", name, RECIPES)
     _, build = RECIPES[name]
     return dataclasses.replace(build().replace(**changes), recipe=name)
 

@@ -104,9 +104,14 @@ def is_path(text: str) -> bool:
         "/" in text
         or "\\" in text
         or path.suffix.lower() in KNOWN_SUFFIXES
-        or path_kind(path) == "file"
-        or (_is_folder(text) and bool(find_pairs(path)))
+        or (text != "" and holds_data(path))
     )
+
+
+def holds_data(path: Path) -> bool:
+    """Whether there is a file, or a folder in which both parts of a data set are."""
+    kind = path_kind(path)
+    return kind == "file" or (kind == "folder" and bool(find_pairs(path)))
 
 
 def _is_folder(text: str) -> bool:

@@ -176,7 +176,6 @@ _ARRAY_ERRORS = (
     ValueError,
     EOFError,
     KeyError,
-    NotImplementedError,
     RuntimeError,
     MemoryError,
     tokenize.TokenError,

@@ -43,9 +43,9 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.missing not in MISSING:
-            raise unknown_name("policy for missing values", str(self.missing), MISSING)
+            raise unknown_name("policy for missing values", self.missing, MISSING)
         if self.lengths not in LENGTHS:
-            raise unknown_name("policy for unequal lengths", str(self.lengths), LENGTHS)
+            raise unknown_name("policy for unequal lengths", self.lengths, LENGTHS)
 
 
 STRICT = Policy()

@@ -56,7 +56,7 @@ class Columns:
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
-            raise unknown_name("layout", str(self.layout), LAYOUTS)
+            raise unknown_name("layout", self.layout, LAYOUTS)
         if self.time_column and self.layout == WIDE:
             raise TwincodeError('a time column orders rows of one series: use layout="long" too')
 

@@ -70,7 +70,7 @@ class Estimator:
 
     def _config(self) -> Config:
         if not isinstance(self.readout, str) or self.readout not in READOUTS:
-            raise unknown_name("readout", str(self.readout), READOUTS)
+            raise unknown_name("readout", self.readout, READOUTS)
         given = {name: getattr(self, name) for name in SETTINGS}
         changes = {name: value for name, value in given.items() if value is not None}
         return recipe(self.recipe, evaluations=0, **changes)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from twincode.data.sources import find_pairs
+from twincode.data.archive import holds_data
 from twincode.errors import TwincodeError, unknown_name
 from twincode.files import expanded
 from twincode.study.second_stage import Priors
@@ -52,12 +52,7 @@ def _names(path: Path, name: str, value: Any) -> tuple[str, ...]:
 def _data(path: Path, name: str, value: Any) -> tuple[str, ...]:
     """A path that is there beside the file means that one; all else is left to the data room."""
     beside = [(path.parent / expanded(item), item) for item in _names(path, name, value)]
-    return tuple(
-        str(place)
-        if "/" in item or place.is_file() or (place.is_dir() and find_pairs(place))
-        else item
-        for place, item in beside
-    )
+    return tuple(str(place) if "/" in item or holds_data(place) else item for place, item in beside)
 
 
 def _count(path: Path, name: str, value: Any) -> int:
